@@ -1,0 +1,232 @@
+/**
+ * One schema gives validation, defaults, environment names, the reference page and the sample
+ * file. A room exports a zod object; `cli/` joins them and calls `loadConfig`.
+ */
+import { readFileSync } from "node:fs";
+import { distance } from "fastest-levenshtein";
+import { z } from "zod";
+import { messageOf, RtmError } from "./errors.ts";
+
+/** The configuration is wrong; `problems` holds all of them, one sentence each. */
+export class ConfigError extends RtmError {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], options?: { cause?: unknown }) {
+    super("RTM_CONFIG_INVALID", `invalid configuration:\n  - ${problems.join("\n  - ")}`, options);
+    this.problems = problems;
+  }
+}
+
+/** One leaf of the schema, as the reference page shows it. */
+export interface ConfigKey {
+  /** Dotted path, e.g. `relay.port`. Entries of a list are written `queues[]`. */
+  readonly path: string;
+  /** Environment variable, e.g. `RTM_RELAY_PORT`; undefined inside lists. */
+  readonly env: string | undefined;
+  /** `string`, `number`, `boolean`, `duration`, `size`, `list of ...` or `"a" | "b"`. */
+  readonly type: string;
+  readonly default: unknown;
+  readonly required: boolean;
+  readonly description: string;
+}
+
+interface JsonSchema {
+  type?: string;
+  format?: string;
+  enum?: unknown[];
+  const?: unknown;
+  default?: unknown;
+  description?: string;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+}
+
+/** Names the tests use; every other `RTM_*` variable must be a key of the schema. */
+const FOREIGN_ENV = /^RTM_(TEST_|CONFIG$)/;
+
+function toJsonSchema(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+}
+
+function envName(path: string): string {
+  return `RTM_${path
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .replaceAll(".", "_")
+    .toUpperCase()}`;
+}
+
+function typeName(schema: JsonSchema): string {
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
+  if (schema.anyOf) return [...new Set(schema.anyOf.map(typeName))].join(" | ");
+  if (schema.type === "array") return `list of ${typeName(schema.items ?? {})}`;
+  if (schema.type === "object") return "object";
+  if (schema.format === "duration" || schema.format === "size") return schema.format;
+  return schema.type === "integer" ? "number" : (schema.type ?? "any");
+}
+
+/** All leaves of a schema, in the order they were written. */
+export function configKeys(schema: z.ZodType): ConfigKey[] {
+  const keys: ConfigKey[] = [];
+  const walk = (node: JsonSchema, path: string, required: boolean, inList: boolean): void => {
+    if (node.properties) {
+      for (const [name, child] of Object.entries(node.properties)) {
+        const childRequired = node.required?.includes(name) === true && child.default === undefined;
+        walk(child, path ? `${path}.${name}` : name, childRequired, inList);
+      }
+      return;
+    }
+    keys.push({
+      path,
+      env: inList ? undefined : envName(path),
+      type: typeName(node),
+      default: node.default,
+      required,
+      description: node.description ?? "",
+    });
+    if (node.items?.properties) walk(node.items, `${path}[]`, false, true);
+  };
+  walk(toJsonSchema(schema), "", false, false);
+  return keys;
+}
+
+function didYouMean(name: string, candidates: readonly string[]): string {
+  const best = candidates
+    .map((candidate) => ({
+      candidate,
+      edits: distance(name.toLowerCase(), candidate.toLowerCase()),
+    }))
+    .sort((a, b) => a.edits - b.edits)[0];
+  return best && best.edits <= Math.max(2, name.length / 3)
+    ? `; did you mean "${best.candidate}"?`
+    : "";
+}
+
+function schemaAt(root: JsonSchema, path: readonly PropertyKey[]): JsonSchema | undefined {
+  return path.reduce<JsonSchema | undefined>(
+    (node, step) => (typeof step === "number" ? node?.items : node?.properties?.[String(step)]),
+    root,
+  );
+}
+
+function dotted(path: readonly PropertyKey[]): string {
+  return path
+    .map((step, index) =>
+      typeof step === "number" ? `[${step}]` : (index ? "." : "") + String(step),
+    )
+    .join("");
+}
+
+function describeIssue(issue: z.core.$ZodIssue, root: JsonSchema, source: string): string[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = Object.keys(schemaAt(root, issue.path)?.properties ?? {});
+    return issue.keys.map(
+      (key) =>
+        `${source}${dotted([...issue.path, key])} is not a known key${didYouMean(key, known)}`,
+    );
+  }
+  const where = dotted(issue.path);
+  return [`${source}${where || "the configuration"}: ${issue.message}`];
+}
+
+function readEnvValue(key: ConfigKey, text: string): unknown {
+  if (key.type.startsWith("list of")) {
+    if (text.trimStart().startsWith("[")) return JSON.parse(text);
+    return text === "" ? [] : text.split(",").map((part) => part.trim());
+  }
+  if (key.type === "number") return text.trim() === "" ? text : Number(text);
+  if (key.type === "boolean") return { true: true, false: false }[text] ?? text;
+  return text;
+}
+
+function setPath(target: Record<string, unknown>, path: string, value: unknown): void {
+  const steps = path.split(".");
+  let node = target;
+  for (const step of steps.slice(0, -1)) {
+    const child = node[step];
+    if (typeof child !== "object" || child === null) node[step] = {};
+    node = node[step] as Record<string, unknown>;
+  }
+  node[steps.at(-1) as string] = value;
+}
+
+function applyEnv(
+  raw: Record<string, unknown>,
+  keys: readonly ConfigKey[],
+  env: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): void {
+  const byEnv = new Map(keys.flatMap((key) => (key.env ? [[key.env, key] as const] : [])));
+  for (const [name, text] of Object.entries(env)) {
+    if (text === undefined || !name.startsWith("RTM_") || FOREIGN_ENV.test(name)) continue;
+    const key = byEnv.get(name);
+    if (!key) {
+      problems.push(
+        `environment variable ${name} is not known${didYouMean(name, [...byEnv.keys()])}`,
+      );
+      continue;
+    }
+    try {
+      setPath(raw, key.path, readEnvValue(key, text));
+    } catch (error) {
+      problems.push(`environment variable ${name}: ${messageOf(error)}`);
+    }
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}
+
+/**
+ * Parses `raw` and the `RTM_*` variables of `env` (which win) by `schema`. All problems are
+ * reported at once; the result is frozen.
+ * @throws {ConfigError}
+ */
+export function parseConfig<S extends z.ZodType>(
+  schema: S,
+  raw: unknown,
+  env: Readonly<Record<string, string | undefined>> = {},
+): z.output<S> {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
+    throw new ConfigError(["the configuration must be a JSON object"]);
+  }
+  const problems: string[] = [];
+  const merged = structuredClone(raw) as Record<string, unknown>;
+  applyEnv(merged, configKeys(schema), env, problems);
+  const result = schema.safeParse(merged);
+  if (!result.success) {
+    const root = toJsonSchema(schema);
+    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, root, "")));
+  }
+  if (problems.length > 0 || !result.success) throw new ConfigError(problems);
+  return deepFreeze(result.data);
+}
+
+/**
+ * Reads the JSON file and the environment. Without a file the environment and the defaults must do.
+ * @throws {ConfigError}
+ */
+export function loadConfig<S extends z.ZodType>(
+  schema: S,
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): z.output<S> {
+  let raw: unknown = {};
+  if (file !== undefined) {
+    try {
+      raw = JSON.parse(readFileSync(file, "utf8"));
+    } catch (error) {
+      throw new ConfigError([`${file} cannot be read as JSON: ${messageOf(error)}`], {
+        cause: error,
+      });
+    }
+  }
+  return parseConfig(schema, raw, env);
+}

@@ -1,0 +1,68 @@
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
+
+export type { Logger };
+
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Member names whose values never reach a log line, at the top and one level down. */
+const SECRET_MEMBERS = [
+  "password",
+  "walletPassword",
+  "accessToken",
+  "secret",
+  "token",
+  "key",
+  "apiKey",
+  "authorization",
+  "cookie",
+  "payload",
+];
+
+/**
+ * A pino logger that writes JSON lines to standard output (or to `destination`) and redacts
+ * secrets and payloads. Components take a child: `log.child({ component: "relay" })`.
+ */
+export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
+  const options: LoggerOptions = {
+    level,
+    base: { pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: {
+      paths: [
+        ...SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`]),
+        'headers["x-api-key"]',
+        '*.headers["x-api-key"]',
+      ],
+      censor: "[redacted]",
+    },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+/**
+ * Lets a repeated warning through once per `intervalMs` and key; the next one that passes carries
+ * how many were held back.
+ */
+export class RateLimitedLog {
+  readonly #log: Logger;
+  readonly #intervalMs: number;
+  readonly #last = new Map<string, { at: number; suppressed: number }>();
+
+  constructor(log: Logger, intervalMs = 10_000) {
+    this.#log = log;
+    this.#intervalMs = intervalMs;
+  }
+
+  warn(key: string, fields: object, message: string): void {
+    const now = performance.now();
+    const last = this.#last.get(key);
+    if (last && now - last.at < this.#intervalMs) {
+      last.suppressed++;
+      return;
+    }
+    this.#last.set(key, { at: now, suppressed: 0 });
+    this.#log.warn(last?.suppressed ? { ...fields, suppressed: last.suppressed } : fields, message);
+  }
+}

@@ -1,0 +1,50 @@
+/** Building blocks for the configuration schemas of the rooms. */
+import { z } from "zod";
+import { formatDuration, formatSize, parseDuration, parseSize } from "./units.ts";
+
+interface Range {
+  /** Smallest accepted value, in the unit of the result (ms or bytes). */
+  min?: number;
+  /** Largest accepted value, in the unit of the result (ms or bytes). */
+  max?: number;
+}
+
+function unit(
+  what: string,
+  example: string,
+  parse: (text: string) => number | undefined,
+  format: (value: number) => string,
+  { min = 0, max = Number.MAX_SAFE_INTEGER }: Range,
+) {
+  return z
+    .string()
+    .meta({ format: what, examples: [example] })
+    .transform((text, context) => {
+      const value = parse(text);
+      if (value === undefined) {
+        context.addIssue({
+          code: "custom",
+          message: `is not a ${what}; write it like "${example}"`,
+        });
+        return z.NEVER;
+      }
+      if (value < min || value > max) {
+        context.addIssue({
+          code: "custom",
+          message: `must be between ${format(min)} and ${format(max)}`,
+        });
+        return z.NEVER;
+      }
+      return value;
+    });
+}
+
+/** A duration such as `"5s"`; the parsed value is milliseconds. */
+export function duration(range: Range = {}) {
+  return unit("duration", "5s", parseDuration, formatDuration, range);
+}
+
+/** A size such as `"64KiB"`; the parsed value is bytes. */
+export function size(range: Range = {}) {
+  return unit("size", "64KiB", parseSize, formatSize, range);
+}

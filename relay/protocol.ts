@@ -1,0 +1,120 @@
+/**
+ * Frames, codes and close codes of `rtm.v1`. docs/protocol.md says what they mean; a test keeps
+ * page and tables equal. The browser client imports types from here, so this module imports nothing.
+ */
+
+export const SUBPROTOCOL = "rtm.v1";
+
+/** Everything after message `seq` of `epoch`, or everything the relay accepted within `ageMs`. */
+export type Since = { readonly epoch: string; readonly seq: number } | { readonly ageMs: number };
+
+export interface Subscription {
+  readonly channel: string;
+  readonly since?: Since | undefined;
+}
+
+export type ClientFrame =
+  | {
+      readonly op: "connect";
+      readonly token?: string | undefined;
+      readonly subscribe?: readonly Subscription[] | undefined;
+    }
+  | {
+      readonly op: "subscribe";
+      readonly subscribe: readonly Subscription[];
+      readonly token?: string | undefined;
+    }
+  | { readonly op: "unsubscribe"; readonly channels: readonly string[] }
+  | { readonly op: "refresh"; readonly token: string }
+  | { readonly op: "pong" };
+
+export interface Limits {
+  /** Largest client frame, bytes. */
+  readonly frameBytes: number;
+  /** Largest encoded message, bytes. */
+  readonly messageBytes: number;
+  /** Channels per connection. */
+  readonly channels: number;
+}
+
+export type ServerFrame =
+  | {
+      readonly op: "connected";
+      readonly protocol: typeof SUBPROTOCOL;
+      readonly pingMs: number;
+      readonly expiresInMs: number | null;
+      readonly limits: Limits;
+    }
+  | { readonly op: "refreshed"; readonly expiresInMs: number }
+  | {
+      readonly op: "subscribed";
+      readonly channel: string;
+      readonly epoch: string;
+      readonly seq: number;
+      readonly recovered: boolean;
+    }
+  | { readonly op: "unsubscribed"; readonly channel: string; readonly code?: Code }
+  | {
+      readonly op: "error";
+      readonly code: Code;
+      readonly message: string;
+      readonly channel?: string;
+    }
+  | { readonly op: "ping" };
+
+/** A message as it arrives at a client: the only server frame without `op`. */
+export interface MessageFrame {
+  readonly channel: string;
+  readonly eventName: string;
+  readonly payload: unknown;
+  readonly id: string;
+  readonly seq: number;
+  readonly ts: number;
+}
+
+/** WebSocket close codes: 40xx reconnect, 41xx new token, 42xx stop. */
+export const CLOSE = {
+  going_away: 4000,
+  slow_consumer: 4001,
+  heartbeat_timeout: 4002,
+  connect_timeout: 4003,
+  too_many_connections: 4004,
+  standby: 4005,
+  rate_limited: 4006,
+  token_expired: 4100,
+  token_invalid: 4101,
+  token_required: 4102,
+  protocol_error: 4200,
+  binary_frame: 4201,
+  origin_not_allowed: 4202,
+  forbidden: 4203,
+  bad_request: 4204,
+  not_recovered: 4205,
+} as const;
+
+export type CloseName = keyof typeof CLOSE;
+
+/** Codes of `error` and `unsubscribed` frames and of REST answers. */
+export const CODES = [
+  "bad_frame",
+  "unknown_op",
+  "bad_channel",
+  "bad_event_name",
+  "bad_since",
+  "bad_id",
+  "bad_ts",
+  "bad_json",
+  "message_too_large",
+  "batch_too_large",
+  "channel_forbidden",
+  "too_many_channels",
+  "token_expired",
+  "token_invalid",
+  "token_subject_mismatch",
+  "unauthorized",
+  "unsupported_media_type",
+  "unavailable",
+  "internal_error",
+] as const;
+
+export type Code = (typeof CODES)[number];

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { ConfigError, configKeys, parseConfig } from "../../common/config.ts";
+import { duration, size } from "../../common/schema.ts";
+
+const schema = z.strictObject({
+  relay: z
+    .strictObject({
+      port: z.number().int().default(3000).describe("TCP port."),
+      wait: duration({ min: 1000 }).prefault("5s").describe("How long."),
+      body: size().prefault("64KiB"),
+      names: z.array(z.string()).default([]),
+      on: z.boolean().default(false),
+      keys: z.array(z.strictObject({ name: z.string() })).default([]),
+    })
+    .prefault({}),
+});
+
+function problemsOf(raw: unknown, env = {}): readonly string[] {
+  try {
+    parseConfig(schema, raw, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  throw new Error("expected a ConfigError");
+}
+
+describe("parseConfig", () => {
+  it("fills in defaults, in ms and bytes, and freezes the result", () => {
+    const config = parseConfig(schema, {});
+    expect(config.relay).toMatchObject({ port: 3000, wait: 5000, body: 65536 });
+    expect(Object.isFrozen(config.relay)).toBe(true);
+  });
+
+  it("lets the environment win over the file", () => {
+    const env = {
+      RTM_RELAY_PORT: "81",
+      RTM_RELAY_WAIT: "9s",
+      RTM_RELAY_NAMES: "a, b",
+      RTM_RELAY_ON: "true",
+      RTM_RELAY_KEYS: '[{"name":"n"}]',
+      RTM_TEST_ANYTHING: "x",
+      RTM_CONFIG: "x",
+      PATH: "x",
+    };
+    expect(parseConfig(schema, { relay: { port: 80 } }, env).relay).toMatchObject({
+      port: 81,
+      wait: 9000,
+      names: ["a", "b"],
+      on: true,
+      keys: [{ name: "n" }],
+    });
+  });
+
+  it("reports all problems at once, with a suggestion for a misspelt key", () => {
+    const problems = problemsOf(
+      { relay: { prt: 1, wait: "9x", keys: [{ nam: 1 }] } },
+      { RTM_RELAY_PRT: "1", RTM_RELAY_ON: "maybe", RTM_RELAY_BODY: "1KB" },
+    );
+    expect(problems).toEqual(
+      expect.arrayContaining([
+        'environment variable RTM_RELAY_PRT is not known; did you mean "RTM_RELAY_PORT"?',
+        'relay.prt is not a known key; did you mean "port"?',
+        'relay.keys[0].nam is not a known key; did you mean "name"?',
+        'relay.wait: is not a duration; write it like "5s"',
+        'relay.body: is not a size; write it like "64KiB"',
+        expect.stringContaining("relay.on: "),
+        expect.stringContaining("relay.keys[0].name: "),
+      ]),
+    );
+    expect(problems).toHaveLength(7);
+  });
+
+  it("refuses a range violation and names the range", () => {
+    expect(problemsOf({ relay: { wait: "10ms" } })[0]).toContain("relay.wait: must be between 1s");
+  });
+
+  it("lists every leaf with its environment name", () => {
+    expect(configKeys(schema).map((key) => [key.path, key.env, key.type])).toEqual([
+      ["relay.port", "RTM_RELAY_PORT", "number"],
+      ["relay.wait", "RTM_RELAY_WAIT", "duration"],
+      ["relay.body", "RTM_RELAY_BODY", "size"],
+      ["relay.names", "RTM_RELAY_NAMES", "list of string"],
+      ["relay.on", "RTM_RELAY_ON", "boolean"],
+      ["relay.keys", "RTM_RELAY_KEYS", "list of object"],
+      ["relay.keys[].name", undefined, "string"],
+    ]);
+  });
+});
