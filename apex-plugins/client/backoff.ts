@@ -1,0 +1,17 @@
+/** What a close code asks of the client (docs/protocol.md, "Close codes"). */
+export type CloseAction = "reconnect" | "token" | "stop";
+
+export function closeAction(code: number): CloseAction {
+  if (code === 1009) return "stop";
+  if (code >= 4100 && code < 4200) return "token";
+  if (code >= 4200 && code < 4300) return "stop";
+  return "reconnect";
+}
+
+/**
+ * Exponential backoff with full jitter: anything between 0 and 1 s, 2 s, 4 s … 30 s. Full jitter
+ * spreads the clients of a restarted relay evenly. `attempt` counts failures from 0; result in ms.
+ */
+export function backoffMs(attempt: number, random: () => number): number {
+  return Math.round(random() * Math.min(30_000, 1_000 * 2 ** Math.min(attempt, 10)));
+}

@@ -1,0 +1,49 @@
+/** Collects a burst of messages and hands each listener its share once per animation frame. */
+import type { MessageFrame } from "../../relay/protocol.ts";
+import type { Listener } from "./channel.ts";
+import type { Environment } from "./environment.ts";
+
+/** Messages held at most: hidden pages are woken seldom, and memory is bounded. */
+const MOST = 5_000;
+
+export class Batch {
+  readonly #env: Environment;
+  #waiting = new Map<Listener, MessageFrame[]>();
+  #count = 0;
+  #scheduled = false;
+
+  constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  add(listener: Listener, message: MessageFrame): void {
+    const messages = this.#waiting.get(listener);
+    if (messages) messages.push(message);
+    else this.#waiting.set(listener, [message]);
+    this.#count++;
+    if (this.#count >= MOST) this.flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#env.beforeFrame(() => this.flush());
+    }
+  }
+
+  /** Hands over what waits, now. */
+  flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Map();
+    this.#count = 0;
+    this.#scheduled = false;
+    for (const [listener, messages] of waiting) {
+      try {
+        listener.on.onMessages(messages);
+      } catch (error) {
+        this.#env.report(error);
+      }
+    }
+  }
+
+  forget(listener: Listener): void {
+    this.#waiting.delete(listener);
+  }
+}

@@ -1,0 +1,86 @@
+/** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
+import { SUBPROTOCOL } from "../../relay/protocol.ts";
+import { Connection } from "./connection.ts";
+import type { Environment } from "./environment.ts";
+import { relayUrl } from "./url.ts";
+
+/** A hidden page is not painted: its messages are handed over after this time, ms. */
+const HIDDEN_MS = 250;
+
+const environment: Environment = {
+  connect(url, handlers) {
+    const socket = new WebSocket(url, SUBPROTOCOL);
+    socket.onopen = () => handlers.open();
+    socket.onmessage = ({ data }) => handlers.frame(String(data));
+    socket.onclose = ({ code }) => handlers.close(code);
+    return {
+      send(text) {
+        if (socket.readyState === WebSocket.OPEN) socket.send(text);
+      },
+      abandon() {
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close(1000);
+      },
+    };
+  },
+  beforeFrame(task) {
+    let done = false;
+    const once = () => {
+      if (done) return;
+      done = true;
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+      task();
+    };
+    const frame = requestAnimationFrame(once);
+    const timer = setTimeout(once, HIDDEN_MS);
+  },
+  // performance.now() may stand still while a computer sleeps; a wrong clock only asks for more.
+  pageAgeMs: () => Math.max(performance.now(), Date.now() - performance.timeOrigin),
+  random: Math.random,
+  report: (error) => reportError(error),
+};
+
+/** Shared by all copies of this script on the page. */
+const REGISTRY = Symbol.for("rtm.connections");
+const shared = globalThis as unknown as Record<symbol, Map<string, Connection> | undefined>;
+
+/** The page's connection to `url` (see `relayUrl`). One that has stopped is replaced. */
+export function connectionTo(url: string): Connection {
+  const address = relayUrl(url, document.baseURI);
+  shared[REGISTRY] ??= new Map();
+  const registry = shared[REGISTRY];
+  const present = registry.get(address);
+  if (present && present.link.status.state !== "stopped") return present;
+  const connection = new Connection(environment, address);
+  registry.set(address, connection);
+  followPage(connection, new URL(address).host);
+  return connection;
+}
+
+function followPage({ link }: Connection, host: string): void {
+  const ended = new AbortController();
+  const { signal } = ended;
+  // An open socket keeps a page out of the back-forward cache, or is cut there without notice.
+  addEventListener("pagehide", () => link.pause(), { signal });
+  addEventListener("pageshow", () => link.resume(), { signal });
+  addEventListener("online", () => link.wake(), { signal });
+  document.addEventListener(
+    "visibilitychange",
+    () => document.visibilityState === "visible" && link.wake(),
+    { signal },
+  );
+  document.addEventListener("resume", () => link.wake(), { signal });
+  document.addEventListener(
+    "securitypolicyviolation",
+    ({ effectiveDirective, blockedURI }) => {
+      if (effectiveDirective !== "connect-src" || link.status.state === "connected") return;
+      // The policy of a loaded page does not change: trying again cannot help.
+      if (/^wss?:/.test(blockedURI) && blockedURI.includes(host)) link.stop("csp_blocked");
+    },
+    { signal },
+  );
+  link.watch(({ state }) => {
+    if (state === "stopped") ended.abort();
+  });
+}

@@ -1,0 +1,144 @@
+/** Where each listener of a channel stands: recovery points and duplicate removal. Pure. */
+import type { MessageFrame, Since } from "../../relay/protocol.ts";
+import type { TokenSource } from "./token.ts";
+
+/** A point in a channel's stream: message `seq` of the relay's `epoch`. */
+export interface Position {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+/** From where a listener wants messages: since the page was navigated to, from now on, or a point. */
+export type Start = "page" | "live" | Position;
+
+export interface ListenerEvents {
+  /** Messages in order, all that arrived since the last animation frame. Payloads are untrusted. */
+  onMessages(messages: readonly MessageFrame[]): void;
+  /**
+   * The channel is live. `recovered` is false when messages may be missing since the start or the
+   * interruption, so that what the page shows must be fetched again.
+   */
+  onSubscribed(channel: string, recovered: boolean): void;
+  /** The relay refuses the channel, with a code of docs/protocol.md. */
+  onDenied(channel: string, code: string, message: string): void;
+}
+
+/** Ids remembered per listener. They matter after a relay crash, when `seq` starts anew. */
+const REMEMBERED_IDS = 512;
+
+export class Listener {
+  readonly events: ReadonlySet<string> | undefined;
+  readonly source: TokenSource | undefined;
+  readonly on: ListenerEvents;
+  position: Position | undefined;
+  readonly #fromPage: boolean;
+  readonly #ids = new Set<string>();
+
+  /** `events` undefined means all of them. */
+  constructor(
+    events: ReadonlySet<string> | undefined,
+    start: Start,
+    source: TokenSource | undefined,
+    on: ListenerEvents,
+  ) {
+    this.events = events;
+    this.source = source;
+    this.on = on;
+    this.#fromPage = start === "page";
+    if (typeof start === "object") this.position = { epoch: start.epoch, seq: start.seq };
+  }
+
+  /** True when something before the next `subscribed` is of interest to it. */
+  get wantsReplay(): boolean {
+    return this.#fromPage || this.position !== undefined;
+  }
+
+  get wantsPage(): boolean {
+    return this.#fromPage && this.position === undefined;
+  }
+
+  /** Moves on to `frame`; false when the listener had it already or does not want its event. */
+  accept(epoch: string, frame: MessageFrame): boolean {
+    const at = this.position;
+    if (at && at.epoch === epoch && frame.seq <= at.seq) return false;
+    this.position = { epoch, seq: frame.seq };
+    if (this.#ids.has(frame.id)) return false;
+    this.#ids.add(frame.id);
+    if (this.#ids.size > REMEMBERED_IDS) {
+      for (const oldest of this.#ids) {
+        this.#ids.delete(oldest);
+        break;
+      }
+    }
+    return !this.events || this.events.has(frame.eventName);
+  }
+}
+
+export class Channel {
+  readonly name: string;
+  /** On the present socket: not asked for, asked for, answered, refused. */
+  state: "new" | "asked" | "live" | "denied" = "new";
+  readonly listeners = new Set<Listener>();
+  /** Token sources (undefined: none) under which the present socket was asked. */
+  readonly tried = new Set<TokenSource | undefined>();
+  #epoch = "";
+  #askedByAge = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** The socket is gone: everything has to be asked for again. */
+  reset(): void {
+    this.state = "new";
+    this.tried.clear();
+  }
+
+  /**
+   * The earliest point any listener needs. The page's age wins over positions: it is what a
+   * listener that has received nothing needs, and `accept` drops what the others have seen.
+   */
+  since(pageAgeMs: number): Since | undefined {
+    let earliest: Position | undefined;
+    for (const listener of this.listeners) {
+      if (listener.wantsPage) return { ageMs: pageAgeMs };
+      const at = listener.position;
+      if (at && (!earliest || (at.epoch === earliest.epoch && at.seq < earliest.seq))) {
+        earliest = at;
+      }
+    }
+    return earliest;
+  }
+
+  /** Note that `since` was sent with the subscription. */
+  asked(source: TokenSource | undefined, since: Since | undefined): void {
+    this.state = "asked";
+    this.tried.add(source);
+    this.#askedByAge = since !== undefined && "ageMs" in since;
+  }
+
+  /** The relay's answer: `seq` is the newest message, `recovered` promises a replay up to it. */
+  subscribed(epoch: string, seq: number, recovered: boolean): void {
+    this.state = "live";
+    this.#epoch = epoch;
+    for (const listener of this.listeners) {
+      const at = listener.position;
+      const upToDate = at?.epoch === epoch && at.seq === seq;
+      const replayed = recovered && (this.#askedByAge || at?.epoch === epoch);
+      if (listener.wantsReplay && !upToDate && replayed) {
+        // Another epoch answered by age: take all of it, the ids drop what was seen.
+        if (at && at.epoch !== epoch) listener.position = { epoch, seq: 0 };
+        listener.on.onSubscribed(this.name, true);
+        continue;
+      }
+      const lost = listener.wantsReplay && !upToDate;
+      listener.position = { epoch, seq };
+      listener.on.onSubscribed(this.name, !lost);
+    }
+  }
+
+  /** The listeners that want `frame`. */
+  accept(frame: MessageFrame): Listener[] {
+    return [...this.listeners].filter((listener) => listener.accept(this.#epoch, frame));
+  }
+}

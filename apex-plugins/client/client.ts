@@ -1,0 +1,102 @@
+/** What a page's script holds: subscriptions on a connection that others may share. */
+import type { MessageFrame } from "../../relay/protocol.ts";
+import { Listener, type Start } from "./channel.ts";
+import type { Connection } from "./connection.ts";
+import type { Status } from "./link.ts";
+import { type TokenOptions, type TokenProvider, TokenSource } from "./token.ts";
+
+/** A fixed token, a function that fetches one, or a first token and the function for the rest. */
+export type Token = string | TokenProvider | TokenOptions;
+
+export interface SubscribeOptions {
+  /** Event names wanted; absent or "*" means all. */
+  readonly events?: string | readonly string[] | undefined;
+  /**
+   * From where: `page` (default) replays what happened since the navigation to this page, `live`
+   * starts with the next message, a position continues after a message seen before.
+   */
+  readonly from?: Start | undefined;
+  /** The token for these channels; absent means the one given to `connect`. */
+  readonly token?: Token | undefined;
+  /** Called for each message. Payloads are untrusted: never write them as HTML. */
+  onMessage?(message: MessageFrame): void;
+  /** Called once per animation frame with the messages since the last one. */
+  onMessages?(messages: readonly MessageFrame[]): void;
+  /**
+   * Called when a channel is live, also after each reconnect. `recovered` is false when messages
+   * may be missing: fetch again what the page shows.
+   */
+  onSubscribed?(channel: string, recovered: boolean): void;
+  /** Called when the relay refuses a channel; `code` is explained in docs/protocol.md. */
+  onDenied?(channel: string, code: string, message: string): void;
+}
+
+export interface RtmSubscription {
+  readonly channels: readonly string[];
+  close(): void;
+}
+
+function tokenSource(token: Token | undefined): TokenSource | undefined {
+  if (token === undefined) return undefined;
+  if (typeof token === "string") return new TokenSource({ initial: token });
+  return new TokenSource(typeof token === "function" ? { renew: token } : token);
+}
+
+export class RtmClient {
+  readonly #connection: Connection;
+  readonly #source: TokenSource | undefined;
+  readonly #ends = new Set<() => void>();
+
+  constructor(connection: Connection, token: Token | undefined) {
+    this.#connection = connection;
+    this.#source = tokenSource(token);
+  }
+
+  get status(): Status {
+    return this.#connection.link.status;
+  }
+
+  /** Calls `watcher` now and at every change of the connection; returns what ends it. */
+  onStatus(watcher: (status: Status) => void): () => void {
+    const end = this.#connection.link.watch(watcher);
+    this.#ends.add(end);
+    return () => {
+      this.#ends.delete(end);
+      end();
+    };
+  }
+
+  subscribe(channels: string | readonly string[], options: SubscribeOptions): RtmSubscription {
+    const names = typeof channels === "string" ? [channels] : [...new Set(channels)];
+    const events = typeof options.events === "string" ? [options.events] : options.events;
+    const wanted = !events || events.includes("*") ? undefined : new Set(events);
+    const source = options.token === undefined ? this.#source : tokenSource(options.token);
+    const on = {
+      onMessages(messages: readonly MessageFrame[]) {
+        if (options.onMessage) for (const message of messages) options.onMessage(message);
+        options.onMessages?.(messages);
+      },
+      onSubscribed: (channel: string, recovered: boolean) =>
+        options.onSubscribed?.(channel, recovered),
+      onDenied: (channel: string, code: string, message: string) =>
+        options.onDenied?.(channel, code, message),
+    };
+    const listeners = names.map((name) => {
+      const listener = new Listener(wanted, options.from ?? "page", source, on);
+      this.#connection.add(name, listener);
+      return [name, listener] as const;
+    });
+    const close = () => {
+      this.#ends.delete(close);
+      for (const [name, listener] of listeners) this.#connection.remove(name, listener);
+    };
+    this.#ends.add(close);
+    return { channels: names, close };
+  }
+
+  /** Ends this client's subscriptions. The socket closes when nobody else uses it. */
+  close(): void {
+    for (const end of [...this.#ends]) end();
+    this.#ends.clear();
+  }
+}

@@ -1,0 +1,317 @@
+/** The channels and tokens of one relay connection, shared by all listeners of the page. */
+import type { ClientFrame, MessageFrame, ServerFrame, Subscription } from "../../relay/protocol.ts";
+import { backoffMs, closeAction } from "./backoff.ts";
+import { Batch } from "./batch.ts";
+import { Channel, type Listener } from "./channel.ts";
+import type { Environment } from "./environment.ts";
+import { type Connected, Link } from "./link.ts";
+import { isStop, type TokenSource } from "./token.ts";
+
+/** A token is renewed after this part of its life. */
+const RENEW_AT = 0.8;
+/** Longest delay a timer can have, ms. */
+const LONGEST_TIMER = 2_147_483_647;
+
+export class Connection {
+  readonly link: Link;
+  readonly #env: Environment;
+  readonly #channels = new Map<string, Channel>();
+  readonly #batch: Batch;
+  readonly #abort = new AbortController();
+  /** The source whose token the last connect, subscribe or refresh frame carried, unanswered. */
+  #presenting: TokenSource | undefined;
+  #toPresent: TokenSource[] = [];
+  #scheduled = false;
+
+  constructor(env: Environment, url: string) {
+    this.#env = env;
+    this.#batch = new Batch(env);
+    this.link = new Link(env, url, {
+      unready: () => this.#unready(),
+      hello: () => this.#hello(),
+      connected: (frame) => this.#connected(frame),
+      frame: (frame) => this.#frame(frame),
+      closed: (code, early) => this.#closed(code, early),
+    });
+    this.link.watch(({ state }) => {
+      if (state !== "stopped") return;
+      this.#abort.abort();
+      for (const source of this.#sources()) source?.drop();
+      this.#batch.flush();
+    });
+  }
+
+  add(name: string, listener: Listener): void {
+    let channel = this.#channels.get(name);
+    if (!channel) {
+      channel = new Channel(name);
+      this.#channels.set(name, channel);
+    }
+    channel.listeners.add(listener);
+    // Asked again for the newcomer; the others drop what they have seen.
+    channel.reset();
+    this.#soon();
+  }
+
+  remove(name: string, listener: Listener): void {
+    const channel = this.#channels.get(name);
+    this.#batch.forget(listener);
+    if (!channel?.listeners.delete(listener)) return;
+    const { source } = listener;
+    if (channel.listeners.size === 0) this.#channels.delete(name);
+    if (source && !this.#sources().has(source)) source.drop();
+    if (channel.listeners.size > 0) return;
+    if (this.#channels.size === 0) this.link.idle();
+    else if (channel.state !== "new") this.link.send({ op: "unsubscribe", channels: [name] });
+  }
+
+  /** Subscriptions made in one turn of the page's script travel in one frame. */
+  #soon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (this.#channels.size === 0) return;
+      if (this.link.status.state === "connected") this.#askForNew();
+      else this.link.openSoon();
+    });
+  }
+
+  #sources(): Set<TokenSource | undefined> {
+    const sources = new Set<TokenSource | undefined>();
+    for (const channel of this.#channels.values()) {
+      for (const listener of channel.listeners) sources.add(listener.source);
+    }
+    return sources;
+  }
+
+  #unready(): "idle" | "token" | undefined {
+    if (this.#channels.size === 0) return "idle";
+    const sources = this.#sources();
+    for (const source of sources) if (source && !source.usable) this.#fetchToken(source, "initial");
+    const ready = [...sources].some((source) => !source || source.usable);
+    return ready ? undefined : "token";
+  }
+
+  #hello(): ClientFrame {
+    const first = [...this.#sources()].find((source) => source?.usable);
+    this.#presenting = first;
+    const subscribe = this.#entries(first);
+    return first ? { op: "connect", token: first.token, subscribe } : { op: "connect", subscribe };
+  }
+
+  /** Channels to ask for under `source`, marked as asked. Those without a source go along. */
+  #entries(source: TokenSource | undefined): Subscription[] {
+    const entries: Subscription[] = [];
+    for (const channel of this.#channels.values()) {
+      if (channel.state !== "new") continue;
+      for (const listener of channel.listeners) {
+        if (listener.source && listener.source !== source) continue;
+        if (channel.tried.has(listener.source)) continue;
+        const since = channel.since(Math.ceil(this.#env.pageAgeMs()));
+        channel.asked(listener.source, since);
+        entries.push(since ? { channel: channel.name, since } : { channel: channel.name });
+        break;
+      }
+    }
+    return entries;
+  }
+
+  #connected(frame: Connected): void {
+    const source = this.#presenting;
+    this.#presenting = undefined;
+    if (source && frame.expiresInMs !== null) this.#accepted(source, frame.expiresInMs);
+    this.#askForNew();
+  }
+
+  #askForNew(): void {
+    const subscribe = this.#entries(undefined);
+    if (subscribe.length > 0) this.link.send({ op: "subscribe", subscribe });
+    for (const source of this.#sources()) {
+      if (source?.usable) this.#present(source);
+      else if (source) this.#fetchToken(source, "initial");
+    }
+  }
+
+  #present(source: TokenSource): void {
+    if (!this.#toPresent.includes(source)) this.#toPresent.push(source);
+    this.#presentNext();
+  }
+
+  /** One token at a time, so that an `error` without a channel can be told whose it is. */
+  #presentNext(): void {
+    while (!this.#presenting && this.link.status.state === "connected") {
+      const source = this.#toPresent.shift();
+      if (!source) return;
+      if (!source.usable) continue;
+      const token = source.token!;
+      const subscribe = this.#entries(source);
+      if (source.presented !== token) {
+        this.#presenting = source;
+        const carries = subscribe.length > 0;
+        this.link.send(carries ? { op: "subscribe", subscribe, token } : { op: "refresh", token });
+      } else if (subscribe.length > 0) {
+        this.link.send({ op: "subscribe", subscribe });
+      }
+    }
+  }
+
+  #accepted(source: TokenSource, expiresInMs: number): void {
+    source.presented = source.token;
+    source.failures = 0;
+    clearTimeout(source.timer);
+    source.timer = setTimeout(
+      () => this.#fetchToken(source, "renew"),
+      Math.min(expiresInMs * RENEW_AT, LONGEST_TIMER),
+    );
+  }
+
+  /** The relay refused `source`'s token, or it has ended. */
+  #refused(source: TokenSource, code: string): void {
+    source.drop();
+    if (source.failures++ === 0) this.#fetchToken(source, code);
+    else this.#fetchLater(source, code);
+  }
+
+  #fetchLater(source: TokenSource, reason: string): void {
+    clearTimeout(source.timer);
+    const delay = backoffMs(source.failures - 1, this.#env.random);
+    source.timer = setTimeout(() => this.#fetchToken(source, reason), delay);
+  }
+
+  #fetchToken(source: TokenSource, reason: string): void {
+    if (source.fetching || source.dead || this.#abort.signal.aborted) return;
+    if (!source.renew) {
+      if (!source.usable) this.#bury(source, reason, "its token has ended and cannot be renewed");
+      return;
+    }
+    const { renew } = source;
+    source.fetching = true;
+    new Promise<string>((resolve) => resolve(renew(reason, this.#abort.signal))).then(
+      (token) => {
+        source.fetching = false;
+        source.token = token;
+        for (const channel of this.#channels.values()) {
+          const concerned = channel.state !== "live" && channel.tried.has(source);
+          if (concerned) channel.reset();
+        }
+        if (this.link.status.state === "connected") this.#present(source);
+        else this.link.openSoon();
+      },
+      (error) => {
+        source.fetching = false;
+        if (this.#abort.signal.aborted) return;
+        if (isStop(error)) {
+          this.link.stop(error.code);
+          return;
+        }
+        this.#env.report(error);
+        source.failures++;
+        this.#fetchLater(source, reason);
+      },
+    );
+  }
+
+  /** `source` will never give a token the relay takes: its channels are denied. */
+  #bury(source: TokenSource, code: string, message: string): void {
+    source.drop();
+    source.dead = true;
+    for (const channel of this.#channels.values()) {
+      const listeners = [...channel.listeners].filter((listener) => listener.source === source);
+      for (const { on } of listeners) this.#call(() => on.onDenied(channel.name, code, message));
+    }
+    const alive = [...this.#sources()].some((other) => !other?.dead);
+    if (!alive) this.link.stop(code);
+  }
+
+  #frame(frame: ServerFrame | MessageFrame): void {
+    if (!("op" in frame)) {
+      this.#message(frame);
+      return;
+    }
+    switch (frame.op) {
+      case "subscribed":
+        this.#call(() =>
+          this.#channels.get(frame.channel)?.subscribed(frame.epoch, frame.seq, frame.recovered),
+        );
+        return;
+      case "refreshed":
+        if (this.#presenting) {
+          const source = this.#presenting;
+          this.#presenting = undefined;
+          this.#accepted(source, frame.expiresInMs);
+          this.#present(source);
+        }
+        return;
+      case "unsubscribed":
+        if (frame.code) this.#expired(frame.channel, frame.code);
+        return;
+      case "error":
+        if (frame.channel !== undefined) this.#denied(frame.channel, frame.code, frame.message);
+        else if (frame.code.startsWith("token_") && this.#presenting) {
+          const source = this.#presenting;
+          this.#presenting = undefined;
+          if (frame.code === "token_subject_mismatch") {
+            this.#bury(source, frame.code, frame.message);
+          } else this.#refused(source, frame.code);
+          this.#presentNext();
+        } else this.#env.report(new Error(`rtm: ${frame.code}: ${frame.message}`));
+    }
+  }
+
+  #message(frame: MessageFrame): void {
+    if (typeof frame.eventName !== "string" || typeof frame.id !== "string") return;
+    if (typeof frame.seq !== "number") return;
+    const channel = this.#channels.get(frame.channel);
+    for (const listener of channel?.accept(frame) ?? []) this.#batch.add(listener, frame);
+  }
+
+  /** No token grants the channel any more. What was missed is replayed under the next one. */
+  #expired(name: string, code: string): void {
+    const channel = this.#channels.get(name);
+    if (!channel) return;
+    channel.reset();
+    for (const { source } of channel.listeners) {
+      const underWay = source === this.#presenting || this.#toPresent.includes(source!);
+      if (source && !underWay && source.presented === source.token) this.#refused(source, code);
+    }
+  }
+
+  #denied(name: string, code: string, message: string): void {
+    const channel = this.#channels.get(name);
+    if (!channel) return;
+    if ([...channel.listeners].some(({ source }) => !channel.tried.has(source))) {
+      channel.state = "new";
+      this.#askForNew();
+      return;
+    }
+    channel.state = "denied";
+    for (const { on } of channel.listeners) this.#call(() => on.onDenied(name, code, message));
+  }
+
+  #closed(code: number, early: boolean): void {
+    const presented = this.#presenting;
+    this.#presenting = undefined;
+    this.#toPresent = [];
+    for (const channel of this.#channels.values()) channel.reset();
+    const tokenCode = closeAction(code) === "token";
+    if (tokenCode && early && !presented) {
+      this.link.stop(code);
+      return;
+    }
+    for (const source of this.#sources()) {
+      if (!source) continue;
+      source.presented = undefined;
+      const ended = early ? source === presented : source.usable;
+      if (tokenCode && ended) this.#refused(source, `closed with ${code}`);
+    }
+  }
+
+  #call(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#env.report(error);
+    }
+  }
+}

@@ -1,0 +1,214 @@
+/** One socket that is opened again: backoff, connect deadline, heartbeat dead-man, status. */
+import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/protocol.ts";
+import { backoffMs, closeAction } from "./backoff.ts";
+import type { Environment, Socket } from "./environment.ts";
+
+/**
+ * `idle` nothing to listen to; `waiting` for the next attempt; `token` nothing can be asked for
+ * before a token arrives; `paused` the page lies in the back-forward cache; `stopped` for good.
+ */
+export type State =
+  | "idle"
+  | "connecting"
+  | "connected"
+  | "waiting"
+  | "token"
+  | "paused"
+  | "stopped";
+
+export interface Status {
+  readonly state: State;
+  /** Why: a WebSocket close code, or a word such as `heartbeat_timeout` or `session_ended`. */
+  readonly code?: number | string | undefined;
+  /** State `waiting`: time until the next attempt, ms. */
+  readonly retryInMs?: number | undefined;
+}
+
+export type Connected = Extract<ServerFrame, { op: "connected" }>;
+
+export interface LinkOwner {
+  /** Why there is nothing to connect for at present; the owner calls `open` when there is. */
+  unready(): "idle" | "token" | undefined;
+  /** The first frame. Called when the socket is open: an age in it is counted from then. */
+  hello(): ClientFrame;
+  connected(frame: Connected): void;
+  frame(frame: ServerFrame | MessageFrame): void;
+  /** The socket is gone. `early` when the connect frame was not answered. */
+  closed(code: number, early: boolean): void;
+}
+
+/** From opening the socket to `connected`, ms. */
+const CONNECT_MS = 15_000;
+/** A connection that lived this long (ms) starts the backoff anew. */
+const STABLE_MS = 10_000;
+
+export class Link {
+  readonly #env: Environment;
+  readonly #url: string;
+  readonly #owner: LinkOwner;
+  readonly #watchers = new Set<(status: Status) => void>();
+  #status: Status = { state: "idle" };
+  #socket: Socket | undefined;
+  #attempt = 0;
+  #connectedAt = 0;
+  #heardAt = 0;
+  #silenceMs = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(env: Environment, url: string, owner: LinkOwner) {
+    this.#env = env;
+    this.#url = url;
+    this.#owner = owner;
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Calls `watcher` now and at every change; returns what ends it. */
+  watch(watcher: (status: Status) => void): () => void {
+    const guarded = (status: Status) => {
+      try {
+        watcher(status);
+      } catch (error) {
+        this.#env.report(error);
+      }
+    };
+    this.#watchers.add(guarded);
+    guarded(this.#status);
+    return () => void this.#watchers.delete(guarded);
+  }
+
+  send(frame: ClientFrame): void {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
+  /** Connects unless that is under way, done, or not wanted. */
+  open(): void {
+    const { state } = this.#status;
+    if (this.#socket || state === "paused" || state === "stopped") return;
+    clearTimeout(this.#timer);
+    const unready = this.#owner.unready();
+    if (unready) {
+      this.#set({ state: unready, code: this.#status.code });
+      return;
+    }
+    this.#set({ state: "connecting" });
+    try {
+      this.#socket = this.#env.connect(this.#url, {
+        open: () => this.send(this.#owner.hello()),
+        frame: (text) => this.#heard(text),
+        close: (code) => this.#lost(code),
+      });
+    } catch (error) {
+      this.#env.report(error);
+      this.stop("socket_refused");
+      return;
+    }
+    this.#timer = setTimeout(() => this.#lost("connect_timeout"), CONNECT_MS);
+  }
+
+  /** Opens it after a token arrived, unless an attempt is scheduled already. */
+  openSoon(): void {
+    if (this.#status.state !== "waiting") this.open();
+  }
+
+  /** The page is hidden for the back-forward cache, or left. */
+  pause(): void {
+    if (this.#status.state !== "stopped") this.#drop("paused");
+  }
+
+  resume(): void {
+    if (this.#status.state !== "paused") return;
+    this.#attempt = 0;
+    this.#set({ state: "idle" });
+    this.open();
+  }
+
+  /** Nothing to listen to any more. */
+  idle(): void {
+    if (this.#status.state !== "stopped" && this.#status.state !== "paused") this.#drop("idle");
+  }
+
+  /** Ends it for good. */
+  stop(code: number | string): void {
+    if (this.#status.state !== "stopped") this.#drop("stopped", code);
+  }
+
+  /** Network or page are back: do not wait any longer, and look whether the socket still lives. */
+  wake(): void {
+    if (this.#status.state === "waiting") this.open();
+    else if (this.#status.state === "connected") this.#watch();
+  }
+
+  #set(status: Status): void {
+    const same = status.state === this.#status.state && status.code === this.#status.code;
+    this.#status = status;
+    if (same && status.state !== "waiting") return;
+    for (const watcher of this.#watchers) watcher(status);
+  }
+
+  #drop(state: State, code?: number | string): void {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.abandon();
+    if (socket) this.#owner.closed(1000, this.#status.state !== "connected");
+    this.#set({ state, code });
+  }
+
+  #heard(text: string): void {
+    this.#heardAt = performance.now();
+    let frame: ServerFrame | MessageFrame;
+    try {
+      frame = JSON.parse(text);
+    } catch (error) {
+      this.#env.report(error);
+      return;
+    }
+    if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return;
+    if (!("op" in frame)) {
+      this.#owner.frame(frame);
+    } else if (frame.op === "ping") {
+      this.send({ op: "pong" });
+    } else if (frame.op === "connected") {
+      this.#connectedAt = this.#heardAt;
+      this.#silenceMs = 2 * frame.pingMs;
+      this.#set({ state: "connected" });
+      this.#watch();
+      this.#owner.connected(frame);
+    } else {
+      this.#owner.frame(frame);
+    }
+  }
+
+  /** The relay says something every `pingMs`. After twice that in silence it is taken for dead. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    const left = this.#heardAt + this.#silenceMs - performance.now();
+    if (left <= 0) this.#lost("heartbeat_timeout");
+    else this.#timer = setTimeout(() => this.#watch(), left + 1);
+  }
+
+  #lost(code: number | "connect_timeout" | "heartbeat_timeout"): void {
+    clearTimeout(this.#timer);
+    const early = this.#status.state !== "connected";
+    // A close handshake with a dead peer would take minutes: leave it to the browser.
+    this.#socket?.abandon();
+    this.#socket = undefined;
+    const number = typeof code === "number" ? code : 1006;
+    const action = closeAction(number);
+    if (!early && performance.now() - this.#connectedAt > STABLE_MS) this.#attempt = 0;
+    this.#owner.closed(number, early);
+    if (this.#status.state === "stopped") return;
+    if (action === "stop") {
+      this.stop(code);
+      return;
+    }
+    const first = this.#attempt++ === 0;
+    const retryInMs =
+      action === "token" && first ? 0 : backoffMs(this.#attempt - 1, this.#env.random);
+    this.#set({ state: "waiting", code, retryInMs });
+    this.#timer = setTimeout(() => this.open(), retryInMs);
+  }
+}

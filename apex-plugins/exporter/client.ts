@@ -1,0 +1,49 @@
+/** Builds the browser client into build/client/: classic script, ES module, types. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { build } from "esbuild";
+
+/** Browsers with ES2022: what APEX 22.1 and later support, and no polyfill for private members. */
+export const BROWSER_TARGET = "es2022";
+
+const SOURCE = "apex-plugins/client";
+const OUT = "build/client";
+const BANNER = { js: "/*! rtm-client of apex-rtm, MIT license */" };
+
+async function bundle(entry: string, format: "iife" | "esm", file: string): Promise<void> {
+  await build({
+    entryPoints: [join(SOURCE, entry)],
+    outfile: join(OUT, file),
+    bundle: true,
+    minify: true,
+    legalComments: "none",
+    charset: "ascii",
+    target: BROWSER_TARGET,
+    format,
+    banner: BANNER,
+  });
+}
+
+/** Declarations name their neighbours with `.ts`; a consumer's compiler wants `.js`. */
+function emitTypes(): void {
+  const require = createRequire(import.meta.url);
+  const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
+  const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly"];
+  const types = join(OUT, "types");
+  execFileSync(process.execPath, [tsc, "-p", SOURCE, ...options, "--outDir", types], {
+    stdio: "inherit",
+  });
+  for (const entry of readdirSync(types, { recursive: true, encoding: "utf8" })) {
+    if (!entry.endsWith(".d.ts")) continue;
+    const file = join(types, entry);
+    writeFileSync(file, readFileSync(file, "utf8").replace(/(from "\.[^"]*)\.ts"/g, '$1.js"'));
+  }
+  writeFileSync(join(OUT, "rtm-client.d.mts"), `export * from "./types/${SOURCE}/index.js";\n`);
+}
+
+mkdirSync(OUT, { recursive: true });
+await bundle("classic.ts", "iife", "rtm-client.js");
+await bundle("index.ts", "esm", "rtm-client.mjs");
+emitTypes();

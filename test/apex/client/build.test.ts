@@ -1,0 +1,18 @@
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+
+const LIMIT = 6 * 1024;
+
+describe("rtm-client as built", () => {
+  it.each(["rtm-client.js", "rtm-client.mjs"])("%s is under 6 KiB gzipped", (file) => {
+    const size = gzipSync(readFileSync(`build/client/${file}`), { level: 9 }).length;
+    expect(size).toBeLessThan(LIMIT);
+    expect(size).toBeGreaterThan(2_000);
+  });
+
+  it("runs under a strict policy and names nothing a page must not have", () => {
+    const text = readFileSync("build/client/rtm-client.js", "utf8");
+    expect(text).not.toMatch(/\beval\(|new Function|innerHTML|console\.|sourceMappingURL/);
+  });
+});

@@ -1,0 +1,371 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StopError } from "../../../apex-plugins/client/token.ts";
+import type { MessageFrame } from "../../../relay/protocol.ts";
+import { Arrivals, Page, type Peer, ScriptedRelay } from "./kit.ts";
+
+let relay: ScriptedRelay;
+let page: Page;
+
+beforeEach(async () => {
+  relay = await ScriptedRelay.start();
+  page = new Page(relay.url);
+});
+
+afterEach(async () => {
+  page.connection.link.stop("test over");
+  await relay.stop();
+});
+
+function listen(
+  channels: string | string[],
+  options: { token?: string | (() => Promise<string>); events?: string; client?: Page } = {},
+) {
+  const messages = new Arrivals<MessageFrame>();
+  const batches = new Arrivals<number>();
+  const answers = new Arrivals<[string, boolean]>();
+  const denied = new Arrivals<[string, string]>();
+  const subscription = page.client(options.token).subscribe(channels, {
+    events: options.events,
+    onMessage: (message) => messages.push(message),
+    onMessages: (burst) => batches.push(burst.length),
+    onSubscribed: (channel, recovered) => answers.push([channel, recovered]),
+    onDenied: (channel, code) => denied.push([channel, code]),
+  });
+  return { messages, batches, answers, denied, subscription };
+}
+
+async function connected(channel = "sales", seq = 0): Promise<Peer> {
+  const peer = await relay.peers.next();
+  await peer.accept();
+  peer.subscribed(channel, seq, true);
+  return peer;
+}
+
+describe("connecting", () => {
+  it("asks for all channels of the page's listeners in one frame, with the age of the page", async () => {
+    listen(["a", "b"], { token: "t" });
+    listen("c");
+    const peer = await relay.peers.next();
+    const frame = await peer.accept();
+    const since = { ageMs: 1235 };
+    expect(frame).toEqual({
+      op: "connect",
+      token: "t",
+      subscribe: ["a", "b", "c"].map((channel) => ({ channel, since })),
+    });
+    expect(relay.peers.all).toHaveLength(1);
+  });
+
+  it("L5: hands over only messages of the channel and event asked for", async () => {
+    const { messages } = listen("sales", { events: "ping" });
+    const peer = await connected();
+    peer.message("other", 1);
+    peer.message("sales", 1, { eventName: "pong" });
+    peer.send({ payload: { itemName: "P1_X", value: 1 } });
+    peer.message("sales", 2);
+    expect((await messages.next()).seq).toBe(2);
+    expect(messages.all).toHaveLength(1);
+  });
+
+  it("L6: frames that are no messages do no harm", async () => {
+    const { messages } = listen("sales");
+    const peer = await connected();
+    for (const frame of ["null", "7", "[1]", '"x"', "{", '{"op":"later"}', '{"channel":"sales"}']) {
+      peer.send(frame);
+    }
+    peer.message("sales", 1);
+    expect((await messages.next()).seq).toBe(1);
+    expect(page.errors).toHaveLength(1);
+  });
+
+  it("hands a burst over in one call", async () => {
+    const { batches } = listen("sales");
+    const peer = await connected();
+    for (let seq = 1; seq <= 200; seq++) peer.message("sales", seq);
+    let sum = 0;
+    while (sum < 200) sum += await batches.next();
+    expect(sum).toBe(200);
+    expect(batches.all.length).toBeLessThan(200);
+  });
+
+  it("a listener that throws takes nothing from the others", async () => {
+    page.client().subscribe("sales", {
+      onMessage() {
+        throw new Error("mine");
+      },
+    });
+    const { messages } = listen("sales");
+    const peer = await connected();
+    peer.message("sales", 1);
+    await messages.next();
+    expect(page.errors).toHaveLength(1);
+  });
+
+  it("closes the socket with the last subscription and opens it with the next", async () => {
+    const first = listen("a");
+    const second = listen("b");
+    const peer = await relay.peers.next();
+    await peer.accept();
+    await page.statuses.until(({ state }) => state === "connected");
+    second.subscription.close();
+    expect(await peer.frames.next()).toEqual({ op: "unsubscribe", channels: ["b"] });
+    first.subscription.close();
+    expect(await peer.closed).toBe(1000);
+    expect(page.connection.link.status.state).toBe("idle");
+    listen("a");
+    await relay.peers.next();
+  });
+});
+
+describe("reconnecting", () => {
+  it.each([1000, 1001, 1011, 4000, 4001, 4005])(
+    "L3: after close %i, at the position it had",
+    async (code) => {
+      const { messages } = listen("sales");
+      const peer = await connected("sales", 3);
+      peer.message("sales", 4);
+      await messages.next();
+      peer.close(code);
+      const status = await page.statuses.until(({ state }) => state === "waiting");
+      expect(status.code).toBe(code);
+      const frame = await (await relay.peers.next()).accept();
+      expect(frame.subscribe).toEqual([{ channel: "sales", since: { epoch: "e1", seq: 4 } }]);
+    },
+  );
+
+  it("after a crash of the relay (1006)", async () => {
+    listen("sales");
+    (await connected()).terminate();
+    await relay.peers.next();
+  });
+
+  it.each([1009, 4200, 4202, 4204])("L3: stops after close %i", async (code) => {
+    listen("sales");
+    (await connected()).close(code);
+    const status = await page.statuses.until(({ state }) => state === "stopped");
+    expect(status.code).toBe(code);
+  });
+
+  it("L4: takes a silent relay for dead and answers one that pings", async () => {
+    listen("sales");
+    const peer = await relay.peers.next();
+    await peer.accept({ pingMs: 50 });
+    peer.send({ op: "ping" });
+    expect(await peer.frames.next()).toEqual({ op: "pong" });
+    const status = await page.statuses.until(({ state }) => state === "waiting");
+    expect(status.code).toBe("heartbeat_timeout");
+    await relay.peers.next();
+  });
+
+  it("a page that comes back from the back-forward cache goes on where it was", async () => {
+    const { messages } = listen("sales");
+    const peer = await connected();
+    peer.message("sales", 1);
+    await messages.next();
+    page.connection.link.pause();
+    expect(await peer.closed).toBe(1000);
+    page.connection.link.wake();
+    expect(page.connection.link.status.state).toBe("paused");
+    page.connection.link.resume();
+    const frame = await (await relay.peers.next()).accept();
+    expect(frame.subscribe?.[0]?.since).toEqual({ epoch: "e1", seq: 1 });
+  });
+
+  it("says when messages may be missing, and delivers what follows", async () => {
+    const { messages, answers } = listen("sales");
+    const first = await connected("sales", 5);
+    first.message("sales", 6);
+    await messages.next();
+    first.terminate();
+    const second = await relay.peers.next();
+    await second.accept();
+    second.subscribed("sales", 2, false, "e2");
+    second.message("sales", 3);
+    expect((await messages.next()).seq).toBe(3);
+    expect(answers.all).toEqual([
+      ["sales", true],
+      ["sales", false],
+    ]);
+  });
+
+  it("drops what it has seen: by seq, and by id after the relay lost its memory", async () => {
+    const { messages } = listen("sales");
+    const first = await connected();
+    first.message("sales", 1, { id: "x" });
+    first.message("sales", 1, { id: "x" });
+    await messages.next();
+    first.terminate();
+    const second = await relay.peers.next();
+    await second.accept();
+    second.subscribed("sales", 0, false, "e2");
+    second.message("sales", 1, { id: "x" });
+    second.message("sales", 2, { id: "y" });
+    expect((await messages.next()).id).toBe("y");
+    expect(messages.all).toHaveLength(2);
+  });
+
+  it("a second listener of a channel gets what was before it, the first nothing twice", async () => {
+    const first = listen("sales");
+    const peer = await connected("sales", 1);
+    peer.message("sales", 1);
+    await first.messages.next();
+    const second = listen("sales");
+    expect(await peer.frames.next()).toEqual({
+      op: "subscribe",
+      subscribe: [{ channel: "sales", since: { ageMs: 1235 } }],
+    });
+    peer.subscribed("sales", 1, true);
+    peer.message("sales", 1);
+    peer.message("sales", 2);
+    expect((await second.messages.next()).seq).toBe(1);
+    await second.messages.next();
+    await first.messages.next();
+    expect(first.messages.all.map(({ seq }) => seq)).toEqual([1, 2]);
+  });
+});
+
+describe("tokens", () => {
+  it.each([4100, 4101])("asks for a new one after close %i", async (code) => {
+    const reasons: string[] = [];
+    page.client((reason) => `token ${reasons.push(reason)}`).subscribe("sales", { onMessage() {} });
+    const first = await relay.peers.next();
+    expect((await first.frames.next()).op).toBe("connect");
+    first.close(code);
+    const frame = await (await relay.peers.next()).accept();
+    expect(frame.token).toBe("token 2");
+    expect(reasons).toEqual(["initial", `closed with ${code}`]);
+  });
+
+  it("L3: backs off while tokens are refused", async () => {
+    let asked = 0;
+    page.client(() => `token ${++asked}`).subscribe("sales", { onMessage() {} });
+    for (let round = 0; round < 4; round++) {
+      const peer = await relay.peers.next();
+      await peer.frames.next();
+      peer.close(4101);
+    }
+    const waits = page.statuses.all.filter(({ state }) => state === "waiting");
+    expect(waits.slice(0, 3).map(({ retryInMs }) => retryInMs)).toEqual([0, 40, 80]);
+  });
+
+  it("stops when a token that cannot be renewed is refused, and says so", async () => {
+    const { denied } = listen("sales", { token: "only" });
+    const peer = await relay.peers.next();
+    await peer.frames.next();
+    peer.close(4101);
+    await page.statuses.until(({ state }) => state === "stopped");
+    expect(denied.all).toEqual([["sales", "closed with 4101"]]);
+  });
+
+  it("two listeners bring two tokens to one socket, one after the other", async () => {
+    listen("a", { token: "ta" });
+    const second = listen("b", { token: "tb" });
+    const third = listen("c", { token: "tc" });
+    const peer = await relay.peers.next();
+    expect((await peer.accept()).token).toBe("ta");
+    expect(await peer.frames.next()).toMatchObject({
+      op: "subscribe",
+      token: "tb",
+      subscribe: [{ channel: "b" }],
+    });
+    peer.send({ op: "error", code: "token_subject_mismatch", message: "another sub" });
+    expect(await peer.frames.next()).toMatchObject({ op: "subscribe", token: "tc" });
+    peer.send({ op: "refreshed", expiresInMs: 1000 });
+    peer.subscribed("c", 0, true);
+    peer.message("c", 1);
+    await third.messages.next();
+    expect(second.denied.all).toEqual([["b", "token_subject_mismatch"]]);
+    expect(relay.peers.all).toHaveLength(1);
+  });
+
+  it("renews before the end and presents the new one", async () => {
+    let minted = 0;
+    listen("sales", { token: async () => `t${++minted}` });
+    const peer = await relay.peers.next();
+    await peer.accept({ expiresInMs: 50 });
+    peer.subscribed("sales", 0, true);
+    expect(await peer.frames.next()).toEqual({ op: "refresh", token: "t2" });
+    peer.send({ op: "refreshed", expiresInMs: 50 });
+    expect(await peer.frames.next()).toEqual({ op: "refresh", token: "t3" });
+  });
+
+  it("a token that comes late continues at the position where the right ended", async () => {
+    const late: ((token: string) => void)[] = [];
+    const { messages } = listen("sales", {
+      token: () => new Promise((resolve) => late.push(resolve)),
+    });
+    expect((await page.statuses.until(({ state }) => state === "token")).state).toBe("token");
+    late[0]?.("t1");
+    const peer = await connected("sales", 7);
+    peer.message("sales", 8);
+    await messages.next();
+    peer.send({ op: "unsubscribed", channel: "sales", code: "token_expired" });
+    peer.close(4100);
+    await page.statuses.until(({ state }) => state === "token");
+    late[1]?.("t2");
+    const frame = await (await relay.peers.next()).accept();
+    expect(frame).toEqual({
+      op: "connect",
+      token: "t2",
+      subscribe: [{ channel: "sales", since: { epoch: "e1", seq: 8 } }],
+    });
+  });
+
+  it("one of two tokens ends: its channel comes back with the next, the socket stays", async () => {
+    let minted = 0;
+    listen("a", { token: "ta" });
+    listen("b", { token: async () => `tb${++minted}` });
+    const peer = await relay.peers.next();
+    await peer.accept();
+    expect(await peer.frames.next()).toMatchObject({ op: "subscribe", token: "tb1" });
+    peer.send({ op: "refreshed", expiresInMs: 600_000 });
+    peer.subscribed("b", 3, true);
+    peer.message("b", 3);
+    peer.send({ op: "unsubscribed", channel: "b", code: "token_expired" });
+    expect(await peer.frames.next()).toEqual({
+      op: "subscribe",
+      token: "tb2",
+      subscribe: [{ channel: "b", since: { epoch: "e1", seq: 3 } }],
+    });
+    expect(relay.peers.all).toHaveLength(1);
+  });
+
+  it("an ended session stops the client", async () => {
+    listen("sales", { token: () => Promise.reject(new StopError("session_ended")) });
+    const status = await page.statuses.until(({ state }) => state === "stopped");
+    expect(status.code).toBe("session_ended");
+  });
+
+  it("a provider that fails is asked again", async () => {
+    let asked = 0;
+    listen("sales", {
+      token: async () => {
+        if (++asked < 3) throw new Error("no network");
+        return "t";
+      },
+    });
+    expect((await (await relay.peers.next()).accept()).token).toBe("t");
+    expect(page.errors).toHaveLength(2);
+  });
+
+  it("a channel the token does not grant is refused to its listener alone", async () => {
+    const { denied } = listen("secret", { token: "t" });
+    const { answers } = listen("sales", { token: "t2" });
+    const peer = await relay.peers.next();
+    await peer.accept();
+    peer.send({ op: "error", code: "channel_forbidden", message: "no", channel: "secret" });
+    await peer.frames.until((frame) => frame.op === "subscribe");
+    peer.send({ op: "refreshed", expiresInMs: 600_000 });
+    peer.subscribed("sales", 0, true);
+    await answers.next();
+    expect(denied.all).toEqual([["secret", "channel_forbidden"]]);
+  });
+
+  it("without a token, one that is required stops the client", async () => {
+    listen("sales");
+    const peer = await relay.peers.next();
+    await peer.frames.next();
+    peer.close(4102);
+    expect((await page.statuses.until(({ state }) => state === "stopped")).code).toBe(4102);
+  });
+});
