@@ -1,0 +1,514 @@
+/**
+ * Advanced Queuing without sockets: queues, visibility, locks, attempts, expiration, waiting.
+ *
+ * Follows the Oracle documentation of DBMS_AQ for classic single-consumer queues. Where the
+ * documentation is silent or two sources disagree, docs/emulator.md names the choice.
+ */
+import {
+  type DequeuedMessage,
+  dequeued,
+  type MessageProperties,
+  messageId,
+  type PayloadKind,
+  type QueueRow,
+  STATE,
+} from "./aq-message.ts";
+import { Queue, type QueueDefinition, type Waiter } from "./aq-queue.ts";
+import type { Clock } from "./clock.ts";
+import { DueHeap } from "./due.ts";
+import { OraError } from "./errors.ts";
+import { Transaction, type UndoCause } from "./transaction.ts";
+
+export const MODE = { browse: 1, locked: 2, remove: 3, removeNoData: 4 } as const;
+export const NAVIGATION = { first: 1, nextTransaction: 2, next: 3 } as const;
+/** `wait` of a dequeue that waits for ever. */
+export const WAIT_FOREVER = 0xffff_ffff;
+
+export interface DequeueOptions {
+  /** At most so many messages; the call returns with what is there as soon as there is one. Default 1. */
+  max?: number;
+  /** Seconds, or WAIT_FOREVER. Default 0. */
+  wait?: number;
+  /** Default `remove`. */
+  mode?: number;
+  /** Default `first`: a new snapshot. `next` goes on in the snapshot of the last dequeue. */
+  navigation?: number;
+  /** Commits at once, in a transaction of its own. */
+  immediate?: boolean;
+  messageId?: Buffer;
+  /** May hold the wildcards % and _. */
+  correlation?: string;
+  /** Cancels the wait: the call fails with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called once if the call has to wait. */
+  onWait?: () => void;
+}
+
+/** What `NEXT_MESSAGE` of one session goes on from in one queue. */
+interface Cursor {
+  scn: number;
+  after: QueueRow | undefined;
+}
+
+/** The part of a session that the engine needs. */
+export interface AqOwner {
+  readonly transaction: Transaction;
+  readonly cursors: Map<Queue, Cursor>;
+}
+
+export function newOwner(): AqOwner {
+  return { transaction: new Transaction(), cursors: new Map() };
+}
+
+/** One message of `messages()`: for assertions. */
+export interface MessageView extends DequeuedMessage {
+  readonly status: "uncommitted" | "ready" | "waiting" | "locked";
+}
+
+export interface EngineOptions {
+  clock: Clock;
+  /**
+   * Whether a session that ends without commit or rollback raises the attempts of what it had
+   * dequeued. Oracle's documentation says no for a killed server process; other sources disagree.
+   */
+  lostSessionCountsAttempt: boolean;
+  /** Time alone has changed something: a delay or an expiration is over. */
+  changed?: () => void;
+}
+
+export class AqEngine {
+  readonly #queues = new Map<string, Queue>();
+  readonly #clock: Clock;
+  readonly #options: EngineOptions;
+  readonly #due = new DueHeap<{ queue: Queue; row: QueueRow }>();
+  readonly #toWake = new Set<Queue>();
+  #step = 0;
+  #scn = 0;
+  #cancelTimer: (() => void) | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+  }
+
+  createQueue(definition: QueueDefinition): Queue {
+    if (!/^[^.]+\.[^.]+$/.test(definition.name)) {
+      throw new TypeError(`createQueue: name must be OWNER.QUEUE, not "${definition.name}"`);
+    }
+    if (this.#queues.has(definition.name)) {
+      throw new OraError(24006, `cannot create QUEUE, ${definition.name} already exists`);
+    }
+    const queue = new Queue(definition);
+    this.#queues.set(queue.name, queue);
+    if (!this.#queues.has(queue.exceptionQueue)) {
+      const exceptions = new Queue({ ...definition, name: queue.exceptionQueue }, true);
+      this.#queues.set(exceptions.name, exceptions);
+    }
+    return queue;
+  }
+
+  /** @throws OraError 24010 */
+  queue(name: string): Queue {
+    const queue = this.#queues.get(name);
+    if (!queue) throw new OraError(24010, `QUEUE ${name} does not exist`);
+    return queue;
+  }
+
+  get queues(): Queue[] {
+    return [...this.#queues.values()];
+  }
+
+  /** DBMS_AQADM.START_QUEUE. An exception queue cannot be enabled for enqueue (ORA-24017). */
+  start(queue: Queue, what: { enqueue?: boolean; dequeue?: boolean } = {}): void {
+    const { enqueue = !queue.isExceptionQueue, dequeue = true } = what;
+    if (enqueue && queue.isExceptionQueue) {
+      throw new OraError(
+        24017,
+        `cannot enable enqueue on QUEUE, ${queue.name} is an exception queue`,
+      );
+    }
+    if (enqueue) queue.enqueueEnabled = true;
+    if (dequeue) queue.dequeueEnabled = true;
+  }
+
+  /** DBMS_AQADM.STOP_QUEUE. Who waits in a dequeue gets ORA-25226. */
+  stop(queue: Queue, what: { enqueue?: boolean; dequeue?: boolean } = {}): void {
+    const { enqueue = true, dequeue = true } = what;
+    if (enqueue) queue.enqueueEnabled = false;
+    if (!dequeue) return;
+    queue.dequeueEnabled = false;
+    for (const waiter of [...queue.waiters]) waiter.fail(notEnabled(queue));
+  }
+
+  /** Puts messages into a queue, in the owner's transaction. Returns their ids. */
+  enqueue(
+    owner: AqOwner,
+    name: string,
+    messages: readonly { payload: Buffer; kind: PayloadKind; properties?: MessageProperties }[],
+  ): Buffer[] {
+    const queue = this.queue(name);
+    if (!queue.enqueueEnabled) {
+      throw new OraError(25207, `enqueue failed, queue ${queue.name} is disabled from enqueueing`);
+    }
+    for (const message of messages) requirePayload(queue, message.kind);
+    return messages.map((message) => this.#enqueueRow(owner, queue, message).id);
+  }
+
+  /** Visibility IMMEDIATE: a transaction of its own, committed at once. */
+  enqueueImmediately(name: string, messages: Parameters<AqEngine["enqueue"]>[2]): Buffer[] {
+    const owner = newOwner();
+    const ids = this.enqueue(owner, name, messages);
+    this.commit(owner);
+    return ids;
+  }
+
+  #enqueueRow(
+    owner: AqOwner,
+    queue: Queue,
+    message: { payload: Buffer; kind: PayloadKind; properties?: MessageProperties },
+  ): QueueRow {
+    const now = this.#clock.now();
+    const step = ++this.#step;
+    const properties: Required<MessageProperties> = {
+      priority: 0,
+      correlation: "",
+      delay: 0,
+      expiration: -1,
+      exceptionQueue: "",
+      userProperties: false,
+      ...message.properties,
+    };
+    const readyAt = now + Math.max(properties.delay, 0) * 1000;
+    const row: QueueRow = {
+      id: messageId(step),
+      payload: message.payload,
+      kind: message.kind,
+      properties,
+      enqueueTime: Math.floor(now / 1000) * 1000,
+      step,
+      attempts: 0,
+      state: readyAt > now ? STATE.waiting : STATE.ready,
+      uncommitted: owner,
+      lockedBy: null,
+      visibleScn: Number.POSITIVE_INFINITY,
+      readyAt,
+      expiresAt:
+        properties.expiration < 0
+          ? Number.POSITIVE_INFINITY
+          : readyAt + properties.expiration * 1000,
+      gone: false,
+    };
+    queue.insert(row);
+    owner.transaction.add({
+      undo: () => queue.remove(row),
+      commit: () => {
+        row.uncommitted = null;
+        row.visibleScn = ++this.#scn;
+        this.#available(queue, row);
+      },
+    });
+    return row;
+  }
+
+  /**
+   * Takes messages out, in the owner's transaction. An empty array is what Oracle reports as
+   * ORA-25228.
+   */
+  async dequeue(
+    owner: AqOwner,
+    name: string,
+    kind: PayloadKind,
+    options: DequeueOptions = {},
+  ): Promise<DequeuedMessage[]> {
+    const queue = this.queue(name);
+    if (!queue.dequeueEnabled) throw notEnabled(queue);
+    requirePayload(queue, kind);
+    if (options.messageId) {
+      const id = options.messageId;
+      const row = [...queue.rows()].find((other) => other.id.equals(id));
+      if (!row || !this.#isAvailable(owner, queue, row)) {
+        throw new OraError(
+          25263,
+          `no message in queue ${queue.name} with message ID ${id.toString("hex").toUpperCase()}`,
+        );
+      }
+      return [this.#take(owner, queue, row, options)];
+    }
+    const found = this.#takeNext(owner, queue, options);
+    const wait = options.wait ?? 0;
+    if (found.length > 0 || wait === 0) return found;
+    options.signal?.throwIfAborted();
+    return this.#wait(owner, queue, options, wait);
+  }
+
+  #wait(
+    owner: AqOwner,
+    queue: Queue,
+    options: DequeueOptions,
+    wait: number,
+  ): Promise<DequeuedMessage[]> {
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        queue.waiters.delete(waiter);
+        cancelTimer?.();
+        signal?.removeEventListener("abort", onAbort);
+      };
+      const waiter: Waiter = {
+        attempt: () => {
+          const found = this.#takeNext(owner, queue, options);
+          if (found.length === 0) return false;
+          end();
+          resolve(found);
+          return true;
+        },
+        fail: (error) => {
+          end();
+          reject(error);
+        },
+      };
+      const onAbort = () => waiter.fail(signal!.reason);
+      signal?.addEventListener("abort", onAbort);
+      const cancelTimer =
+        wait === WAIT_FOREVER
+          ? undefined
+          : this.#clock.timer(wait * 1000, () => {
+              end();
+              resolve([]);
+            });
+      queue.waiters.add(waiter);
+      options.onWait?.();
+    });
+  }
+
+  #takeNext(owner: AqOwner, queue: Queue, options: DequeueOptions): DequeuedMessage[] {
+    const matches = correlationMatcher(options.correlation);
+    const max = options.max ?? 1;
+    const taken: DequeuedMessage[] = [];
+    let cursor = owner.cursors.get(queue);
+    let fresh = false;
+    if (!cursor || options.navigation !== NAVIGATION.next) {
+      cursor = { scn: this.#scn, after: undefined };
+      fresh = true;
+    }
+    for (;;) {
+      for (const row of queue.rows(cursor.after)) {
+        if (taken.length === max) break;
+        // One's own uncommitted rows belong to every snapshot.
+        if (row.visibleScn > cursor.scn && row.uncommitted !== owner) continue;
+        if (!matches(row.properties.correlation)) continue;
+        if (!this.#isAvailable(owner, queue, row)) continue;
+        cursor.after = row;
+        taken.push(this.#take(owner, queue, row, options));
+      }
+      if (taken.length > 0 || fresh) break;
+      // The snapshot is exhausted: NEXT_MESSAGE takes a new one.
+      cursor = { scn: this.#scn, after: undefined };
+      fresh = true;
+    }
+    owner.cursors.set(queue, cursor);
+    return taken;
+  }
+
+  #isAvailable(owner: AqOwner, queue: Queue, row: QueueRow): boolean {
+    if (row.gone || (row.uncommitted !== null && row.uncommitted !== owner)) return false;
+    if (row.lockedBy !== null && row.lockedBy !== owner) return false;
+    if (row.state === STATE.processed) return false;
+    const now = this.#clock.now();
+    if (row.readyAt > now) return false;
+    if (row.expiresAt <= now && !queue.isExceptionQueue) {
+      if (row.uncommitted === null && row.lockedBy === null) this.#exile(queue, row);
+      return false;
+    }
+    return true;
+  }
+
+  #take(owner: AqOwner, queue: Queue, row: QueueRow, options: DequeueOptions): DequeuedMessage {
+    const mode = options.mode ?? MODE.remove;
+    const message = dequeued(row);
+    if (mode === MODE.browse) return message;
+    if (options.immediate) {
+      if (mode !== MODE.locked) queue.remove(row);
+      return message;
+    }
+    const { lockedBy, state } = row;
+    row.lockedBy = owner;
+    if (mode === MODE.locked) {
+      const unlock = () => {
+        row.lockedBy = lockedBy;
+        if (lockedBy === null) this.#available(queue, row);
+      };
+      owner.transaction.add({ undo: unlock, commit: unlock });
+      return message;
+    }
+    row.state = STATE.processed;
+    owner.transaction.add({
+      undo: (cause) => {
+        row.lockedBy = lockedBy;
+        row.state = state;
+        if (row.uncommitted === null) this.#returned(queue, row, cause);
+      },
+      commit: () => queue.remove(row),
+    });
+    return mode === MODE.removeNoData ? { ...message, payload: Buffer.alloc(0) } : message;
+  }
+
+  /** A dequeued message comes back. */
+  #returned(queue: Queue, row: QueueRow, cause: UndoCause): void {
+    const counts =
+      cause === "rollback" || (cause === "lost" && this.#options.lostSessionCountsAttempt);
+    if (counts && !queue.isExceptionQueue) {
+      row.attempts += 1;
+      if (row.attempts > queue.maxRetries) {
+        this.#exile(queue, row);
+        return;
+      }
+      if (queue.retryDelay > 0) {
+        row.readyAt = this.#clock.now() + queue.retryDelay * 1000;
+        row.state = STATE.waiting;
+      }
+    }
+    this.#available(queue, row);
+  }
+
+  /** Moves a message to the exception queue. It keeps its id, its order and its attempts. */
+  #exile(queue: Queue, row: QueueRow): void {
+    queue.remove(row);
+    const own = row.properties.exceptionQueue;
+    const target = (own && this.#queues.get(own)) || this.queue(queue.exceptionQueue);
+    const exiled: QueueRow = {
+      ...row,
+      state: STATE.expired,
+      lockedBy: null,
+      visibleScn: ++this.#scn,
+      readyAt: 0,
+      gone: false,
+    };
+    target.insert(exiled);
+    this.#available(target, exiled);
+    this.wake();
+  }
+
+  /** The row may have become available now, or will later. */
+  #available(queue: Queue, row: QueueRow): void {
+    const now = this.#clock.now();
+    if (row.readyAt > now) {
+      this.#due.push(row.readyAt, { queue, row });
+    } else {
+      if (row.state === STATE.waiting) row.state = STATE.ready;
+      this.#toWake.add(queue);
+    }
+    if (!queue.isExceptionQueue && Number.isFinite(row.expiresAt)) {
+      this.#due.push(row.expiresAt, { queue, row });
+      if (this.#due.size > 1000 && this.#due.size > 4 * this.#liveRows()) {
+        this.#due.prune((entry) => !entry.row.gone);
+      }
+    }
+    this.#armTimer();
+  }
+
+  #liveRows(): number {
+    return this.queues.reduce((sum, queue) => sum + queue.size, 0);
+  }
+
+  #armTimer(): void {
+    const at = this.#due.nextAt ?? Number.POSITIVE_INFINITY;
+    if (at === this.#timerAt) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    this.#cancelTimer = Number.isFinite(at)
+      ? this.#clock.timer(Math.max(at - this.#clock.now(), 0), () => this.#timeCame())
+      : undefined;
+  }
+
+  /** Does what Oracle's queue monitor does: releases delayed messages, exiles expired ones. */
+  sweep(): void {
+    for (const { queue, row } of this.#due.takeDue(this.#clock.now())) {
+      if (row.gone || row.uncommitted !== null || row.lockedBy !== null) continue;
+      if (row.expiresAt <= this.#clock.now()) this.#exile(queue, row);
+      else if (row.readyAt <= this.#clock.now()) {
+        if (row.state === STATE.waiting) row.state = STATE.ready;
+        this.#toWake.add(queue);
+      }
+    }
+    this.#armTimer();
+    this.wake();
+  }
+
+  #timeCame(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.sweep();
+    this.#options.changed?.();
+  }
+
+  /** Serves who waits for what became available. Call it after a commit or a rollback. */
+  wake(): void {
+    for (const queue of this.#toWake) {
+      this.#toWake.delete(queue);
+      for (const waiter of [...queue.waiters]) {
+        if (queue.waiters.has(waiter)) waiter.attempt();
+      }
+    }
+  }
+
+  commit(owner: AqOwner): void {
+    owner.transaction.commit();
+    this.wake();
+  }
+
+  rollback(owner: AqOwner, cause: UndoCause = "rollback"): void {
+    owner.transaction.rollback(cause);
+    this.wake();
+  }
+
+  messages(queue: Queue): MessageView[] {
+    this.sweep();
+    return [...queue.rows()].map((row) => ({
+      ...dequeued(row),
+      status: statusOf(row, this.#clock.now()),
+    }));
+  }
+
+  /** How many messages an owner has dequeued or locked and not settled. */
+  lockedBy(owner: AqOwner): number {
+    let count = 0;
+    for (const queue of this.#queues.values()) {
+      for (const row of queue.rows()) if (row.lockedBy === owner) count += 1;
+    }
+    return count;
+  }
+
+  /** Stops the timer. Waiting dequeues are ended by their sessions. */
+  close(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+}
+
+function notEnabled(queue: Queue): OraError {
+  return new OraError(25226, `dequeue failed, queue ${queue.name} is not enabled for dequeue`);
+}
+
+function requirePayload(queue: Queue, kind: PayloadKind): void {
+  if (queue.payload !== kind) {
+    throw new OraError(25215, `user_data type and queue type do not match`);
+  }
+}
+
+function statusOf(row: QueueRow, now: number): MessageView["status"] {
+  if (row.uncommitted !== null) return "uncommitted";
+  if (row.lockedBy !== null) return "locked";
+  return row.readyAt > now ? "waiting" : "ready";
+}
+
+/** LIKE without an escape character. */
+function correlationMatcher(pattern: string | undefined): (correlation: string) => boolean {
+  if (!pattern) return () => true;
+  const source = pattern
+    .replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("%", ".*")
+    .replaceAll("_", ".");
+  const expression = new RegExp(`^${source}$`, "s");
+  return (correlation) => expression.test(correlation);
+}

@@ -1,0 +1,99 @@
+import { compareRows, type PayloadKind, type QueueRow } from "./aq-message.ts";
+
+export interface QueueDefinition {
+  /** OWNER.NAME, upper case. */
+  name: string;
+  /** Queue table, in the same schema; it names the exception queue. */
+  table: string;
+  payload: PayloadKind;
+  /** Rollbacks after which a message goes to the exception queue at the next one. Default 5. */
+  maxRetries?: number;
+  /** Seconds a rolled-back message waits before it can be dequeued again. Default 0. */
+  retryDelay?: number;
+}
+
+/** A dequeue that waits. `attempt` tries again and returns true when it is satisfied. */
+export interface Waiter {
+  attempt(): boolean;
+  fail(error: Error): void;
+}
+
+/** The rows of one queue in dequeue order, and who waits for them. */
+export class Queue {
+  readonly name: string;
+  readonly table: string;
+  readonly payload: PayloadKind;
+  readonly maxRetries: number;
+  readonly retryDelay: number;
+  readonly exceptionQueue: string;
+  readonly isExceptionQueue: boolean;
+  enqueueEnabled: boolean;
+  dequeueEnabled: boolean;
+  readonly waiters = new Set<Waiter>();
+
+  // Sorted by enqueue time and step. Rows that are gone stay until half of the array is.
+  #rows: QueueRow[] = [];
+  #head = 0;
+  #gone = 0;
+
+  constructor(definition: QueueDefinition, isExceptionQueue = false) {
+    this.name = definition.name;
+    this.table = definition.table;
+    this.payload = definition.payload;
+    this.maxRetries = definition.maxRetries ?? 5;
+    this.retryDelay = definition.retryDelay ?? 0;
+    this.isExceptionQueue = isExceptionQueue;
+    const owner = definition.name.split(".")[0]!;
+    this.exceptionQueue = `${owner}.AQ$_${definition.table}_E`;
+    this.enqueueEnabled = !isExceptionQueue;
+    this.dequeueEnabled = !isExceptionQueue;
+  }
+
+  get size(): number {
+    return this.#rows.length - this.#gone;
+  }
+
+  insert(row: QueueRow): void {
+    const rows = this.#rows;
+    const last = rows[rows.length - 1];
+    if (!last || compareRows(last, row) < 0) {
+      rows.push(row);
+      return;
+    }
+    const index = this.#indexAfter(row);
+    rows.splice(index, 0, row);
+    this.#head = Math.min(this.#head, index);
+  }
+
+  remove(row: QueueRow): void {
+    if (row.gone) return;
+    row.gone = true;
+    this.#gone += 1;
+    const rows = this.#rows;
+    while (this.#head < rows.length && rows[this.#head]!.gone) this.#head += 1;
+    if (this.#gone > 64 && this.#gone * 2 > rows.length) {
+      this.#rows = rows.filter((other) => !other.gone);
+      this.#head = 0;
+      this.#gone = 0;
+    }
+  }
+
+  /** Live rows in order, after a position if one is given. Safe against `remove` while iterating. */
+  *rows(after?: { enqueueTime: number; step: number }): Generator<QueueRow> {
+    const rows = this.#rows;
+    for (let i = after ? this.#indexAfter(after) : this.#head; i < rows.length; i++) {
+      if (!rows[i]!.gone) yield rows[i]!;
+    }
+  }
+
+  #indexAfter(position: { enqueueTime: number; step: number }): number {
+    let low = 0;
+    let high = this.#rows.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareRows(this.#rows[middle]!, position) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,55 @@
+/** A binary heap of things that become due at a time. */
+export class DueHeap<T> {
+  #heap: { at: number; item: T }[] = [];
+
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  get nextAt(): number | undefined {
+    return this.#heap[0]?.at;
+  }
+
+  push(at: number, item: T): void {
+    const heap = this.#heap;
+    let i = heap.push({ at, item }) - 1;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (heap[parent]!.at <= heap[i]!.at) break;
+      [heap[parent], heap[i]] = [heap[i]!, heap[parent]!];
+      i = parent;
+    }
+  }
+
+  /** Removes and returns everything due at `now`, earliest first. */
+  takeDue(now: number): T[] {
+    const due: T[] = [];
+    while (this.#heap.length > 0 && this.#heap[0]!.at <= now) due.push(this.#pop());
+    return due;
+  }
+
+  /** Forgets what `keep` refuses. */
+  prune(keep: (item: T) => boolean): void {
+    const kept = this.#heap.filter((entry) => keep(entry.item));
+    this.#heap = [];
+    for (const entry of kept) this.push(entry.at, entry.item);
+  }
+
+  #pop(): T {
+    const heap = this.#heap;
+    const top = heap[0]!.item;
+    const last = heap.pop()!;
+    if (heap.length === 0) return top;
+    heap[0] = last;
+    let i = 0;
+    for (;;) {
+      let least = i;
+      for (const child of [2 * i + 1, 2 * i + 2]) {
+        if (child < heap.length && heap[child]!.at < heap[least]!.at) least = child;
+      }
+      if (least === i) return top;
+      [heap[least], heap[i]] = [heap[i]!, heap[least]!];
+      i = least;
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * A stand-in for an Oracle database with Advanced Queuing, for the demo, tests and benchmarks: a
+ * TCP server that the unmodified `oracledb` Thin driver takes for a database. Never for production.
+ * docs/emulator.md says what it does and what it does not; passing on it is no proof for Oracle.
+ */
+export { type DequeueOptions, MODE, NAVIGATION, WAIT_FOREVER } from "./aq-engine.ts";
+export type { MessageProperties, PayloadKind } from "./aq-message.ts";
+export { type Clock, ManualClock } from "./clock.ts";
+export { OraError } from "./errors.ts";
+export type { CallName, Fault, FaultAction, FaultRule, Moment } from "./faults.ts";
+export type { LockResult } from "./locks.ts";
+export type { ProfileName } from "./profiles.ts";
+export {
+  type CreateQueue,
+  type Emulator,
+  type EmulatorOptions,
+  type Faults,
+  type QueueAdmin,
+  type Refusal,
+  type SessionRef,
+  startEmulator,
+} from "./server.ts";
+export type { ReceivedMessage, Session } from "./session.ts";
+export type {
+  SqlValue,
+  StatementCall,
+  StatementHandler,
+  StatementMatcher,
+  StatementResult,
+} from "./statements.ts";
+export type { Change, UndoCause } from "./transaction.ts";
+export type { SessionView } from "./views.ts";

@@ -1,0 +1,169 @@
+import type { AqEngine, AqOwner, DequeueOptions } from "./aq-engine.ts";
+import type { DequeuedMessage, MessageProperties } from "./aq-message.ts";
+import type { Queue } from "./aq-queue.ts";
+import { OraError } from "./errors.ts";
+import { decodeJson, encodeJson } from "./json.ts";
+import type { LockResult, UserLocks } from "./locks.ts";
+import { type Change, Transaction } from "./transaction.ts";
+import type { SessionAttributes } from "./ttc.ts";
+
+export interface SessionIdentity {
+  user: string;
+  serviceName: string;
+  program: string;
+  machine: string;
+}
+
+/** RAW: bytes or text (UTF-8). JSON: any value that JSON has. */
+export type Payload = unknown;
+
+/** A message as handlers and tests see it. */
+export interface ReceivedMessage extends Omit<DequeuedMessage, "payload"> {
+  /** RAW: a Buffer. JSON: the value. */
+  readonly payload: Payload;
+}
+
+/**
+ * One database session: identity, transaction, user locks, and AQ inside the transaction. Statement
+ * handlers work through it, so that what they do is committed and rolled back with the caller's.
+ */
+export class Session implements AqOwner {
+  readonly id: number;
+  readonly identity: SessionIdentity;
+  readonly attributes: SessionAttributes = {
+    module: "",
+    action: "",
+    clientId: "",
+    clientInfo: "",
+    dbOp: "",
+    ecid: "",
+    currentSchema: "",
+  };
+  readonly transaction = new Transaction();
+  readonly cursors: AqOwner["cursors"] = new Map();
+  /** Requests answered or under way, by call, e.g. `dequeue`, `commit`, `execute`. */
+  readonly calls = new Map<string, number>();
+  readonly #engine: AqEngine;
+  readonly #locks: UserLocks;
+  #ended = false;
+
+  constructor(id: number, identity: SessionIdentity, engine: AqEngine, locks: UserLocks) {
+    this.id = id;
+    this.identity = identity;
+    this.#engine = engine;
+    this.#locks = locks;
+  }
+
+  get user(): string {
+    return this.identity.user;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** All requests of this session so far, logon included. */
+  get roundTrips(): number {
+    let sum = 0;
+    for (const count of this.calls.values()) sum += count;
+    return sum;
+  }
+
+  /** OWNER.NAME in upper case, as an unquoted name resolves in this session. */
+  resolve(name: string): string {
+    const plain = name.includes('"') ? name.replaceAll('"', "") : name.toUpperCase();
+    return plain.includes(".") ? plain : `${this.attributes.currentSchema || this.user}.${plain}`;
+  }
+
+  /** @throws OraError 24010 */
+  queue(name: string): Queue {
+    return this.#engine.queue(this.resolve(name));
+  }
+
+  /** Enqueues in this session's transaction and returns the message id. */
+  enqueue(queueName: string, payload: Payload, properties: MessageProperties = {}): Buffer {
+    const queue = this.queue(queueName);
+    const message = { payload: encodePayload(queue, payload), kind: queue.payload, properties };
+    return this.#engine.enqueue(this, queue.name, [message])[0]!;
+  }
+
+  /** Dequeues in this session's transaction. Nothing within `wait` seconds: an empty array. */
+  async dequeue(queueName: string, options: DequeueOptions = {}): Promise<ReceivedMessage[]> {
+    const queue = this.queue(queueName);
+    const messages = await this.#engine.dequeue(this, queue.name, queue.payload, options);
+    return messages.map(received);
+  }
+
+  /** Requests an exclusive user lock for this session; a commit does not release it. */
+  lock(name: string, timeoutMs = 0, signal?: AbortSignal): Promise<LockResult> {
+    return this.#locks.acquire(this, name, timeoutMs, signal);
+  }
+
+  unlock(name: string): boolean {
+    return this.#locks.release(this, name);
+  }
+
+  get locks(): string[] {
+    return this.#locks.heldBy(this);
+  }
+
+  get lockedMessages(): number {
+    return this.#engine.lockedBy(this);
+  }
+
+  /** Makes a handler's own data transactional: see `Change`. */
+  change(change: Change): void {
+    this.transaction.add(change);
+  }
+
+  commit(): void {
+    this.#engine.commit(this);
+  }
+
+  rollback(): void {
+    this.#engine.rollback(this);
+  }
+
+  savepoint(name: string): void {
+    this.transaction.savepoint(name.toUpperCase());
+  }
+
+  /** Undoes what was done after the savepoint. Attempts do not rise. */
+  rollbackTo(name: string): void {
+    this.transaction.rollbackTo(name.toUpperCase());
+    this.#engine.wake();
+  }
+
+  /** Undoes the changes of a statement that failed. */
+  undoTo(mark: number): void {
+    this.transaction.undoTo(mark);
+    this.#engine.wake();
+  }
+
+  /** The session is over without commit or rollback. Its locks are free again. */
+  lost(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#engine.rollback(this, "lost");
+    this.#locks.releaseAll(this);
+  }
+
+  /** A normal logoff commits, as Oracle's does. */
+  logoff(): void {
+    if (this.#ended) return;
+    this.commit();
+    this.#ended = true;
+    this.#locks.releaseAll(this);
+  }
+}
+
+export function received(message: DequeuedMessage): ReceivedMessage {
+  return message.kind === "JSON" ? { ...message, payload: decodeJson(message.payload) } : message;
+}
+
+export function encodePayload(queue: Queue, payload: Payload): Buffer {
+  if (queue.payload === "JSON") return encodeJson(payload);
+  if (typeof payload === "string") return Buffer.from(payload, "utf8");
+  if (payload instanceof Uint8Array) return Buffer.from(payload);
+  throw new OraError(25215, `user_data type and queue type do not match (${queue.name} is RAW)`);
+}
