@@ -1,0 +1,334 @@
+/** The relay's part of the configuration. */
+import { z } from "zod";
+import { duration, size } from "../common/schema.ts";
+import { formatSize } from "../common/units.ts";
+import { nameProblem } from "./message.ts";
+import { patternProblem } from "./patterns.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Shortest HS256 secret: RFC 7518 section 3.2 asks for a key as long as the hash, 32 bytes. */
+export const MIN_SECRET_BYTES = 32;
+/** Shortest API key. */
+export const MIN_API_KEY_BYTES = 16;
+/** What an encoded message may need beside its payload's JSON text: names, id, numbers, keys. */
+export const ENVELOPE_BYTES = 4 * KIB;
+
+const port = (description: string, value: number) =>
+  z.number().int().min(0).max(65535).default(value).describe(description);
+
+const count = (description: string, value: number, min = 1, max = 100_000_000) =>
+  z.number().int().min(min).max(max).default(value).describe(description);
+
+const pattern = z.string().superRefine((text, context) => {
+  const problem = patternProblem(text);
+  if (problem) context.addIssue({ code: "custom", message: problem });
+});
+
+const name = z.string().superRefine((text, context) => {
+  const problem = nameProblem(text);
+  if (problem) context.addIssue({ code: "custom", message: problem });
+});
+
+/** Exactly one of an inline value and a file that holds it. */
+function inlineOrFile(
+  entry: Readonly<Record<string, unknown>>,
+  inline: string,
+  file: string,
+  minBytes: number,
+  context: z.core.$RefinementCtx,
+): void {
+  const value = entry[inline];
+  if ((value === undefined) === (entry[file] === undefined)) {
+    context.addIssue({ code: "custom", message: `needs either ${inline} or ${file}` });
+  } else if (typeof value === "string" && Buffer.byteLength(value) < minBytes) {
+    context.addIssue({
+      code: "custom",
+      path: [inline],
+      message: `must be at least ${minBytes} bytes long`,
+    });
+  }
+}
+
+const tokenSecret = z
+  .strictObject({
+    kid: name.describe("Name of the secret; a token's header says which one signed it."),
+    secret: z
+      .string()
+      .optional()
+      .describe("The HS256 secret, at least 32 bytes of UTF-8. Prefer secretFile."),
+    secretFile: z
+      .string()
+      .optional()
+      .describe("File that holds the secret; a newline at its end does not count."),
+  })
+  .superRefine((entry, context) =>
+    inlineOrFile(entry, "secret", "secretFile", MIN_SECRET_BYTES, context),
+  );
+
+const apiKey = z
+  .strictObject({
+    name: name.describe("Name of the key, for logs and metrics."),
+    key: z.string().optional().describe("The key, at least 16 bytes. Prefer keyFile."),
+    keyFile: z
+      .string()
+      .optional()
+      .describe("File that holds the key; a newline at its end does not count."),
+    channels: z
+      .array(pattern)
+      .min(1)
+      .default(["*"])
+      .describe("Channels it may publish to: exact names, or prefixes with a trailing *."),
+    trusted: z
+      .boolean()
+      .default(false)
+      .describe("Whether id and ts of its messages are taken over; a worker's key needs it."),
+  })
+  .superRefine((entry, context) =>
+    inlineOrFile(entry, "key", "keyFile", MIN_API_KEY_BYTES, context),
+  );
+
+const limits = z.strictObject({
+  messageBytes: size({ min: KIB, max: 64 * MIB })
+    .prefault("1MiB")
+    .describe("Largest encoded message. One figure for REST, worker and SQL."),
+  frameBytes: size({ min: KIB, max: 16 * MIB })
+    .prefault("64KiB")
+    .describe("Largest frame a WebSocket client may send."),
+  channels: count("Channels per connection.", 100, 1, 100_000),
+  connections: count("WebSocket connections in all.", 10_000, 1, 1_000_000),
+  commandsPerSecond: count(
+    "Frames per second a client may send in the long run; each channel named in a frame counts.",
+    50,
+    1,
+    1_000_000,
+  ),
+  batchMessages: count("Messages in one POST.", 1000, 1, 100_000),
+  batchBytes: size({ min: KIB, max: 256 * MIB })
+    .prefault("8MiB")
+    .describe("Bytes of the body of one POST."),
+});
+
+const history = z.strictObject({
+  count: count("Messages kept per channel; 0 keeps none.", 1000, 0, 1_000_000),
+  age: duration({ min: 1000, max: 86_400_000 })
+    .prefault("15m")
+    .describe("How long a message is kept."),
+  bytes: size({ max: 1024 * MIB })
+    .prefault("2MiB")
+    .describe("Bytes kept per channel; not above slowReaders.connectionBytes."),
+  totalCount: count("Messages kept in all channels together.", 200_000, 0),
+  totalBytes: size().prefault("128MiB").describe("Bytes kept in all channels together."),
+  ageMargin: duration({ max: 600_000 })
+    .prefault("5s")
+    .describe("Added to the age a client asks for, for the time its frame is under way."),
+});
+
+const slowReaders = z.strictObject({
+  connectionBytes: size({ min: 16 * KIB, max: 1024 * MIB })
+    .prefault("4MiB")
+    .describe("Unsent bytes held in this process for one connection."),
+  totalBytes: size({ min: 16 * KIB })
+    .prefault("256MiB")
+    .describe("Unsent bytes held for all connections; beyond it the fullest are disconnected."),
+  policies: z
+    .array(
+      z.strictObject({
+        channels: pattern.describe("Exact name, or a prefix with a trailing *."),
+        policy: z
+          .enum(["disconnect", "latest"])
+          .describe(
+            "disconnect: the connection is dropped, reconnects and recovers. " +
+              "latest: only the newest message per event is kept until the reader catches up.",
+          ),
+      }),
+    )
+    .default([])
+    .describe("What happens when a reader is over its cap; the first match counts."),
+});
+
+export const relayConfig = z
+  .strictObject({
+    host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
+    port: port("TCP port to listen on; 0 lets the system choose.", 3000),
+    insecure: z
+      .boolean()
+      .default(false)
+      .describe(
+        "No authorization at all: every client may read and write every channel. For demos.",
+      ),
+    publicChannels: z
+      .array(pattern)
+      .default([])
+      .describe("Channels that may be read without a token: names, or prefixes with a trailing *."),
+    origins: z
+      .array(z.string())
+      .default([])
+      .describe(
+        "Web origins whose pages may connect, such as https://apex.example.com; * allows all. " +
+          "Clients that send no Origin header are no pages and are not concerned.",
+      ),
+    trustedProxies: z
+      .array(z.string())
+      .default([])
+      .describe("Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed."),
+    tokens: z
+      .strictObject({
+        secrets: z.array(tokenSecret).default([]).describe("Secrets that sign tokens (HS256)."),
+        clockTolerance: duration({ max: 300_000 })
+          .prefault("30s")
+          .describe("How far the clocks of relay and issuer may differ."),
+        lifetime: duration({ min: 1000, max: 86_400_000 })
+          .prefault("15m")
+          .describe("Life of a token made by rtm token."),
+      })
+      .prefault({}),
+    apiKeys: z.array(apiKey).default([]).describe("Keys that may POST messages."),
+    limits: limits.prefault({}),
+    history: history.prefault({}),
+    duplicates: z
+      .strictObject({
+        window: duration({ max: 86_400_000 })
+          .prefault("15m")
+          .describe("How long a message id is remembered; a repeated one is not sent again."),
+        count: count("Message ids remembered.", 100_000, 0, 10_000_000),
+      })
+      .prefault({}),
+    slowReaders: slowReaders.prefault({}),
+    heartbeat: z
+      .strictObject({
+        interval: duration({ min: 100, max: 600_000 })
+          .prefault("25s")
+          .describe("Time between pings; a client silent for twice as long is closed."),
+      })
+      .prefault({}),
+    connectDeadline: duration({ min: 50, max: 600_000 })
+      .prefault("10s")
+      .describe("Time a client has for its connect frame, and for its HTTP headers."),
+    compat: z
+      .strictObject({
+        firehose: z
+          .boolean()
+          .default(false)
+          .describe("A URL without any channel gets everything in publicChannels."),
+      })
+      .prefault({}),
+    admin: z
+      .strictObject({
+        enabled: z.boolean().default(true).describe("Whether the admin listener runs."),
+        host: z
+          .string()
+          .min(1)
+          .default("127.0.0.1")
+          .describe("Address of the admin listener (/metrics, /readyz). Never proxy it."),
+        port: port("Port of the admin listener; 0 lets the system choose.", 3001),
+      })
+      .prefault({}),
+    stateDirectory: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Directory for the history during a restart. Without it a restart forgets it."),
+    drain: z
+      .strictObject({
+        window: duration({ max: 600_000 })
+          .prefault("5s")
+          .describe("At a stop, closes of many clients are spread over this time."),
+        grace: duration({ min: 10, max: 60_000 })
+          .prefault("2s")
+          .describe("How long a stop waits for clients to answer the close."),
+      })
+      .prefault({}),
+  })
+  .superRefine((config, context) => {
+    const problem = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: "custom", path, message });
+    const { limits, history, slowReaders, tokens, apiKeys } = config;
+
+    if (!config.insecure && tokens.secrets.length === 0 && apiKeys.length === 0) {
+      problem(
+        ["tokens", "secrets"],
+        "no keys are configured: set tokens.secrets (and apiKeys for REST), or insecure to true",
+      );
+    } else if (
+      !config.insecure &&
+      tokens.secrets.length === 0 &&
+      config.publicChannels.length === 0
+    ) {
+      problem(
+        ["tokens", "secrets"],
+        "nobody could read: set tokens.secrets, or publicChannels, or insecure to true",
+      );
+    }
+    for (const [index, origin] of config.origins.entries()) {
+      const canonical = originOf(origin);
+      if (canonical === undefined) {
+        problem(["origins", index], 'is not an origin; write it like "https://apex.example.com"');
+      }
+    }
+    duplicateNames(tokens.secrets, "kid", ["tokens", "secrets"], problem);
+    duplicateNames(apiKeys, "name", ["apiKeys"], problem);
+
+    const cap = slowReaders.connectionBytes;
+    if (history.bytes > cap) {
+      problem(
+        ["history", "bytes"],
+        `must not exceed slowReaders.connectionBytes (${formatSize(cap)})`,
+      );
+    }
+    if (limits.messageBytes * 2 > cap) {
+      problem(
+        ["slowReaders", "connectionBytes"],
+        `must hold two of the largest messages (limits.messageBytes is ${formatSize(limits.messageBytes)})`,
+      );
+    }
+    if (cap > slowReaders.totalBytes) {
+      problem(
+        ["slowReaders", "totalBytes"],
+        `must not be below slowReaders.connectionBytes (${formatSize(cap)})`,
+      );
+    }
+    if (history.bytes > history.totalBytes) {
+      problem(
+        ["history", "totalBytes"],
+        `must not be below history.bytes (${formatSize(history.bytes)})`,
+      );
+    }
+    if (history.count > history.totalCount) {
+      problem(["history", "totalCount"], `must not be below history.count (${history.count})`);
+    }
+    if (limits.batchBytes < limits.messageBytes + ENVELOPE_BYTES) {
+      problem(
+        ["limits", "batchBytes"],
+        `must hold one message: at least limits.messageBytes and ${formatSize(ENVELOPE_BYTES)}`,
+      );
+    }
+    if (config.compat.firehose && config.publicChannels.length === 0) {
+      problem(["compat", "firehose"], "has no effect without publicChannels");
+    }
+  });
+
+export type RelayConfig = z.output<typeof relayConfig>;
+
+/** The canonical spelling of a web origin, `*` for any; undefined when the text is none. */
+export function originOf(text: string): string | undefined {
+  if (text === "*") return text;
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  const bare = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+  return bare && url.origin !== "null" ? url.origin : undefined;
+}
+
+function duplicateNames(
+  entries: readonly Readonly<Record<string, unknown>>[],
+  key: string,
+  path: (string | number)[],
+  problem: (path: (string | number)[], message: string) => void,
+): void {
+  const seen = new Set<unknown>();
+  for (const [index, entry] of entries.entries()) {
+    if (seen.has(entry[key])) problem([...path, index, key], "is used twice");
+    seen.add(entry[key]);
+  }
+}

@@ -1,0 +1,53 @@
+/** WebSocket text frames of a server (RFC 6455 section 5.2: FIN set, not masked). */
+
+const TEXT = 0x81;
+
+function headerBytes(length: number): number {
+  return length < 126 ? 2 : length < 65_536 ? 4 : 10;
+}
+
+function writeHeader(frame: Buffer, length: number): number {
+  frame[0] = TEXT;
+  if (length < 126) {
+    frame[1] = length;
+    return 2;
+  }
+  if (length < 65_536) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+    return 4;
+  }
+  frame[1] = 127;
+  frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2);
+  frame.writeUInt32BE(length % 2 ** 32, 6);
+  return 10;
+}
+
+/** A complete frame around `text`. */
+export function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(headerBytes(length) + length);
+  frame.write(text, writeHeader(frame, length), "utf8");
+  return frame;
+}
+
+/** A complete frame around bytes that are UTF-8. */
+export function textFrameOf(bytes: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(headerBytes(bytes.length) + bytes.length);
+  frame.set(bytes, writeHeader(frame, bytes.length));
+  return frame;
+}
+
+function textStart(frame: Buffer): number {
+  return frame[1] === 127 ? 10 : frame[1] === 126 ? 4 : 2;
+}
+
+/** How many bytes a frame built here carries, without its header. */
+export function textBytes(frame: Buffer): number {
+  return frame.length - textStart(frame);
+}
+
+/** What a frame built here carries, without its header. */
+export function frameText(frame: Buffer): Buffer {
+  return frame.subarray(textStart(frame));
+}

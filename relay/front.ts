@@ -1,0 +1,95 @@
+/** What all connections of a relay share. */
+import type { Logger } from "../common/logger.ts";
+import type { RelayConfig } from "./config.ts";
+import type { Connection } from "./connection.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { Hub } from "./hub.ts";
+import type { Keys } from "./keys.ts";
+import type { CloseName } from "./protocol.ts";
+import type { Stats } from "./stats.ts";
+import { type Grant, verifyToken } from "./token.ts";
+import type { WireFactory } from "./wire.ts";
+
+/** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
+const SHARES = 25;
+
+export class Front {
+  readonly config: RelayConfig;
+  readonly hub: Hub;
+  readonly stats: Stats;
+  readonly log: Logger;
+  readonly makeWire: WireFactory;
+  keys: Keys;
+  readonly connections = new Set<Connection>();
+  /** Connections that have not sent their connect frame. */
+  readonly connectDeadlines = new Deadlines<Connection>((connection) =>
+    connection.close("connect_timeout", "no connect frame in time"),
+  );
+  /** Connections whose next token ends. */
+  readonly expiries = new Deadlines<Connection>((connection) => connection.tokenEnds());
+  readonly #shares: Set<Connection>[] = Array.from({ length: SHARES }, () => new Set());
+  readonly #heartbeat: NodeJS.Timeout;
+  #nextShare = 0;
+  #nextBeat = 0;
+
+  constructor(options: {
+    config: RelayConfig;
+    hub: Hub;
+    stats: Stats;
+    log: Logger;
+    keys: Keys;
+    makeWire: WireFactory;
+  }) {
+    this.config = options.config;
+    this.hub = options.hub;
+    this.stats = options.stats;
+    this.log = options.log;
+    this.keys = options.keys;
+    this.makeWire = options.makeWire;
+    const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));
+    this.#heartbeat = setInterval(this.#beat, interval).unref();
+  }
+
+  add(connection: Connection): void {
+    this.connections.add(connection);
+    (this.#shares[this.#nextShare] as Set<Connection>).add(connection);
+    connection.share = this.#nextShare;
+    this.#nextShare = (this.#nextShare + 1) % SHARES;
+    this.stats.connectionsOpened++;
+  }
+
+  remove(connection: Connection): void {
+    this.connections.delete(connection);
+    this.#shares[connection.share]?.delete(connection);
+    this.connectDeadlines.delete(connection);
+    this.expiries.delete(connection);
+  }
+
+  /** @throws {TokenError} */
+  async verify(token: string): Promise<Grant> {
+    try {
+      return await verifyToken(token, this.keys.secrets, this.config.tokens.clockTolerance);
+    } catch (error) {
+      this.stats.authFailed((error as { reason?: string }).reason ?? "token_invalid");
+      throw error;
+    }
+  }
+
+  closeAll(name: CloseName, reason: string): void {
+    for (const connection of [...this.connections]) connection.close(name, reason);
+  }
+
+  readonly #beat = (): void => {
+    const now = performance.now();
+    for (const connection of this.#shares[this.#nextBeat] as Set<Connection>) {
+      connection.beat(now);
+    }
+    this.#nextBeat = (this.#nextBeat + 1) % SHARES;
+  };
+
+  stop(): void {
+    clearInterval(this.#heartbeat);
+    this.connectDeadlines.clear();
+    this.expiries.clear();
+  }
+}

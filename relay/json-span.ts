@@ -1,0 +1,91 @@
+/**
+ * Finds the raw text of members in JSON text that `JSON.parse` has accepted, so that a payload
+ * travels as it was written: parsing and printing it again would round long numbers.
+ */
+
+const STRUCTURE = /["[\]{}]/g;
+const SPACE = /[ \t\n\r]*/y;
+const SCALAR = /[^ \t\n\r,\]}]*/y;
+
+function skipSpace(text: string, from: number): number {
+  SPACE.lastIndex = from;
+  SPACE.exec(text);
+  return SPACE.lastIndex;
+}
+
+/** The position after the string that begins at `from`. */
+function skipString(text: string, from: number): number {
+  for (let quote = text.indexOf('"', from + 1); ; quote = text.indexOf('"', quote + 1)) {
+    let slashes = 0;
+    while (text[quote - 1 - slashes] === "\\") slashes++;
+    if (slashes % 2 === 0) return quote + 1;
+  }
+}
+
+/** The position after the value that begins at `from`. */
+function skipValue(text: string, from: number): number {
+  const first = text[from];
+  if (first === '"') return skipString(text, from);
+  if (first !== "{" && first !== "[") {
+    SCALAR.lastIndex = from;
+    SCALAR.exec(text);
+    return SCALAR.lastIndex;
+  }
+  let depth = 0;
+  let at = from;
+  do {
+    STRUCTURE.lastIndex = at;
+    at = (STRUCTURE.exec(text) as RegExpExecArray).index;
+    const character = text[at];
+    if (character === '"') {
+      at = skipString(text, at);
+      continue;
+    }
+    depth += character === "{" || character === "[" ? 1 : -1;
+    at++;
+  } while (depth > 0);
+  return at;
+}
+
+function keyOf(raw: string): string {
+  return raw.includes("\\") ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+}
+
+/** The raw text of `member` in the object that begins at `from`, and the position after it. */
+function memberOfObject(
+  text: string,
+  from: number,
+  member: string,
+): { raw: string | undefined; end: number } {
+  let raw: string | undefined;
+  let at = skipSpace(text, from + 1);
+  while (text[at] !== "}") {
+    if (text[at] === ",") at = skipSpace(text, at + 1);
+    const keyEnd = skipString(text, at);
+    const key = keyOf(text.slice(at, keyEnd));
+    const start = skipSpace(text, skipSpace(text, keyEnd) + 1);
+    const end = skipValue(text, start);
+    // As with JSON.parse, the last of several members of one name counts.
+    if (key === member) raw = text.slice(start, end);
+    at = skipSpace(text, end);
+  }
+  return { raw, end: at + 1 };
+}
+
+/**
+ * The raw text of `member` of the object, or of each object of the array, that `text` holds.
+ * @param text JSON text of an object or of an array of objects, accepted by `JSON.parse`
+ */
+export function rawMember(text: string, member: string): (string | undefined)[] {
+  let at = skipSpace(text, 0);
+  if (text[at] === "{") return [memberOfObject(text, at, member).raw];
+  const found: (string | undefined)[] = [];
+  at = skipSpace(text, at + 1);
+  while (text[at] !== "]") {
+    if (text[at] === ",") at = skipSpace(text, at + 1);
+    const { raw, end } = memberOfObject(text, at, member);
+    found.push(raw);
+    at = skipSpace(text, end);
+  }
+  return found;
+}

@@ -1,0 +1,137 @@
+/** Prometheus metrics (docs/metrics.md). Counted as plain numbers, read when scraped. */
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { Front } from "./front.ts";
+import type { Tally } from "./stats.ts";
+
+/** Registers the relay's metrics. The registry must not hold metrics of another relay. */
+export function registerMetrics(registry: Registry, front: Front): void {
+  const { stats, hub } = front;
+  const registers = [registry];
+  const counter = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  const tally = (name: string, help: string, label: string, numbers: Tally) =>
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers,
+      collect() {
+        this.reset();
+        for (const [value, total] of numbers) this.inc({ [label]: value }, total);
+      },
+    });
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+
+  gauge("rtm_relay_connections", "Open WebSocket connections.", () => front.connections.size);
+  gauge("rtm_relay_subscriptions", "Subscriptions of open connections.", () => stats.subscriptions);
+  gauge("rtm_relay_channels", "Channels that have readers or history.", () => hub.channels.size);
+  gauge("rtm_relay_held_bytes", "Unsent bytes held for readers.", () => hub.measure());
+  gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
+  gauge("rtm_relay_history_bytes", "Bytes in history.", () => hub.history.bytes);
+  gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () => hub.duplicates.size);
+
+  counter(
+    "rtm_relay_connections_opened_total",
+    "WebSocket connections that were accepted.",
+    () => stats.connectionsOpened,
+  );
+  counter(
+    "rtm_relay_messages_accepted_total",
+    "Messages accepted from publishers, without duplicates.",
+    () => stats.messagesAccepted,
+  );
+  counter(
+    "rtm_relay_accepted_bytes_total",
+    "Encoded bytes of accepted messages.",
+    () => stats.bytesAccepted,
+  );
+  counter(
+    "rtm_relay_duplicates_total",
+    "Messages that came again inside the duplicate window and were not sent.",
+    () => stats.duplicates,
+  );
+  counter(
+    "rtm_relay_messages_delivered_total",
+    "Messages written to readers, one for each reader.",
+    () => stats.messagesDelivered,
+  );
+  counter(
+    "rtm_relay_delivered_bytes_total",
+    "Bytes of messages written to readers.",
+    () => stats.bytesDelivered,
+  );
+  counter(
+    "rtm_relay_messages_conflated_total",
+    "Messages that a slow reader under the policy latest did not get.",
+    () => stats.messagesConflated,
+  );
+  counter(
+    "rtm_relay_client_frames_total",
+    "Frames received from clients.",
+    () => stats.framesReceived,
+  );
+  new Counter({
+    name: "rtm_relay_recoveries_total",
+    help: "Subscriptions with since, by whether they could be recovered.",
+    labelNames: ["result"],
+    registers,
+    collect() {
+      this.reset();
+      this.inc({ result: "granted" }, stats.recoveriesGranted);
+      this.inc({ result: "refused" }, stats.recoveriesRefused);
+    },
+  });
+  tally(
+    "rtm_relay_messages_rejected_total",
+    "Messages refused for good, by code.",
+    "code",
+    stats.rejections,
+  );
+  tally(
+    "rtm_relay_closes_total",
+    "Connections closed by the relay, by the name of the close code.",
+    "reason",
+    stats.closes,
+  );
+  tally(
+    "rtm_relay_slow_reader_disconnects_total",
+    "Connections dropped for the bytes they held, by reason.",
+    "reason",
+    stats.kills,
+  );
+  tally(
+    "rtm_relay_authorization_failures_total",
+    "Refused tokens, API keys, channels and origins, by reason.",
+    "reason",
+    stats.authFailures,
+  );
+
+  stats.fanout = new Histogram({
+    name: "rtm_relay_fanout",
+    help: "Readers per accepted message.",
+    buckets: [0, 1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10_000],
+    registers,
+  });
+  stats.latency = new Histogram({
+    name: "rtm_relay_accept_to_write_seconds",
+    help: "Time from accepting a message to handing it to its readers' sockets.",
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    registers,
+  });
+}

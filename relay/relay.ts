@@ -1,0 +1,275 @@
+/** Puts the relay together: listeners, hub, history on disk, readiness, reload, drain. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import express, { type Express } from "express";
+import { Registry } from "prom-client";
+import { messageOf, RtmError } from "../common/errors.ts";
+import type { Logger } from "../common/logger.ts";
+import { createAdminServer } from "./admin.ts";
+import type { RelayConfig } from "./config.ts";
+import { closeSpread } from "./drain.ts";
+import { Front } from "./front.ts";
+import { Hub } from "./hub.ts";
+import { loadKeys } from "./keys.ts";
+import { LocalPublisher } from "./local-publisher.ts";
+import { registerMetrics } from "./metrics.ts";
+import type { Publisher } from "./publisher.ts";
+import { addFallbacks, addRestRoutes } from "./rest.ts";
+import { type ReadinessReason, Serving } from "./serving.ts";
+import { readBootId, restoreState, saveState } from "./state-file.ts";
+import { Stats } from "./stats.ts";
+import { createUpgrades } from "./upgrade.ts";
+import { joinedWire, joinedWritesWork, publicWire } from "./wire.ts";
+
+/** How often old messages, ids and channels are dropped, ms. */
+const SWEEP_MS = 5000;
+/** How often a relay without authorization says so in the log, ms. */
+const INSECURE_WARNING_MS = 60_000;
+/** An idle HTTP connection is kept longer than nginx keeps it (60 s), so that nginx closes it. */
+const KEEP_ALIVE_MS = 65_000;
+/** Time for a whole request with its body, ms. */
+const REQUEST_MS = 60_000;
+/** Sockets beyond the WebSocket limit, for REST and for clients that get a close code. */
+const SPARE_SOCKETS = 256;
+
+export interface RelayOptions {
+  readonly log: Logger;
+  /** Directories served under a path, such as `{"/client": "/usr/lib/rtm/client"}`. */
+  readonly staticPaths?: Readonly<Record<string, string>>;
+  /** Adds routes of other rooms before the final 404. */
+  readonly extend?: (app: Express) => void;
+  /** Conditions of other rooms that `/readyz` reports. */
+  readonly readiness?: readonly (() => readonly ReadinessReason[])[];
+  /** Where metrics are registered. Default: a registry of its own. */
+  readonly registry?: Registry;
+  /** Starts as a standby node; `setServing(true)` follows. Default true. */
+  readonly serving?: boolean;
+  /** Whether all frames of a turn are joined into one write per socket. Default: when it works. */
+  readonly joinedWrites?: boolean;
+}
+
+export interface Relay {
+  readonly publisher: Publisher;
+  readonly host: string;
+  readonly port: number;
+  /** Undefined when the admin listener is off. */
+  readonly adminPort: number | undefined;
+  readonly registry: Registry;
+  /** Everything that keeps the service from being ready, and warnings. */
+  readiness(): readonly ReadinessReason[];
+  /**
+   * Standby: clients are closed with 4005, publishing is `unavailable`. When it serves again after
+   * it had stopped, or with `takeover`, another node may have served meanwhile: the epoch is new.
+   */
+  setServing(serving: boolean, options?: { detail?: string; takeover?: boolean }): void;
+  /**
+   * Takes over keys and secrets; clients stay.
+   * @throws {ConfigError} when a key cannot be read; the old ones then stay
+   */
+  reload(config: Pick<RelayConfig, "tokens" | "apiKeys">): void;
+  /** Graceful stop: clients are closed over a window, the history is saved. */
+  drain(): Promise<void>;
+  /** Stops at once. After `drain` has saved the history, it stays saved. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a relay.
+ * @throws {ConfigError} a key cannot be read
+ * @throws {RtmError} RTM_STATE_DIRECTORY, RTM_LISTEN
+ */
+export async function startRelay(config: RelayConfig, options: RelayOptions): Promise<Relay> {
+  const log = options.log.child({ component: "relay" });
+  const bootId = readBootId();
+  // Counts from the boot of the system on Linux, so that it goes on across a restart of ours.
+  const clockBase = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  const clock = () => clockBase + performance.now();
+
+  const stats = new Stats();
+  const hub = new Hub(config, stats, clock);
+  const joined = options.joinedWrites ?? joinedWritesWork();
+  if (!joined) log.warn("frames cannot be joined into one write with this version of ws or Node");
+  const front = new Front({
+    config,
+    hub,
+    stats,
+    log,
+    keys: loadKeys(config),
+    makeWire: joined ? joinedWire : publicWire,
+  });
+  const registry = options.registry ?? new Registry();
+  registerMetrics(registry, front);
+  const serving = new Serving();
+  const publisher = new LocalPublisher(hub, serving);
+
+  const readiness = (): readonly ReadinessReason[] => [
+    ...(serving.reason
+      ? [{ code: serving.reason, message: serving.problem as string, blocking: true }]
+      : []),
+    ...(config.insecure
+      ? [{ code: "insecure", message: "the relay runs without authorization", blocking: false }]
+      : []),
+    ...(options.readiness ?? []).flatMap((source) => source()),
+  ];
+
+  const app = express();
+  app.disable("x-powered-by");
+  app.set("trust proxy", [...config.trustedProxies]);
+  addRestRoutes(app, {
+    front,
+    publisher,
+    notServing: () => serving.problem,
+    isReady: () => !readiness().some(({ blocking }) => blocking),
+  });
+  for (const [path, directory] of Object.entries(options.staticPaths ?? {})) {
+    app.use(path, express.static(directory));
+  }
+  options.extend?.(app);
+  addFallbacks(app, front);
+
+  const server = createServer(
+    {
+      headersTimeout: config.connectDeadline,
+      requestTimeout: Math.max(REQUEST_MS, config.connectDeadline),
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
+    },
+    app,
+  );
+  server.maxConnections = config.limits.connections + SPARE_SOCKETS;
+  const upgrades = createUpgrades(front, serving);
+  server.on("upgrade", upgrades.handle);
+  const admin = config.admin.enabled ? createAdminServer({ registry, readiness }) : undefined;
+
+  const stopTimers = startTimers();
+  const stateDirectory = config.stateDirectory;
+  try {
+    if (stateDirectory !== undefined) restoreState(stateDirectory, hub, log, bootId, clock());
+    await listen(server, config.host, config.port, "relay.port");
+    if (admin) await listen(admin, config.admin.host, config.admin.port, "relay.admin.port");
+  } catch (error) {
+    stopTimers();
+    front.stop();
+    await Promise.all([closeServer(server), closeServer(admin)]);
+    throw error;
+  }
+  const { port } = server.address() as AddressInfo;
+  const adminPort = admin && (admin.address() as AddressInfo).port;
+  // A standby node has served nothing yet, so what it restored is still the latest.
+  let servedBefore = false;
+  let saved = false;
+  let closed: Promise<void> | undefined;
+  let drained: Promise<void> | undefined;
+  setServing(options.serving ?? true);
+  log.info({ host: config.host, port, adminPort, epoch: hub.epoch }, "relay listens");
+
+  function startTimers(): () => void {
+    const timers = [setInterval(() => hub.sweep(), SWEEP_MS).unref()];
+    if (config.insecure) {
+      const warn = () => log.warn("insecure: true: every client may read and write every channel");
+      warn();
+      timers.push(setInterval(warn, INSECURE_WARNING_MS).unref());
+    }
+    return () => timers.forEach(clearInterval);
+  }
+
+  function setServing(
+    on: boolean,
+    { detail, takeover = false }: { detail?: string; takeover?: boolean } = {},
+  ): void {
+    if (serving.reason === "draining" || on === (serving.reason === undefined)) return;
+    if (on) {
+      if (servedBefore || takeover) hub.startEpoch();
+      serving.set(undefined);
+      servedBefore = true;
+    } else {
+      serving.set("standby", detail);
+      front.closeAll("standby", "this node does not serve now");
+    }
+    log.info({ serving: on, detail, epoch: hub.epoch }, on ? "serving" : "standby");
+  }
+
+  function save(): void {
+    // A node that does not serve has nothing that is worth more than what the serving one has.
+    if (saved || stateDirectory === undefined || !servedBefore) return;
+    saved = true;
+    hub.flush();
+    saveState(stateDirectory, hub, bootId, clock());
+    log.info({ messages: hub.history.count, bytes: hub.history.bytes }, "history saved");
+  }
+
+  async function drain(): Promise<void> {
+    const wasStandby = serving.reason === "standby";
+    serving.set("draining");
+    server.close();
+    try {
+      if (!wasStandby) save();
+    } catch (error) {
+      log.error({ err: error }, "the history could not be saved; clients will refresh");
+    }
+    await closeSpread(front, config.drain);
+    await close();
+  }
+
+  function close(): Promise<void> {
+    closed ??= stop();
+    return closed;
+  }
+
+  async function stop(): Promise<void> {
+    serving.set("draining");
+    stopTimers();
+    for (const connection of [...front.connections]) connection.terminate();
+    front.stop();
+    hub.stop();
+    upgrades.close();
+    await Promise.all([closeServer(server), closeServer(admin)]);
+    log.info("relay stopped");
+  }
+
+  return {
+    publisher,
+    host: config.host,
+    port,
+    adminPort,
+    registry,
+    readiness,
+    setServing,
+    reload(next) {
+      front.keys = loadKeys(next);
+      log.info({ secrets: next.tokens.secrets.length, apiKeys: next.apiKeys.length }, "keys read");
+    },
+    drain() {
+      drained ??= drain();
+      return drained;
+    },
+    close,
+  };
+}
+
+async function listen(server: Server, host: string, port: number, key: string): Promise<void> {
+  try {
+    server.listen({ host, port });
+    await once(server, "listening");
+  } catch (error) {
+    throw new RtmError(
+      "RTM_LISTEN",
+      `${key}: cannot listen on ${host}:${port}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function closeServer(server: Server | undefined): Promise<void> {
+  if (!server?.listening) {
+    server?.closeAllConnections();
+    return;
+  }
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}

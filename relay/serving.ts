@@ -1,0 +1,45 @@
+/** Whether the relay takes messages and clients, and why not. */
+import type { CloseName } from "./protocol.ts";
+
+/** A condition that `/readyz` of the admin listener reports. */
+export interface ReadinessReason {
+  /** Stable, e.g. `standby`, `insecure`. */
+  readonly code: string;
+  readonly message: string;
+  /** False for a warning that does not make the service unready. */
+  readonly blocking: boolean;
+}
+
+/** Why the relay does not serve; it decides the close code that clients get. */
+export type NotServing = "starting" | "standby" | "draining";
+
+const MESSAGES: Readonly<Record<NotServing, string>> = {
+  starting: "the relay is starting",
+  standby: "another node serves",
+  draining: "the relay is stopping",
+};
+
+export class Serving {
+  #reason: NotServing | undefined = "starting";
+  #detail: string | undefined;
+
+  get reason(): NotServing | undefined {
+    return this.#reason;
+  }
+
+  /** What to tell a publisher or a health check; undefined while serving. */
+  get problem(): string | undefined {
+    return this.#reason && (this.#detail ?? MESSAGES[this.#reason]);
+  }
+
+  /** The close code for clients that come now; undefined while serving. */
+  get closeName(): CloseName | undefined {
+    if (this.#reason === undefined) return undefined;
+    return this.#reason === "standby" ? "standby" : "going_away";
+  }
+
+  set(reason: NotServing | undefined, detail?: string): void {
+    this.#reason = reason;
+    this.#detail = detail;
+  }
+}

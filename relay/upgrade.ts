@@ -1,0 +1,121 @@
+/** From an HTTP upgrade to a connection: what a client wants, and whether it may come in. */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import proxyAddr from "proxy-addr";
+import { WebSocketServer } from "ws";
+import { originOf } from "./config.ts";
+import { RelaySocket } from "./connection.ts";
+import type { Front } from "./front.ts";
+import { PlainReader, parsePlainRequest } from "./plain.ts";
+import { CLOSE, type CloseName, SUBPROTOCOL } from "./protocol.ts";
+import type { Serving } from "./serving.ts";
+import { Session } from "./session.ts";
+
+const PATHS = new Set(["/", "/ws"]);
+/** How long `ws` waits for the other side's close frame, ms. */
+const CLOSE_TIMEOUT_MS = 5000;
+
+/** Refused before the WebSocket exists: nothing a page could read. */
+function refuseHttp(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function parseUrl(request: IncomingMessage): URL | undefined {
+  try {
+    return new URL(`http://relay${request.url}`);
+  } catch {
+    return undefined;
+  }
+}
+
+function subprotocols(request: IncomingMessage): string[] | undefined {
+  return request.headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim());
+}
+
+/** Why a client that could open a WebSocket is closed at once; undefined when it may stay. */
+function refusal(
+  front: Front,
+  serving: Serving,
+  origins: ReadonlySet<string>,
+  request: IncomingMessage,
+): { name: CloseName; reason: string } | undefined {
+  const { config, stats } = front;
+  if (serving.closeName) return { name: serving.closeName, reason: serving.problem as string };
+  const { origin } = request.headers;
+  const checked = origin !== undefined && !(config.insecure && origins.size === 0);
+  if (checked && !origins.has("*") && !origins.has(originOf(origin) ?? "")) {
+    stats.authFailed("origin_not_allowed");
+    return { name: "origin_not_allowed", reason: "add the page's origin to relay.origins" };
+  }
+  if (front.connections.size >= config.limits.connections) {
+    return { name: "too_many_connections", reason: "the connection limit is reached" };
+  }
+  return undefined;
+}
+
+export interface Upgrades {
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  close(): void;
+}
+
+export function createUpgrades(front: Front, serving: Serving): Upgrades {
+  const { config, log } = front;
+  const origins = new Set(config.origins.map((origin) => originOf(origin) as string));
+  const trust = proxyAddr.compile([...config.trustedProxies]);
+  const options = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: config.limits.frameBytes,
+    // Answered by the connection, which counts the bytes.
+    autoPong: false,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    handleProtocols: (offered: ReadonlySet<string>): string | false =>
+      offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false,
+    WebSocket: RelaySocket,
+  };
+  const server = new WebSocketServer(options);
+
+  return {
+    handle(request, socket, head) {
+      socket.on("error", () => {});
+      const url = parseUrl(request);
+      if (!url) return refuseHttp(socket, "400 Bad Request");
+      if (!PATHS.has(url.pathname)) return refuseHttp(socket, "404 Not Found");
+      const offered = subprotocols(request);
+      if (offered && !offered.includes(SUBPROTOCOL)) return refuseHttp(socket, "400 Bad Request");
+      const address = proxyAddr(request, trust);
+      server.handleUpgrade(request, socket, head, (ws) => {
+        const refused =
+          refusal(front, serving, origins, request) ??
+          accept(front, ws, socket, offered === undefined ? url.searchParams : undefined);
+        if (!refused) return;
+        log.debug({ address, close: refused.name }, "client refused");
+        front.stats.closed(refused.name);
+        ws.on("error", () => {});
+        ws.close(CLOSE[refused.name], refused.reason);
+      });
+    },
+    close: () => server.close(),
+  };
+}
+
+/** Makes the connection; returns why it cannot. */
+function accept(
+  front: Front,
+  ws: RelaySocket,
+  socket: Duplex,
+  plain: URLSearchParams | undefined,
+): { name: CloseName; reason: string } | undefined {
+  if (!plain) {
+    new Session(front, ws, socket);
+    return undefined;
+  }
+  const parsed = parsePlainRequest(plain, {
+    firehose: front.config.compat.firehose,
+    maxChannels: front.config.limits.channels,
+  });
+  if ("close" in parsed) return { name: parsed.close, reason: parsed.reason };
+  new PlainReader(front, ws, socket, parsed);
+  return undefined;
+}
