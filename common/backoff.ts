@@ -1,14 +1,21 @@
 import pRetry from "p-retry";
 
-export interface BackoffOptions {
+export interface Bounds {
   /** Upper bound of the first delay in ms; it doubles with each attempt. */
-  baseMs: number;
+  readonly baseMs: number;
   /** Upper bound of any delay in ms. */
-  capMs: number;
+  readonly capMs: number;
+}
+
+export interface BackoffOptions {
+  /** Bounds of the delays; a function may choose them by the error. */
+  bounds: Bounds | ((error: Error) => Bounds);
   /** Stops the waiting; the returned promise then rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Returns false for an error that no retry can mend; it is thrown at once. */
   shouldRetry?: (error: Error) => boolean;
+  /** Returns true when the failed attempt had worked for a while: the delays start anew. */
+  madeProgress?: () => boolean;
   /** Called before each wait. */
   onRetry?: (retry: { error: Error; attempt: number; delayMs: number }) => void;
   /** Random source, for tests. Default `Math.random`. */
@@ -21,7 +28,8 @@ export interface BackoffOptions {
  */
 export function fullJitter(
   attempt: number,
-  { baseMs, capMs, random = Math.random }: Pick<BackoffOptions, "baseMs" | "capMs" | "random">,
+  { baseMs, capMs }: Bounds,
+  random: () => number = Math.random,
 ): number {
   return Math.round(random() * Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30)));
 }
@@ -44,22 +52,25 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 /**
  * Repeats `attempt` until it succeeds, for ever, with full jitter. It ends only by success, by
- * `shouldRetry` returning false, or by the signal. p-retry counts and repeats; it knows no full
- * jitter, so the delay is ours, and it refuses to retry a TypeError, which is a programming error.
+ * `shouldRetry` returning false, by a TypeError (a programming error, which p-retry refuses to
+ * repeat), or by the signal between two attempts. A success is never thrown away because of the
+ * signal, which is why p-retry does not get it.
  */
 export function retryForever<T>(
   attempt: (attemptNumber: number) => Promise<T>,
   options: BackoffOptions,
 ): Promise<T> {
+  let failures = 0;
   return pRetry(attempt, {
     retries: Number.POSITIVE_INFINITY,
     minTimeout: 0,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    shouldRetry: async ({ error, attemptNumber }) => {
-      if (options.signal?.aborted) throw options.signal.reason;
+    shouldRetry: async ({ error }) => {
+      options.signal?.throwIfAborted();
       if (options.shouldRetry && !options.shouldRetry(error)) return false;
-      const delayMs = fullJitter(attemptNumber, options);
-      options.onRetry?.({ error, attempt: attemptNumber, delayMs });
+      failures = options.madeProgress?.() ? 1 : failures + 1;
+      const bounds = typeof options.bounds === "function" ? options.bounds(error) : options.bounds;
+      const delayMs = fullJitter(failures, bounds, options.random);
+      options.onRetry?.({ error, attempt: failures, delayMs });
       await sleep(delayMs, options.signal);
       return true;
     },

@@ -4,10 +4,10 @@ import { fullJitter, retryForever, sleep } from "../../common/backoff.ts";
 describe("fullJitter", () => {
   it("draws below a bound that doubles up to the cap", () => {
     const bounds = [1, 2, 3, 4, 5, 60].map((attempt) =>
-      fullJitter(attempt, { baseMs: 100, capMs: 1000, random: () => 1 }),
+      fullJitter(attempt, { baseMs: 100, capMs: 1000 }, () => 1),
     );
     expect(bounds).toEqual([100, 200, 400, 800, 1000, 1000]);
-    expect(fullJitter(3, { baseMs: 100, capMs: 1000, random: () => 0 })).toBe(0);
+    expect(fullJitter(3, { baseMs: 100, capMs: 1000 }, () => 0)).toBe(0);
   });
 });
 
@@ -19,10 +19,42 @@ describe("retryForever", () => {
         if (attempt < 4) throw new Error("not yet");
         return attempt;
       },
-      { baseMs: 1, capMs: 2, random: () => 1, onRetry: ({ delayMs }) => waits.push(delayMs) },
+      {
+        bounds: { baseMs: 1, capMs: 2 },
+        random: () => 1,
+        onRetry: ({ delayMs }) => waits.push(delayMs),
+      },
     );
     expect(result).toBe(4);
     expect(waits).toEqual([1, 2, 2]);
+  });
+
+  it("starts the delays anew after progress", async () => {
+    const waits: number[] = [];
+    await retryForever(
+      async (attempt) => {
+        if (attempt < 5) throw new Error(`attempt ${attempt}`);
+      },
+      {
+        bounds: (error) => ({ baseMs: error.message === "attempt 4" ? 3 : 1, capMs: 8 }),
+        random: () => 1,
+        madeProgress: () => waits.length === 2,
+        onRetry: ({ delayMs }) => waits.push(delayMs),
+      },
+    );
+    expect(waits).toEqual([1, 2, 1, 6]);
+  });
+
+  it("keeps a success that arrives after the signal", async () => {
+    const stop = new AbortController();
+    const result = await retryForever(
+      async () => {
+        stop.abort(new Error("stopping"));
+        return "done";
+      },
+      { bounds: { baseMs: 1, capMs: 1 }, signal: stop.signal },
+    );
+    expect(result).toBe("done");
   });
 
   it("throws at once what shouldRetry refuses", async () => {
@@ -32,7 +64,7 @@ describe("retryForever", () => {
         attempts.push(attempt);
         throw new Error("configuration");
       },
-      { baseMs: 1, capMs: 1, shouldRetry: () => false },
+      { bounds: { baseMs: 1, capMs: 1 }, shouldRetry: () => false },
     );
     await expect(failing).rejects.toThrow("configuration");
     expect(attempts).toEqual([1]);
@@ -45,8 +77,7 @@ describe("retryForever", () => {
         throw new Error("down");
       },
       {
-        baseMs: 60_000,
-        capMs: 60_000,
+        bounds: { baseMs: 60_000, capMs: 60_000 },
         random: () => 1,
         signal: stop.signal,
         onRetry: () => queueMicrotask(() => stop.abort(new Error("stopping"))),

@@ -1,0 +1,220 @@
+/** Turns what was dequeued into a message, or says why it is poison. Pure. */
+import { messageOf } from "../common/errors.ts";
+import { DEFAULT_EVENT_NAME, type Message, nameProblem } from "../relay/message.ts";
+
+/** What came out of the queue, before anybody looked into it. */
+export interface Dequeued {
+  /** AQ message id, 32 lower-case hex digits. */
+  readonly id: string;
+  /** Dequeues of this message that were rolled back before. */
+  readonly attempts: number;
+  readonly body:
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+    | { readonly kind: "json"; readonly value: unknown }
+    | { readonly kind: "text"; readonly text: string; readonly truncated: boolean };
+}
+
+/** Reasons for which a message is set aside; docs/errors.md, Poison, explains each. */
+export const POISON_CODES = [
+  "not_utf8",
+  "bad_header",
+  "unsupported_version",
+  "bad_name",
+  "not_json",
+  "claim_missing",
+  "too_large",
+  "rejected",
+] as const;
+export type PoisonCode = (typeof POISON_CODES)[number];
+
+/** A message that can never be delivered. */
+export interface Poison {
+  readonly id: string;
+  readonly code: PoisonCode;
+  readonly reason: string;
+  readonly channel?: string;
+  readonly eventName?: string;
+  /** The payload as far as it could be read; bytes that are no UTF-8 as `base64:` text. */
+  readonly payload: string;
+}
+
+/** A message, or the reason why there is none. */
+export type Resolved =
+  | { readonly kind: "message"; readonly message: Message }
+  | { readonly kind: "poison"; readonly poison: Poison };
+
+/** The payload is a claim check: fetch its text and call `withClaim`. */
+export interface Claim {
+  readonly kind: "claim";
+  readonly claimId: string;
+  readonly header: Header;
+  readonly id: string;
+}
+
+export type Decoded = Resolved | Claim;
+
+export interface Header {
+  readonly channel: string;
+  readonly eventName: string;
+  readonly ts: number;
+}
+
+/** How a foreign queue's messages are addressed; `undefined` for our own queue. */
+export interface ForeignAddress {
+  readonly channel: string;
+  readonly eventName?: string | undefined;
+}
+
+class Broken extends Error {
+  readonly code: PoisonCode;
+  constructor(code: PoisonCode, reason: string) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function textOf(body: Dequeued["body"]): string {
+  if (body.kind === "text") {
+    if (body.truncated)
+      throw new Broken("too_large", "the text is longer than the worker can take");
+    return body.text;
+  }
+  if (body.kind === "json") return JSON.stringify(body.value) ?? "null";
+  try {
+    return utf8.decode(body.bytes);
+  } catch {
+    throw new Broken("not_utf8", "the payload is not UTF-8");
+  }
+}
+
+function requireJson(text: string): string {
+  try {
+    JSON.parse(text);
+    return text;
+  } catch (error) {
+    throw new Broken("not_json", `the payload is not JSON: ${messageOf(error)}`);
+  }
+}
+
+interface Envelope {
+  header: Header;
+  claimId: string | undefined;
+  /** The payload member of an envelope on a JSON queue. */
+  payload: unknown;
+}
+
+function readEnvelope(value: unknown): Envelope {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Broken("bad_header", "the header is not a JSON object");
+  }
+  const { v, channel, eventName, ts, claim, payload } = value as Record<string, unknown>;
+  if (v !== 1)
+    throw new Broken("unsupported_version", `the header's v is ${JSON.stringify(v)}, not 1`);
+  for (const [name, given] of [
+    ["channel", channel],
+    ["eventName", eventName],
+  ] as const) {
+    const problem = nameProblem(given);
+    if (problem) throw new Broken("bad_name", `the header's ${name} ${problem}`);
+  }
+  if (typeof ts !== "number" || !Number.isSafeInteger(ts) || ts < 0) {
+    throw new Broken("bad_header", "the header's ts is not a time in ms since 1970");
+  }
+  if (claim !== undefined && (typeof claim !== "string" || !/^[0-9a-f]{32}$/i.test(claim))) {
+    throw new Broken("bad_header", "the header's claim is not an id of 32 hex digits");
+  }
+  return {
+    header: { channel: channel as string, eventName: eventName as string, ts },
+    claimId: claim as string | undefined,
+    payload,
+  };
+}
+
+function readOwn(body: Dequeued["body"]): { envelope: Envelope; payload: string } {
+  if (body.kind === "json") {
+    const envelope = readEnvelope(body.value);
+    if (envelope.claimId === undefined && typeof envelope.payload !== "string") {
+      throw new Broken("bad_header", "the member payload is not a string of JSON text");
+    }
+    return { envelope, payload: (envelope.payload as string | undefined) ?? "" };
+  }
+  const text = textOf(body);
+  const newline = text.indexOf("\n");
+  if (newline < 0) throw new Broken("bad_header", "there is no header line");
+  let header: unknown;
+  try {
+    header = JSON.parse(text.slice(0, newline));
+  } catch (error) {
+    throw new Broken("bad_header", `the header line is not JSON: ${messageOf(error)}`);
+  }
+  return { envelope: readEnvelope(header), payload: text.slice(newline + 1) };
+}
+
+/** As much of a body as can be kept for a human to look at. */
+export function readableBody(body: Dequeued["body"]): string {
+  if (body.kind !== "bytes") {
+    return body.kind === "text" ? body.text : (JSON.stringify(body.value) ?? "null");
+  }
+  try {
+    return utf8.decode(body.bytes);
+  } catch {
+    return `base64:${Buffer.from(body.bytes).toString("base64")}`;
+  }
+}
+
+/**
+ * Decodes one message. Our own queue carries the format of docs/worker-api.md; a foreign queue
+ * carries bare JSON and is addressed by its configuration, with `now` (ms since 1970) as `ts`.
+ */
+export function decode(
+  dequeued: Dequeued,
+  foreign: ForeignAddress | undefined,
+  now: number,
+): Decoded {
+  const { id, body } = dequeued;
+  let header: Header | undefined;
+  try {
+    if (foreign) {
+      const { channel, eventName = DEFAULT_EVENT_NAME } = foreign;
+      header = { channel, eventName, ts: now };
+      return { kind: "message", message: { ...header, id, payload: requireJson(textOf(body)) } };
+    }
+    const { envelope, payload } = readOwn(body);
+    header = envelope.header;
+    if (envelope.claimId !== undefined) {
+      return { kind: "claim", claimId: envelope.claimId.toLowerCase(), header, id };
+    }
+    return { kind: "message", message: { ...header, id, payload: requireJson(payload) } };
+  } catch (error) {
+    return toPoison(error, id, header, readableBody(body));
+  }
+}
+
+/** Completes a claim check with the text that was fetched, or with `undefined` when it is gone. */
+export function withClaim({ claimId, header, id }: Claim, text: string | undefined): Resolved {
+  try {
+    if (text === undefined) {
+      throw new Broken("claim_missing", `RTM_PAYLOAD has no row ${claimId}`);
+    }
+    return { kind: "message", message: { ...header, id, payload: requireJson(text) } };
+  } catch (error) {
+    return toPoison(error, id, header, text ?? "");
+  }
+}
+
+/** @throws what is not `Broken`. */
+function toPoison(
+  error: unknown,
+  id: string,
+  header: Header | undefined,
+  payload: string,
+): Resolved {
+  if (!(error instanceof Broken)) throw error;
+  const names = header ? { channel: header.channel, eventName: header.eventName } : {};
+  return {
+    kind: "poison",
+    poison: { id, code: error.code, reason: error.message, payload, ...names },
+  };
+}

@@ -1,0 +1,87 @@
+/** Hands a batch to the relay and holds it while the relay cannot take it. */
+import { type Bounds, retryForever } from "../common/backoff.ts";
+import { RtmError } from "../common/errors.ts";
+import type { Message } from "../relay/message.ts";
+import type { Publisher, PublishResult } from "../relay/publisher.ts";
+
+/** Why the batch is held; internal to the retry, but logged with its code. */
+export class RelayUnavailableError extends RtmError {
+  constructor(code: string, message: string) {
+    super("RTM_RELAY_UNAVAILABLE", `the relay cannot take messages now (${code}): ${message}`);
+  }
+}
+
+/** What `publish` answered for one message once the relay had taken or refused it. */
+export type Settled = Exclude<PublishResult, { status: "unavailable" }>;
+
+export interface HandOverOptions {
+  readonly publisher: Publisher;
+  /** Ends the holding: the promise rejects with its reason. A publish in flight is awaited. */
+  readonly signal: AbortSignal;
+  /** Called every `pingMs` while the batch is held; when it throws, the session is gone. */
+  readonly ping: () => Promise<void>;
+  readonly pingMs: number;
+  readonly bounds: Bounds;
+  /** Called when holding begins, with the reason. */
+  readonly onHold: (error: Error) => void;
+}
+
+/**
+ * Returns one settled answer per message, in order. A rollback would count towards max_retries and
+ * exile good messages, so an unavailable relay is waited for with the transaction open.
+ * @throws what `ping` threw, or the signal's reason. The caller then drops the batch: the database
+ * delivers it again, and the relay drops what it has seen by id.
+ */
+export async function handOver(
+  batch: readonly Message[],
+  { publisher, signal, ping, pingMs, bounds, onHold }: HandOverOptions,
+): Promise<Settled[]> {
+  if (batch.length === 0) return [];
+  const settled = new Map<number, Settled>();
+  let pending = batch.map((_message, index) => index);
+  let lastPing = performance.now();
+  let pingFailure: unknown;
+  let held = false;
+
+  const attempt = async (): Promise<void> => {
+    if (performance.now() - lastPing >= pingMs) {
+      try {
+        await ping();
+      } catch (error) {
+        pingFailure = error;
+        throw new RtmError("RTM_SESSION_LOST_WHILE_HOLDING", "the session is gone", {
+          cause: error,
+        });
+      }
+      lastPing = performance.now();
+    }
+    const results = await publisher.publish(pending.map((index) => batch[index]!));
+    const unavailable: number[] = [];
+    let reason: { code: string; message: string } | undefined;
+    for (const [position, index] of pending.entries()) {
+      const result = results[position];
+      if (result && result.status !== "unavailable") settled.set(index, result);
+      else {
+        unavailable.push(index);
+        reason ??= result ?? { code: "no_answer", message: "the relay gave no answer for it" };
+      }
+    }
+    pending = unavailable;
+    if (reason) throw new RelayUnavailableError(reason.code, reason.message);
+  };
+
+  try {
+    await retryForever(attempt, {
+      bounds,
+      signal,
+      shouldRetry: (error) => error instanceof RelayUnavailableError,
+      onRetry: ({ error }) => {
+        if (!held) onHold(error);
+        held = true;
+      },
+    });
+  } catch (error) {
+    throw pingFailure ?? error;
+  }
+  return batch.map((_message, index) => settled.get(index)!);
+}

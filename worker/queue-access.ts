@@ -1,0 +1,108 @@
+/** What has to be known about a queue before the first dequeue: its full name, kind and helpers. */
+import { RtmError } from "../common/errors.ts";
+import type { RateLimitedLog } from "../common/logger.ts";
+import type { PayloadKind, QueueConfig, WorkerConfig } from "./config.ts";
+import type { ForeignAddress } from "./decode.ts";
+import { classifyOracleError } from "./oracle-errors.ts";
+import { RtmWorkerApi, type Versions } from "./rtm-worker-api.ts";
+import type { Session } from "./session.ts";
+
+/** The payload kind was to be detected and cannot be seen. */
+export class PayloadUndetectedError extends RtmError {
+  constructor(queue: string, found: string | undefined) {
+    super(
+      "RTM_PAYLOAD_UNDETECTED",
+      found === undefined
+        ? `the dictionary does not show ${queue} to this user: set queues[].payload to RAW, JSON or JMS_TEXT`
+        : `${queue} carries ${found}, which the worker does not know: RAW, JSON or JMS text is needed`,
+    );
+  }
+}
+
+export interface QueueAccess {
+  /** OWNER.QUEUE */
+  readonly name: string;
+  readonly kind: PayloadKind;
+  readonly consumer: string | undefined;
+  readonly foreign: ForeignAddress | undefined;
+  /** Undefined where RTM_WORKER_API is not installed or not granted. */
+  readonly api: RtmWorkerApi | undefined;
+  /** The package may dequeue this queue in PL/SQL; otherwise an anonymous block does. */
+  readonly textByApi: boolean;
+  readonly leasePossible: boolean;
+  /** The database's clock minus ours, ms; undefined without the package. */
+  readonly clockOffsetMs: number | undefined;
+}
+
+/** @throws the driver's errors, `ApiVersionError`, `PayloadUndetectedError`. */
+export async function prepareQueue(
+  session: Session,
+  queue: QueueConfig,
+  worker: WorkerConfig,
+  warnings: RateLimitedLog,
+): Promise<QueueAccess> {
+  const name = await qualifiedName(session, queue.name);
+  const owner = name.split(".")[0]!;
+  const apiOwner = worker.apiSchema ?? owner;
+  const api = new RtmWorkerApi(session, apiOwner);
+  const versions = await versionsOf(api);
+  if (!versions) {
+    warnings.warn(
+      "api",
+      { package: `${apiOwner}.RTM_WORKER_API` },
+      "not installed or not granted: no lease, no receipts, poison goes to the file",
+    );
+  }
+  return {
+    name,
+    kind: queue.payload === "detect" ? await detectKind(session, name, versions) : queue.payload,
+    consumer: queue.consumer,
+    foreign:
+      queue.channel === undefined
+        ? undefined
+        : { channel: queue.channel, eventName: queue.eventName },
+    api: versions ? api : undefined,
+    textByApi: versions !== undefined && apiOwner === owner,
+    leasePossible: versions?.leasePossible === true && worker.lease === "auto",
+    clockOffsetMs: versions?.clockOffsetMs,
+  };
+}
+
+async function qualifiedName(session: Session, name: string): Promise<string> {
+  if (name.includes(".")) return name;
+  const result = await session.execute<{ OWNER: string }>(
+    "current schema",
+    "select sys_context('userenv', 'current_schema') as owner from dual",
+  );
+  return `${result.rows![0]!.OWNER}.${name}`;
+}
+
+async function versionsOf(api: RtmWorkerApi): Promise<Versions | undefined> {
+  try {
+    return await api.versions();
+  } catch (error) {
+    if (classifyOracleError(error).code === "ORA-06550") return undefined;
+    throw error;
+  }
+}
+
+async function detectKind(
+  session: Session,
+  name: string,
+  versions: Versions | undefined,
+): Promise<PayloadKind> {
+  if (versions?.queueName === name) return versions.payloadKind;
+  const [owner, queue] = name.split(".");
+  const result = await session.execute<{ TYPE: string; OBJECT_TYPE: string | null }>(
+    "payload kind",
+    `select t.type, t.object_type
+  from all_queues q
+  join all_queue_tables t on t.owner = q.owner and t.queue_table = q.queue_table
+ where q.owner = :owner and q.name = :queue`,
+    { owner: owner!, queue: queue! },
+  );
+  const row = result.rows?.[0];
+  if (row?.OBJECT_TYPE === "SYS.AQ$_JMS_TEXT_MESSAGE") return "JMS_TEXT";
+  if (row?.TYPE === "RAW" || row?.TYPE === "JSON") return row.TYPE;
+  throw new PayloadUndetectedError(name, row ? (row.OBJECT_TYPE ?? row.TYPE) : undefined);
+}

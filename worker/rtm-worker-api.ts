@@ -1,0 +1,294 @@
+/** Calls of the package RTM_WORKER_API (docs/worker-api.md), one method per procedure. */
+import oracledb from "oracledb";
+import { RtmError } from "../common/errors.ts";
+import type { PayloadKind } from "./config.ts";
+import type { Dequeued, Poison } from "./decode.ts";
+import type { Session } from "./session.ts";
+
+/** Version of the package specification that this worker speaks. */
+export const WORKER_API_VERSION = 1;
+
+/** Pieces per array of text; each holds at most 8,000 characters (docs/worker-api.md). */
+const MAX_PIECES = 32;
+const PIECE_CHARS = 8000;
+const PIECE_BYTES = 32_767;
+
+/** The database's RTM_WORKER_API and this worker do not fit together. */
+export class ApiVersionError extends RtmError {
+  constructor(owner: string, theirs: number) {
+    super(
+      "RTM_API_VERSION",
+      `${owner}.RTM_WORKER_API has version ${theirs}, this worker needs ${WORKER_API_VERSION}: upgrade ${
+        theirs < WORKER_API_VERSION ? "the database objects (rtm db install)" : "this worker"
+      }`,
+    );
+  }
+}
+
+export interface Versions {
+  readonly schemaVersion: string;
+  readonly databaseVersion: string;
+  /** OWNER.RTM_QUEUE */
+  readonly queueName: string;
+  readonly payloadKind: "RAW" | "JSON";
+  readonly leasePossible: boolean;
+  /** The database's clock minus ours, ms; positive when the database is ahead. */
+  readonly clockOffsetMs: number;
+}
+
+export interface Backlog {
+  /** Ready messages, counted up to the limit. */
+  readonly ready: number;
+  /** Age of the oldest ready message in seconds; null when none is ready. */
+  readonly oldestAgeS: number | null;
+  /** Messages in the exception queue, counted up to the limit. */
+  readonly exceptions: number;
+}
+
+export interface Heartbeat {
+  readonly workerId: string;
+  readonly queueName: string;
+  readonly host: string;
+  readonly version: string;
+  readonly state: "ACTIVE" | "STANDBY" | "HOLDING" | "STOPPING";
+}
+
+export interface TextRequest {
+  readonly queueName: string;
+  readonly kind: PayloadKind;
+  readonly consumer?: string | undefined;
+  readonly waitMs: number;
+}
+
+const { BIND_IN, BIND_OUT, NUMBER, STRING } = oracledb;
+const outNumber = { dir: BIND_OUT, type: NUMBER };
+const outText = (maxSize: number) => ({ dir: BIND_OUT, type: STRING, maxSize });
+const outPieces = {
+  dir: BIND_OUT,
+  type: STRING,
+  maxSize: PIECE_BYTES,
+  maxArraySize: MAX_PIECES,
+};
+const inTexts = (val: readonly string[], maxSize: number) => ({
+  dir: BIND_IN,
+  type: STRING,
+  maxSize,
+  val: [...val],
+});
+
+/** Cuts text into pieces of at most 8,000 characters, never inside a surrogate pair. */
+export function toPieces(text: string): string[] {
+  const pieces: string[] = [];
+  for (let start = 0; start < text.length && pieces.length < MAX_PIECES; ) {
+    let end = Math.min(start + PIECE_CHARS, text.length);
+    const last = text.charCodeAt(end - 1);
+    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end--;
+    pieces.push(text.slice(start, end));
+    start = end;
+  }
+  return pieces;
+}
+
+/** Parameters of the PL/SQL dequeue, the same for the package and for the anonymous block. */
+export function textBinds({ queueName, kind, consumer, waitMs }: TextRequest) {
+  return {
+    queue: queueName,
+    kind,
+    consumer: consumer ?? null,
+    wait: Math.ceil(waitMs / 1000),
+    navigation: 1,
+    id: outText(32),
+    attempts: outNumber,
+    enqueued: outNumber,
+    pieces: outPieces,
+    truncated: outNumber,
+  };
+}
+
+export interface TextResult {
+  id: string | null;
+  attempts: number;
+  pieces: string[];
+  truncated: number;
+}
+
+export function textResult({ id, attempts, pieces, truncated }: TextResult): Dequeued | undefined {
+  if (id === null) return undefined;
+  const text = pieces.join("");
+  return { id, attempts, body: { kind: "text", text, truncated: truncated === 1 } };
+}
+
+export class RtmWorkerApi {
+  readonly #session: Session;
+  readonly #package: string;
+
+  /** @param owner schema that holds RTM_WORKER_API, an unquoted Oracle name. */
+  constructor(session: Session, owner: string) {
+    this.#session = session;
+    this.#package = `${owner}.rtm_worker_api`;
+  }
+
+  async #call<T>(
+    procedure: string,
+    args: string,
+    binds: oracledb.BindParameters,
+    waitMs = 0,
+  ): Promise<T> {
+    const sql = `begin ${this.#package}.${procedure}(${args}); end;`;
+    const result =
+      waitMs > 0
+        ? await this.#session.executeWaiting(procedure, sql, binds, waitMs)
+        : await this.#session.execute(procedure, sql, binds);
+    return (result.outBinds ?? {}) as T;
+  }
+
+  /** @throws {ApiVersionError}; ORA-06550 when the package is missing or not granted. */
+  async versions(): Promise<Versions> {
+    const before = Date.now();
+    const out = await this.#call<{
+      api: number;
+      schema: string;
+      db: string;
+      queue: string;
+      kind: "RAW" | "JSON";
+      lease: number;
+      now: number;
+    }>("versions", ":api, :schema, :db, :queue, :kind, :lease, :now", {
+      api: outNumber,
+      schema: outText(128),
+      db: outText(256),
+      queue: outText(261),
+      kind: outText(30),
+      lease: outNumber,
+      now: outNumber,
+    });
+    const after = Date.now();
+    if (out.api !== WORKER_API_VERSION)
+      throw new ApiVersionError(this.#package.split(".")[0]!, out.api);
+    return {
+      schemaVersion: out.schema,
+      databaseVersion: out.db,
+      queueName: out.queue.toUpperCase(),
+      payloadKind: out.kind,
+      leasePossible: out.lease === 1,
+      clockOffsetMs: out.now - (before + after) / 2,
+    };
+  }
+
+  /** Waits up to `waitMs` (at most 60 s) for the exclusive lease of a queue. */
+  async acquireLease(queueName: string, waitMs: number): Promise<"ACQUIRED" | "BUSY" | "NO_GRANT"> {
+    const result = await this.#session.executeWaiting<never>(
+      "acquire_lease",
+      `begin :outcome := ${this.#package}.acquire_lease(:queue, :wait); end;`,
+      { outcome: outText(30), queue: queueName, wait: Math.ceil(waitMs / 1000) },
+      waitMs,
+    );
+    return (result.outBinds as unknown as { outcome: "ACQUIRED" | "BUSY" | "NO_GRANT" }).outcome;
+  }
+
+  heartbeat({ workerId, queueName, host, version, state }: Heartbeat): Promise<void> {
+    return this.#call("heartbeat", ":worker, :queue, :host, :version, :state", {
+      worker: workerId,
+      queue: queueName,
+      host,
+      version,
+      state,
+    });
+  }
+
+  async backlog(queueName: string, limit: number): Promise<Backlog> {
+    const out = await this.#call<{ ready: number; oldest: number | null; exceptions: number }>(
+      "backlog",
+      ":queue, :limit, :ready, :oldest, :exceptions",
+      { queue: queueName, limit, ready: outNumber, oldest: outNumber, exceptions: outNumber },
+    );
+    return { ready: out.ready, oldestAgeS: out.oldest, exceptions: out.exceptions };
+  }
+
+  /**
+   * Writes the receipts of a batch in one call, behind a savepoint: an error in it is returned, and
+   * the dequeue transaction is as before the call.
+   */
+  async receipts(delivered: readonly { id: string; recipients: number }[]): Promise<string | null> {
+    const result = await this.#session.execute(
+      "receipts",
+      `begin
+  savepoint rtm_receipts;
+  begin
+    ${this.#package}.receipts(:ids, :recipients);
+  exception
+    when others then
+      :error := substr(sqlerrm, 1, 2000);
+      rollback to savepoint rtm_receipts;
+  end;
+end;`,
+      {
+        ids: inTexts(
+          delivered.map(({ id }) => id),
+          128,
+        ),
+        recipients: { dir: BIND_IN, type: NUMBER, val: delivered.map((each) => each.recipients) },
+        error: outText(4000),
+      },
+    );
+    return (result.outBinds as { error: string | null }).error;
+  }
+
+  /** The text of a claim check, or `undefined` when its row is gone. */
+  async claim(claimId: string): Promise<string | undefined> {
+    const pieces: string[] = [];
+    for (let offset: number | null = 1; offset !== null; ) {
+      try {
+        const out: { pieces: string[]; next: number | null } = await this.#call(
+          "claim",
+          ":claim, :offset, :pieces, :next",
+          { claim: claimId, offset, pieces: outPieces, next: outNumber },
+        );
+        pieces.push(...out.pieces);
+        offset = out.next;
+      } catch (error) {
+        if ((error as { errorNum?: number }).errorNum === 20121) return undefined;
+        throw error;
+      }
+    }
+    return pieces.join("");
+  }
+
+  deleteClaims(claimIds: readonly string[]): Promise<void> {
+    return this.#call("delete_claims", ":claims", { claims: inTexts(claimIds, 128) });
+  }
+
+  /** One dequeue in PL/SQL; `undefined` when nothing came within the wait. */
+  async dequeueText(request: TextRequest): Promise<Dequeued | undefined> {
+    const out = await this.#call<TextResult>(
+      "dequeue_text",
+      ":queue, :kind, :consumer, :wait, :navigation, :id, :attempts, :enqueued, :pieces, :truncated",
+      textBinds(request),
+      request.waitMs,
+    );
+    return textResult(out);
+  }
+
+  /** Keeps a poison message in RTM_LOG, in the dequeue transaction. */
+  setAside(queueName: string, poison: Poison): Promise<void> {
+    return this.#call("set_aside", ":queue, :id, :channel, :event, :code, :reason, :pieces", {
+      queue: queueName,
+      id: poison.id,
+      channel: poison.channel ?? null,
+      event: poison.eventName ?? null,
+      code: poison.code,
+      reason: poison.reason.slice(0, 1000),
+      pieces: inTexts(toPieces(poison.payload), PIECE_BYTES),
+    });
+  }
+
+  /** Broadcasts a probe through WEBSOCKET_API; the caller commits. Returns the transport. */
+  async probe(nonce: string, channel: string): Promise<string> {
+    const result = await this.#session.execute(
+      "probe",
+      `begin :transport := ${this.#package}.probe(:nonce, :channel); end;`,
+      { transport: outText(128), nonce, channel },
+    );
+    return (result.outBinds as { transport: string }).transport;
+  }
+}

@@ -1,0 +1,90 @@
+/** What a consumer is doing right now: for /readyz, metrics and the service manager's watchdog. */
+import type { WorkerMetrics } from "./metrics.ts";
+import type { Backlog } from "./rtm-worker-api.ts";
+
+export const QUEUE_STATES = [
+  "connecting",
+  "standby",
+  "active",
+  "holding",
+  "backoff",
+  "stopped",
+] as const;
+export type QueueStateName = (typeof QUEUE_STATES)[number];
+
+export interface QueueStatus {
+  readonly queue: string;
+  readonly state: QueueStateName;
+  /** Error code behind `backoff` and `holding`. */
+  readonly reason: string | undefined;
+  /** Ms since the state began. */
+  readonly sinceMs: number;
+  /** Ms since the database last answered a dequeue or a lease request; undefined before the first. */
+  readonly lastTickMs: number | undefined;
+  /** As the side connection last saw it; undefined before that. */
+  readonly backlog: Backlog | undefined;
+}
+
+export class QueueState {
+  readonly #queue: string;
+  readonly #metrics: WorkerMetrics;
+  readonly #listeners = new Set<() => void>();
+  #state: QueueStateName = "connecting";
+  #reason: string | undefined;
+  #since = performance.now();
+  #lastTick: number | undefined;
+  #backlog: Backlog | undefined;
+
+  constructor(queue: string, metrics: WorkerMetrics) {
+    this.#queue = queue;
+    this.#metrics = metrics;
+    this.#export();
+  }
+
+  get name(): QueueStateName {
+    return this.#state;
+  }
+
+  set(state: QueueStateName, reason?: string): void {
+    if (state === this.#state && reason === this.#reason) return;
+    this.#state = state;
+    this.#reason = reason;
+    this.#since = performance.now();
+    this.#export();
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** The database answered. */
+  tick(): void {
+    this.#lastTick = performance.now();
+    this.#metrics.lastTick.set({ queue: this.#queue }, Date.now() / 1000);
+  }
+
+  backlog(backlog: Backlog): void {
+    this.#backlog = backlog;
+  }
+
+  /** Calls `listener` after every change of state; the returned function ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  status(): QueueStatus {
+    const now = performance.now();
+    return {
+      queue: this.#queue,
+      state: this.#state,
+      reason: this.#reason,
+      sinceMs: Math.round(now - this.#since),
+      lastTickMs: this.#lastTick === undefined ? undefined : Math.round(now - this.#lastTick),
+      backlog: this.#backlog,
+    };
+  }
+
+  #export(): void {
+    for (const state of QUEUE_STATES) {
+      this.#metrics.state.set({ queue: this.#queue, state }, state === this.#state ? 1 : 0);
+    }
+  }
+}

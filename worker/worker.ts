@@ -1,0 +1,151 @@
+/** The worker: one consumer per queue, one side connection, and the rule who may lead. */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { Registry } from "prom-client";
+import type { Logger } from "../common/logger.ts";
+import type { Publisher } from "../relay/publisher.ts";
+import type { DatabaseConfig, WorkerConfig } from "./config.ts";
+import { type ConsumerOptions, QueueConsumer } from "./consumer.ts";
+import { WorkerMetrics } from "./metrics.ts";
+import { FilePoisonStore } from "./poison.ts";
+import { runSide } from "./side.ts";
+import type { QueueStatus } from "./state.ts";
+
+export interface WorkerOptions {
+  readonly database: DatabaseConfig;
+  readonly worker: WorkerConfig;
+  readonly publisher: Publisher;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Where the poison file goes. */
+  readonly stateDirectory: string;
+  readonly version: string;
+  /**
+   * Called when it becomes known whether this node dequeues: false as a standby, true otherwise,
+   * also while the database is away (nobody else can dequeue then either).
+   */
+  readonly onServing?: (serving: boolean) => void;
+  /** Shorter waits, for tests. */
+  readonly timing?: Pick<ConsumerOptions, "holdBounds" | "sessionBounds">;
+}
+
+export interface Worker {
+  /** One entry per configured queue, in order. */
+  status(): readonly QueueStatus[];
+  /** Settles when the worker has ended; rejects when a consumer failed by a programming error. */
+  readonly done: Promise<void>;
+  /** Stops dequeuing, settles the batches in hand and closes the sessions. */
+  stop(): Promise<void>;
+}
+
+export function startWorker(options: WorkerOptions): Worker {
+  const { database, worker, publisher, registry, version } = options;
+  const log = options.log.child({ component: "worker" });
+  const metrics = new WorkerMetrics(registry);
+  const poisonStore = new FilePoisonStore(
+    join(options.stateDirectory, "poison.jsonl"),
+    worker.poisonBytes,
+    log,
+  );
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const consumers = worker.queues.map(
+    (queue) =>
+      new QueueConsumer({
+        ...options.timing,
+        database,
+        queue,
+        worker,
+        publisher,
+        poisonStore,
+        metrics,
+        log,
+      }),
+  );
+  reportServing(consumers, options.onServing);
+
+  const [leader, ...followers] = consumers;
+  const host = hostname();
+  const side = { database, worker, consumers, metrics, log, host, version };
+  const workerId = `${host}:${process.pid}:${randomUUID().slice(0, 8)}`.slice(-128);
+  const runs = [
+    leader!.run(signal),
+    ...followers.map((follower) => runFollower(leader!, follower, signal)),
+    runSide({ ...side, workerId }, signal),
+  ];
+  const done = Promise.all(runs).then(() => {});
+  // Whoever awaits `done` sees the failure; the others must not run on alone.
+  done.catch(() => stopping.abort(new Error("a consumer failed")));
+
+  return {
+    done,
+    status: () => consumers.map((consumer) => consumer.state.status()),
+    stop: async () => {
+      stopping.abort(new Error("the worker is stopping"));
+      await Promise.allSettled(runs);
+    },
+  };
+}
+
+/**
+ * The first queue decides which node is active: the others give up their sessions, and so their
+ * leases, while this node is a standby for the first. Otherwise two nodes could each hold the
+ * lease of one queue, and neither would serve.
+ */
+async function runFollower(
+  leader: QueueConsumer,
+  follower: QueueConsumer,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await untilState(leader, (name) => name !== "standby" && name !== "connecting", signal);
+    if (signal.aborted) return;
+    const term = new AbortController();
+    const unsubscribe = leader.state.onChange(() => {
+      if (leader.state.name === "standby") term.abort(new Error("another node leads"));
+    });
+    try {
+      await follower.run(AbortSignal.any([signal, term.signal]));
+    } finally {
+      unsubscribe();
+    }
+  }
+}
+
+function untilState(
+  { state }: QueueConsumer,
+  wanted: (name: QueueStatus["state"]) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const check = () => {
+      if (!signal.aborted && !wanted(state.name)) return;
+      unsubscribe();
+      signal.removeEventListener("abort", check);
+      resolve();
+    };
+    const unsubscribe = state.onChange(check);
+    signal.addEventListener("abort", check);
+    check();
+  });
+}
+
+function reportServing(
+  consumers: readonly QueueConsumer[],
+  onServing: ((serving: boolean) => void) | undefined,
+): void {
+  let reported: boolean | undefined;
+  const check = () => {
+    const states = consumers.map(({ state }) => state.name);
+    const serving = states.includes("standby")
+      ? false
+      : states.some((name) => name === "active" || name === "holding" || name === "backoff")
+        ? true
+        : reported;
+    if (serving === undefined || serving === reported) return;
+    reported = serving;
+    onServing?.(serving);
+  };
+  for (const { state } of consumers) state.onChange(check);
+}
