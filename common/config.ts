@@ -43,8 +43,8 @@ interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** Names the tests use; every other `RTM_*` variable must be a key of the schema. */
-const FOREIGN_ENV = /^RTM_(TEST_|CONFIG$)/;
+/** Variables of tests and commands; every other `RTM_*` variable must be a key of the schema. */
+const FOREIGN_ENV = /^RTM_(TEST_|(CONFIG|TOKEN|API_KEY)$)/;
 
 function toJsonSchema(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;

@@ -10,6 +10,7 @@ export { OraError } from "./errors.ts";
 export type { CallName, Fault, FaultAction, FaultRule, Moment } from "./faults.ts";
 export type { LockResult } from "./locks.ts";
 export type { ProfileName } from "./profiles.ts";
+export { type LogRow, RtmSchema, type RtmSchemaOptions, type WorkerRow } from "./rtm-schema.ts";
 export {
   type CreateQueue,
   type Emulator,

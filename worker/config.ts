@@ -143,6 +143,13 @@ export const workerConfig = z.strictObject({
     .describe(
       "auto: only one worker dequeues at a time, where RTM_WORKER_API and DBMS_LOCK allow it.",
     ),
+  standby: z
+    .boolean()
+    .default(false)
+    .describe(
+      "A second rtm serve shares these queues, as active or standby. The history is then not kept " +
+        "over a restart, because the other node may have served meanwhile.",
+    ),
   receipts: z
     .boolean()
     .default(false)

@@ -1,0 +1,36 @@
+/** The whole configuration: the rooms' schemas joined. */
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import { loadConfig } from "../common/config.ts";
+import { LOG_LEVELS } from "../common/logger.ts";
+import { relayConfig } from "../relay/config.ts";
+import { databaseConfig, workerConfig } from "../worker/config.ts";
+
+export const rtmConfig = z.strictObject({
+  log: z
+    .strictObject({
+      level: z.enum(LOG_LEVELS).default("info").describe("Least severe level that is logged."),
+    })
+    .prefault({}),
+  database: databaseConfig.prefault({}),
+  worker: workerConfig.prefault({}),
+  relay: relayConfig.prefault({}),
+});
+
+export type RtmConfig = z.output<typeof rtmConfig>;
+
+/** Looked for when neither `--config` nor RTM_CONFIG names a file. */
+export const DEFAULT_FILES = ["rtm.json", "/etc/apex-rtm/rtm.json"];
+
+/**
+ * The file of `--config` or RTM_CONFIG, else the first of `DEFAULT_FILES` that exists, else none:
+ * then environment and defaults must do.
+ */
+export function configFile(option: string | undefined): string | undefined {
+  return option ?? process.env.RTM_CONFIG ?? DEFAULT_FILES.find((file) => existsSync(file));
+}
+
+/** @throws {ConfigError} */
+export function readConfig(option: string | undefined): RtmConfig {
+  return loadConfig(rtmConfig, configFile(option), process.env);
+}

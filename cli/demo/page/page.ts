@@ -1,0 +1,243 @@
+/** The demo's dashboard: rtm-client in, figures, chart and log out. */
+import uPlot from "uplot";
+import type * as Client from "../../../apex-plugins/client/index.ts";
+import { Dashboard, type Order, type Snapshot } from "./model.ts";
+
+const rtm = (globalThis as unknown as { rtm: typeof Client }).rtm;
+
+const REGIONS = ["North", "South", "East", "West"];
+const COLORS = ["#1f6feb", "#12a594", "#e5793a", "#8e4ec6"];
+const LOG_ROWS = 14;
+
+const money = new Intl.NumberFormat("en", {
+  style: "currency",
+  currency: "EUR",
+  maximumFractionDigits: 0,
+});
+const cents = new Intl.NumberFormat("en", { style: "currency", currency: "EUR" });
+const whole = new Intl.NumberFormat("en");
+
+const dashboard = new Dashboard(REGIONS);
+let received = 0;
+let recoveries = 0;
+let rolledBack = 0;
+let feeding = true;
+const recent: number[] = [];
+
+function element<T extends HTMLElement>(id: string): T {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element ${id}`);
+  return found as T;
+}
+
+function show(id: string, text: string): void {
+  const target = element(id);
+  if (target.textContent !== text) target.textContent = text;
+}
+
+function milliseconds(value: number | undefined): string {
+  if (value === undefined) return "-";
+  return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
+}
+
+/** Milliseconds since 1970 with the resolution of `performance.now()`. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+async function call<T>(path: string, method = "POST"): Promise<T> {
+  const response = await fetch(path, { method });
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return (await response.json()) as T;
+}
+
+async function refresh(): Promise<void> {
+  const snapshot = await call<Snapshot>("/demo/state", "GET");
+  dashboard.reset(snapshot);
+  rolledBack = snapshot.rolledBack;
+  showFeed(snapshot.feeding);
+  show("version", snapshot.version);
+}
+
+function showFeed(on: boolean): void {
+  feeding = on;
+  element("feed").textContent = on ? "Pause the feed" : "Resume the feed";
+  element("feed").setAttribute("aria-pressed", String(on));
+}
+
+function drawChart(): () => void {
+  const host = element("chart");
+  const size = () => ({ width: host.clientWidth, height: 260 });
+  const style = getComputedStyle(document.documentElement);
+  const axis = {
+    stroke: style.getPropertyValue("--muted"),
+    grid: { stroke: style.getPropertyValue("--line"), width: 1 },
+    ticks: { show: false },
+  };
+  const plot = new uPlot(
+    {
+      ...size(),
+      legend: { show: false },
+      cursor: { y: false },
+      scales: { y: { range: (_self, _min, max) => [0, Math.max(100, max * 1.1)] } },
+      axes: [
+        axis,
+        { ...axis, size: 64, values: (_self, ticks) => ticks.map((tick) => money.format(tick)) },
+      ],
+      series: [
+        {},
+        ...REGIONS.map((label, index) => ({
+          label,
+          stroke: COLORS[index] as string,
+          width: 2,
+          points: { show: false },
+        })),
+      ],
+    },
+    dashboard.chart(now()),
+    host,
+  );
+  for (const [index, region] of REGIONS.entries()) {
+    const entry = document.createElement("span");
+    const swatch = document.createElement("i");
+    swatch.style.background = COLORS[index] as string;
+    entry.append(swatch, region);
+    element("legend").append(entry);
+  }
+  addEventListener("resize", () => plot.setSize(size()));
+  return () => plot.setData(dashboard.chart(now()));
+}
+
+function logRow(message: Client.MessageFrame, order: Order, at: number): HTMLTableRowElement {
+  const row = document.createElement("tr");
+  row.className = "fresh";
+  const cells: [string, boolean][] = [
+    [new Date(at).toLocaleTimeString("en-GB"), false],
+    [message.eventName, false],
+    [`#${order.orderId}`, false],
+    [order.region, false],
+    [order.product, false],
+    [cents.format(order.amount), true],
+    [String(message.seq), true],
+    [milliseconds(dashboard.latencyOf(order.tx, at)), true],
+  ];
+  for (const [text, isNumber] of cells) {
+    const cell = row.insertCell();
+    cell.textContent = text;
+    if (isNumber) cell.className = "number";
+  }
+  row.dataset.tx = String(order.tx);
+  row.dataset.at = String(at);
+  return row;
+}
+
+function takeIn(messages: readonly Client.MessageFrame[]): void {
+  const at = now();
+  const rows: HTMLTableRowElement[] = [];
+  for (const message of messages) {
+    const order = message.payload as Order;
+    received++;
+    dashboard.received(order.tx, at);
+    if (dashboard.add(order, at)) recent.push(at);
+    rows.push(logRow(message, order, at));
+  }
+  const log = element<HTMLTableSectionElement>("log");
+  log.prepend(...rows.slice(-LOG_ROWS).reverse());
+  while (log.rows.length > LOG_ROWS) log.deleteRow(-1);
+  render();
+}
+
+function render(): void {
+  show("revenue", money.format(dashboard.revenue));
+  show("orders", whole.format(dashboard.orders));
+  show("average", dashboard.orders ? cents.format(dashboard.revenue / dashboard.orders) : "-");
+  show("rolledBack", whole.format(rolledBack));
+  show("leaked", whole.format(dashboard.leaked));
+  show("received", whole.format(received));
+  show("recoveries", whole.format(recoveries));
+  show("p50", milliseconds(dashboard.latency(0.5)));
+  show("p99", milliseconds(dashboard.latency(0.99)));
+  const cutoff = now() - 2000;
+  while (recent.length > 0 && (recent[0] as number) < cutoff) recent.shift();
+  show("rate", whole.format(Math.round(recent.length / 2)));
+}
+
+/** Joins the commit times that the producer saw with what was received. */
+async function joinCommits(): Promise<void> {
+  const { commits } = await call<{ commits: [number, number][] }>("/demo/commits", "GET");
+  for (const [tx, at] of commits) dashboard.committed(tx, at);
+  for (const row of element<HTMLTableSectionElement>("log").rows) {
+    const last = row.cells[row.cells.length - 1];
+    if (last)
+      last.textContent = milliseconds(
+        dashboard.latencyOf(Number(row.dataset.tx), Number(row.dataset.at)),
+      );
+  }
+}
+
+function wireButton(
+  id: string,
+  path: string,
+  describe: (answer: { tx: number; rows: number }) => string,
+): void {
+  const button = element<HTMLButtonElement>(id);
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const answer = await call<{ tx: number; rows: number; rolledBack?: boolean }>(path);
+      if (answer.rolledBack) {
+        dashboard.rolledBack(answer.tx);
+        rolledBack += answer.rows;
+      }
+      show("outcome", describe(answer));
+    } catch (error) {
+      show("outcome", String(error));
+    } finally {
+      button.disabled = false;
+      render();
+    }
+  });
+}
+
+function start(): void {
+  const redraw = drawChart();
+  wireButton("insert", "/demo/insert", ({ rows }) => `Committed ${rows} order.`);
+  wireButton(
+    "rollback",
+    "/demo/rollback",
+    ({ rows }) => `Inserted ${rows} order and rolled back: nothing arrives.`,
+  );
+  wireButton(
+    "burst",
+    "/demo/burst",
+    ({ rows }) => `Committed ${whole.format(rows)} orders in one transaction.`,
+  );
+  element("feed").addEventListener("click", async () => {
+    showFeed((await call<{ feeding: boolean }>(`/demo/feed?on=${!feeding}`)).feeding);
+  });
+
+  const client = rtm.connect();
+  client.onStatus((status) => {
+    const badge = element("badge");
+    badge.dataset.state = status.state;
+    badge.textContent = status.state;
+  });
+  let first = true;
+  client.subscribe("sales", {
+    onMessages: takeIn,
+    onSubscribed(_channel, recovered) {
+      if (recovered && !first) recoveries++;
+      if (!recovered || first) refresh().then(render, (error) => show("outcome", String(error)));
+      first = false;
+    },
+  });
+  setInterval(() => {
+    render();
+    redraw();
+    joinCommits().catch(() => {
+      // The relay is restarting; the next second tries again.
+    });
+  }, 1000);
+}
+
+start();

@@ -1,0 +1,125 @@
+/** Composes the rooms: worker and relay in one process, or one of them alone. */
+import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Express } from "express";
+import { Registry } from "prom-client";
+import { ConfigError } from "../common/config.ts";
+import type { Logger } from "../common/logger.ts";
+import { HttpPublisher } from "../relay/http-publisher.ts";
+import type { Publisher } from "../relay/publisher.ts";
+import { type Relay, startRelay } from "../relay/relay.ts";
+import type { ReadinessReason } from "../relay/serving.ts";
+import { ORACLE_ERRORS } from "../worker/oracle-errors.ts";
+import type { QueueStatus } from "../worker/state.ts";
+import { startWorker, type Worker } from "../worker/worker.ts";
+import type { RtmConfig } from "./config.ts";
+import { PACKAGE_ROOT, VERSION } from "./version.ts";
+
+export interface Service {
+  readonly relay: Relay | undefined;
+  readonly worker: Worker | undefined;
+  /** Settles when the worker has ended; rejects when it failed by a defect. Never without a worker. */
+  readonly done: Promise<void>;
+  /** Takes over the keys of a configuration that was read again. */
+  reload(config: RtmConfig): void;
+  /** Settles what is in hand, closes clients over a window, saves the history. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly config: RtmConfig;
+  readonly roles: { readonly worker: boolean; readonly relay: boolean };
+  readonly log: Logger;
+  /** Adds routes to the relay's HTTP server. */
+  readonly extend?: (app: Express) => void;
+}
+
+/** @throws {ConfigError} when the roles need something that is not configured. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { config, roles, log } = options;
+  const registry = new Registry();
+  let worker: Worker | undefined;
+  requireRoles(options);
+
+  const relay = roles.relay
+    ? await startRelay(
+        // The other node may have served since this one saved its history.
+        config.worker.standby ? { ...config.relay, stateDirectory: undefined } : config.relay,
+        {
+          log,
+          registry,
+          staticPaths: { "/client": join(PACKAGE_ROOT, "build/client") },
+          readiness: [() => (worker?.status() ?? []).flatMap(readinessOf)],
+          // With a worker it is not known yet whether this node leads.
+          serving: !roles.worker,
+          ...(options.extend ? { extend: options.extend } : {}),
+        },
+      )
+    : undefined;
+  if (roles.worker) {
+    let wasStandby = false;
+    worker = startWorker({
+      database: config.database,
+      worker: config.worker,
+      publisher: relay?.publisher ?? remotePublisher(config),
+      log,
+      registry,
+      stateDirectory: config.relay.stateDirectory ?? join(tmpdir(), "apex-rtm"),
+      version: VERSION,
+      onServing: (serving) => {
+        relay?.setServing(serving, { takeover: wasStandby });
+        wasStandby ||= !serving;
+      },
+    });
+  }
+  return {
+    relay,
+    worker,
+    done: worker?.done ?? new Promise(() => {}),
+    reload: (next) => relay?.reload(next.relay),
+    stop: async () => {
+      await worker?.stop();
+      await relay?.drain();
+    },
+  };
+}
+
+function requireRoles({ config, roles }: ServiceOptions): void {
+  const problems: string[] = [];
+  if (roles.worker && config.database.connectString === "") {
+    problems.push("database.connectString is needed to dequeue");
+  }
+  if (roles.worker && config.database.user === "" && !config.database.externalAuth) {
+    problems.push("database.user is needed (or database.externalAuth)");
+  }
+  if (roles.worker && !roles.relay && config.worker.publishUrl === undefined) {
+    problems.push("worker.publishUrl is needed by rtm worker: the URL of the relay");
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+function remotePublisher(config: RtmConfig): Publisher {
+  const { publishUrl, publishKey, publishKeyFile } = config.worker;
+  const file = publishKeyFile === undefined ? undefined : readFileSync(publishKeyFile, "utf8");
+  const { batchMessages, batchBytes } = config.relay.limits;
+  return new HttpPublisher({
+    url: publishUrl!,
+    apiKey: file?.trimEnd() ?? publishKey ?? "",
+    batchMessages,
+    batchBytes,
+  });
+}
+
+/** What a queue's state means for readiness. */
+export function readinessOf({ queue, state, reason }: QueueStatus): ReadinessReason[] {
+  if (state === "active" || state === "standby" || state === "stopped") return [];
+  const advice = reason === undefined ? undefined : ORACLE_ERRORS.get(reason)?.advice;
+  return [
+    {
+      code: `queue_${state}`,
+      message: `${queue}: ${[state, reason, advice].filter(Boolean).join(", ")}`,
+      blocking: true,
+    },
+  ];
+}

@@ -1,0 +1,117 @@
+/** `rtm tail`: prints the messages of channels as JSON lines until it is interrupted. */
+import { readFileSync } from "node:fs";
+import WebSocket from "ws";
+import { fullJitter, sleep } from "../common/backoff.ts";
+import { messageOf } from "../common/errors.ts";
+import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../relay/protocol.ts";
+import { CommandError } from "./exit.ts";
+
+export interface TailOptions {
+  readonly url: string;
+  readonly tokenFile?: string;
+  /** Ends after so many messages. */
+  readonly count?: number;
+}
+
+interface Position {
+  epoch: string;
+  seq: number;
+}
+
+type Outcome = { readonly ended: true } | { readonly ended: false; readonly why: string };
+
+/** One line per message on standard output; everything else goes to standard error. */
+export async function tail(
+  channels: readonly string[],
+  options: TailOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const positions = new Map<string, Position>();
+  let left = options.count ?? Number.POSITIVE_INFINITY;
+  const print = (frame: MessageFrame, line: string): boolean => {
+    const position = positions.get(frame.channel);
+    if (position) position.seq = frame.seq;
+    process.stdout.write(`${line}\n`);
+    return --left > 0;
+  };
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    const outcome = await session(channels, options, positions, print, signal, () => {
+      attempt = 0;
+    });
+    if (outcome.ended) return;
+    process.stderr.write(`rtm tail: ${outcome.why}; reconnecting\n`);
+    await sleep(fullJitter(attempt + 1, { baseMs: 500, capMs: 10_000 }), signal).catch(() => {});
+  }
+}
+
+function token(file: string | undefined): string | undefined {
+  if (file === undefined) return process.env.RTM_TOKEN;
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new CommandError(`--token-file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function session(
+  channels: readonly string[],
+  { url, tokenFile }: TailOptions,
+  positions: Map<string, Position>,
+  print: (frame: MessageFrame, line: string) => boolean,
+  signal: AbortSignal,
+  onConnected: () => void,
+): Promise<Outcome> {
+  const target = new URL("/ws", url);
+  target.protocol = target.protocol.replace("http", "ws");
+  const credentials = token(tokenFile);
+  const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: 10_000 });
+  return new Promise((resolve, reject) => {
+    let why = "the connection was closed";
+    const end = () => socket.close(1000);
+    signal.addEventListener("abort", end, { once: true });
+    const finish = (settle: () => void) => {
+      signal.removeEventListener("abort", end);
+      socket.removeAllListeners();
+      socket.on("error", () => {});
+      socket.terminate();
+      settle();
+    };
+    socket.on("open", () => {
+      socket.send(
+        JSON.stringify({
+          op: "connect",
+          ...(credentials === undefined ? {} : { token: credentials }),
+          subscribe: channels.map((channel) => ({ channel, since: positions.get(channel) })),
+        }),
+      );
+    });
+    socket.on("message", (data) => {
+      const line = data.toString();
+      const frame = JSON.parse(line) as ServerFrame | MessageFrame;
+      if (!("op" in frame)) {
+        if (!print(frame, line)) finish(() => resolve({ ended: true }));
+      } else if (frame.op === "ping") socket.send('{"op":"pong"}');
+      else if (frame.op === "connected") onConnected();
+      else if (frame.op === "subscribed") {
+        if (positions.has(frame.channel) && !frame.recovered) {
+          process.stderr.write(`rtm tail: ${frame.channel}: messages may be missing\n`);
+        }
+        if (!frame.recovered) positions.set(frame.channel, { epoch: frame.epoch, seq: frame.seq });
+      } else if (frame.op === "error") {
+        const { code, message } = frame;
+        finish(() => reject(new CommandError(`the relay refused: ${message} (${code})`)));
+      }
+    });
+    socket.on("error", (error) => {
+      why = error.message;
+    });
+    socket.on("close", (code, reason) =>
+      finish(() => {
+        if (signal.aborted) resolve({ ended: true });
+        else if (code >= 4100 && code < 4300) {
+          reject(new CommandError(`the relay closed: ${code} ${reason.toString()}`));
+        } else resolve({ ended: false, why: code === 1006 ? why : `closed with ${code}` });
+      }),
+    );
+  });
+}

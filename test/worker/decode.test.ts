@@ -1,0 +1,128 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Dequeued, decode, withClaim } from "../../worker/decode.ts";
+
+const ID = "0123456789abcdef0123456789abcdef";
+
+function raw(text: string | Uint8Array): Dequeued {
+  const bytes = typeof text === "string" ? Buffer.from(text) : text;
+  return { id: ID, attempts: 0, body: { kind: "bytes", bytes } };
+}
+
+const header = (extra: object = {}) =>
+  JSON.stringify({ v: 1, channel: "sales", eventName: "order", ts: 17, ...extra });
+
+describe("decode of our own queue", () => {
+  it("takes header line and payload text as they are", () => {
+    const decoded = decode(raw(`${header()}\n {"n": 9007199254740993}`), undefined, 0);
+    expect(decoded).toEqual({
+      kind: "message",
+      message: {
+        channel: "sales",
+        eventName: "order",
+        ts: 17,
+        id: ID,
+        payload: ' {"n": 9007199254740993}',
+      },
+    });
+  });
+
+  it("takes the payload text from the string member on a JSON queue", () => {
+    const value = { ...JSON.parse(header()), payload: '{"n":1}' };
+    const decoded = decode({ id: ID, attempts: 0, body: { kind: "json", value } }, undefined, 0);
+    expect(decoded).toMatchObject({ kind: "message", message: { payload: '{"n":1}' } });
+  });
+
+  it("reports a claim check with its id in lower case", () => {
+    const claim = "ABCDEF00000000000000000000000001";
+    const decoded = decode(raw(`${header({ claim })}\n`), undefined, 0);
+    expect(decoded).toMatchObject({ kind: "claim", claimId: claim.toLowerCase() });
+  });
+
+  it.each([
+    ["bad_header", "{}", "no header line"],
+    ["bad_header", "nonsense\n{}", "not JSON"],
+    ["bad_header", "[]\n{}", "not a JSON object"],
+    ["unsupported_version", `${header({ v: 2 })}\n{}`, "not 1"],
+    ["bad_name", `${header({ channel: "" })}\n{}`, "channel must not be empty"],
+    ["bad_name", `${header({ eventName: "a*" })}\n{}`, "eventName must not contain"],
+    ["bad_header", `${header({ ts: -1 })}\n{}`, "ts is not a time"],
+    ["bad_header", `${header({ claim: "x" })}\n`, "claim is not an id"],
+    ["not_json", `${header()}\n{"a":}`, "not JSON"],
+    ["not_json", `${header()}\n`, "not JSON"],
+  ])("sets aside as %s: %s", (code, text, reason) => {
+    expect(decode(raw(text), undefined, 0)).toMatchObject({
+      kind: "poison",
+      poison: { id: ID, code, reason: expect.stringContaining(reason), payload: text },
+    });
+  });
+
+  it("keeps bytes that are no UTF-8 as base64", () => {
+    const decoded = decode(raw(Buffer.from([0xff, 0xfe])), undefined, 0);
+    expect(decoded).toMatchObject({
+      kind: "poison",
+      poison: { code: "not_utf8", payload: "base64://4=" },
+    });
+  });
+
+  it("names channel and event of poison as soon as they are known", () => {
+    const decoded = decode(raw(`${header()}\nnonsense`), undefined, 0);
+    expect(decoded).toMatchObject({ poison: { channel: "sales", eventName: "order" } });
+  });
+
+  it("never throws, whatever the bytes", () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), fc.string(), (bytes, text) => {
+        decode(raw(bytes), undefined, 0);
+        decode(raw(`${header()}\n${text}`), undefined, 0);
+        decode(raw(text), { channel: "c" }, 0);
+      }),
+    );
+  });
+});
+
+describe("decode of a foreign queue", () => {
+  it("addresses bare JSON by the configuration", () => {
+    expect(decode(raw("[1]"), { channel: "dashboard" }, 99)).toEqual({
+      kind: "message",
+      message: { channel: "dashboard", eventName: "message", ts: 99, id: ID, payload: "[1]" },
+    });
+  });
+
+  it("takes JMS text, and sets aside what was cut off", () => {
+    const body = { kind: "text", text: '{"a":1}', truncated: false } as const;
+    expect(
+      decode({ id: ID, attempts: 0, body }, { channel: "c", eventName: "e" }, 1),
+    ).toMatchObject({
+      kind: "message",
+      message: { eventName: "e", payload: '{"a":1}' },
+    });
+    const cut = { id: ID, attempts: 0, body: { ...body, truncated: true } };
+    expect(decode(cut, { channel: "c" }, 1)).toMatchObject({ poison: { code: "too_large" } });
+  });
+
+  it("writes a JSON value as text", () => {
+    const body = { kind: "json", value: { a: [1, null] } } as const;
+    expect(decode({ id: ID, attempts: 0, body }, { channel: "c" }, 1)).toMatchObject({
+      message: { payload: '{"a":[1,null]}' },
+    });
+  });
+});
+
+describe("withClaim", () => {
+  const claim = {
+    kind: "claim",
+    claimId: "c1",
+    id: ID,
+    header: { channel: "s", eventName: "e", ts: 1 },
+  } as const;
+
+  it("completes the message", () => {
+    expect(withClaim(claim, "[]")).toMatchObject({ kind: "message", message: { payload: "[]" } });
+  });
+
+  it("sets aside a missing row and text that is no JSON", () => {
+    expect(withClaim(claim, undefined)).toMatchObject({ poison: { code: "claim_missing" } });
+    expect(withClaim(claim, "{")).toMatchObject({ poison: { code: "not_json", payload: "{" } });
+  });
+});

@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { UNAVAILABLE, until, World } from "./support.ts";
+
+describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
+  let world: World;
+
+  beforeEach(async () => {
+    world = await World.start({ profile });
+  });
+
+  afterEach(async () => {
+    await world[Symbol.asyncDispose]();
+    expect(world.emulator.connections).toBe(0);
+  });
+
+  it("hands over what is committed, in order, and nothing of a rollback", async () => {
+    const connection = await world.connect();
+    world.startWorker();
+    for (let n = 1; n <= 5; n++) await world.broadcast(connection, { n });
+    await connection.rollback();
+    for (let n = 6; n <= 10; n++) await world.broadcast(connection, { n });
+    await connection.commit();
+    await until(() => world.publisher.accepted.length === 5, "five messages have arrived");
+    expect(world.publisher.payloads).toEqual([6, 7, 8, 9, 10].map((n) => ({ n })));
+    expect(world.publisher.accepted[0]).toMatchObject({ channel: "sales", eventName: "order" });
+    expect(world.publisher.accepted[0]!.id).toMatch(/^[0-9a-f]{32}$/);
+    await until(() => world.emulator.queue(world.schema.queueName).depth() === 0, "settled");
+  });
+
+  it("keeps every digit of a payload", async () => {
+    const connection = await world.connect();
+    world.startWorker();
+    await connection.execute(
+      "begin websocket_api.broadcast_item(:key, :url, :channel, :event, :payload); end;",
+      {
+        key: null,
+        url: null,
+        channel: "c",
+        event: "e",
+        payload: '{"n":9007199254740993, "n":1e400}',
+      },
+    );
+    await connection.commit();
+    await until(() => world.publisher.accepted.length === 1, "the message has arrived");
+    expect(world.publisher.accepted[0]!.payload).toBe('{"n":9007199254740993, "n":1e400}');
+  });
+
+  it("fetches a claim check and deletes its row in the same transaction", async () => {
+    const connection = await world.connect();
+    const text = "ä€😀".repeat(120_000);
+    world.emulator.onStatement("begin large_broadcast", ({ session }) => {
+      world.schema.broadcast(session, "sales", "order", JSON.stringify({ text }));
+    });
+    world.startWorker();
+    await connection.execute("begin large_broadcast; end;");
+    await connection.commit();
+    await until(() => world.publisher.accepted.length === 1, "the message has arrived");
+    expect(world.publisher.payloads).toEqual([{ text }]);
+    await until(() => world.schema.claims.size === 0, "the claim row is gone");
+  });
+
+  it("holds a batch while the relay is unavailable, without a rollback", async () => {
+    const connection = await world.connect();
+    world.publisher.answer = () => UNAVAILABLE;
+    const worker = world.startWorker();
+    await world.broadcast(connection, { n: 1 });
+    await connection.commit();
+    await until(() => world.publisher.batches > 3, "the hand-over was tried again");
+    expect(worker.status()[0]).toMatchObject({ state: "holding", reason: "RTM_RELAY_UNAVAILABLE" });
+    world.publisher.answer = () => ({ status: "accepted", recipients: 0 });
+    await until(() => world.emulator.queue(world.schema.queueName).depth() === 0, "settled");
+    expect(world.publisher.accepted).toHaveLength(1);
+  });
+
+  it("rolls back once when it is stopped while holding", async () => {
+    const connection = await world.connect();
+    world.publisher.answer = () => UNAVAILABLE;
+    const worker = world.startWorker();
+    await world.broadcast(connection, { n: 1 });
+    await connection.commit();
+    await until(() => world.publisher.batches > 1, "it holds");
+    await worker.stop();
+    const [message] = world.emulator.queue(world.schema.queueName).messages();
+    expect(message).toMatchObject({ attempts: 1, status: "ready" });
+  });
+
+  it("stops at once while it waits", async () => {
+    const worker = world.startWorker({ queues: [{ name: "RTM_QUEUE", wait: "100s" }] });
+    await until(() => world.emulator.queue(world.schema.queueName).waiters === 1, "it waits");
+    await worker.stop();
+    expect(worker.status()[0]!.state).toBe("stopped");
+  });
+
+  it("writes receipts in the dequeue transaction", async () => {
+    const connection = await world.connect();
+    world.startWorker({ receipts: true });
+    await world.broadcast(connection, { n: 1 });
+    await connection.commit();
+    await until(() => world.schema.log[0]?.status === "DELIVERED", "the receipt is there");
+    expect(world.schema.log[0]).toMatchObject({ recipients: 1 });
+  });
+});
