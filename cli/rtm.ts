@@ -40,7 +40,7 @@ function program(): Command {
   ] as const) {
     configured(name, description).action(async ({ config }) => {
       const { runService } = await import("./run.ts");
-      process.exitCode = await runService(config, roles);
+      process.exit(await runService(config, roles));
     });
   }
 
@@ -54,7 +54,7 @@ function program(): Command {
     .action(async ({ port, profile, feed, logLevel }) => {
       const { runDemo } = await import("./demo/run.ts");
       const log = createLogger(logLevel as LogLevel);
-      process.exitCode = await runDemo({ port, profile, feed, log });
+      process.exit(await runDemo({ port, profile, feed, log }));
     });
 
   configured("check-config", "reports every problem of the configuration")

@@ -1,6 +1,7 @@
 /** Runs a service in the foreground until it is told to stop. */
-import { createLogger, type Logger } from "../common/logger.ts";
+
 import { messageOf } from "../common/errors.ts";
+import { createLogger, type Logger } from "../common/logger.ts";
 import { type RtmConfig, readConfig } from "./config.ts";
 import { EXIT } from "./exit.ts";
 import { type Service, startService } from "./service.ts";

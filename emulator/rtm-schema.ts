@@ -64,6 +64,7 @@ export class RtmSchema {
   readonly queueName: string;
   readonly #emulator: Emulator;
   readonly #options: RtmSchemaOptions;
+  readonly #rows = new Map<string, LogRow>();
   #claimNumber = 0;
 
   constructor(emulator: Emulator, options: RtmSchemaOptions = {}) {
@@ -119,7 +120,11 @@ export class RtmSchema {
   }
 
   #logAtCommit(session: Session, row: LogRow): void {
-    session.change({ undo: () => {}, commit: () => void this.log.push(row) });
+    const commit = () => {
+      this.log.push(row);
+      this.#rows.set(row.messageId, row);
+    };
+    session.change({ undo: () => {}, commit });
   }
 
   #now(): number {
@@ -231,7 +236,7 @@ export class RtmSchema {
   }
 
   #receipt(messageId: string, recipients: number): void {
-    const row = this.log.find((each) => each.messageId === messageId);
+    const row = this.#rows.get(messageId);
     if (!row) return;
     row.status = "DELIVERED";
     row.recipients = recipients;

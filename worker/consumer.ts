@@ -63,7 +63,7 @@ export class QueueConsumer {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.queueName = options.queue.name;
-    this.#log = options.log.child({ component: "worker", queue: options.queue.name });
+    this.#log = options.log.child({ queue: options.queue.name });
     this.#warnings = new RateLimitedLog(this.#log);
     this.state = new QueueState(options.queue.name, options.metrics);
   }
@@ -145,7 +145,7 @@ export class QueueConsumer {
     if (access.clockOffsetMs !== undefined) metrics.clockOffset.set(access.clockOffsetMs / 1000);
     if (access.leasePossible) await this.#lead(access, signal);
     const sizer = new BatchSizer(queue.batch, session.serverVersion);
-    this.#log.info({ payload: access.kind, lease: access.leasePossible }, "dequeuing");
+    this.#log.info({ kind: access.kind, lease: access.leasePossible }, "dequeuing");
     while (!signal.aborted && !session.isOld) {
       this.state.set("active");
       const batch = await this.#dequeue(session, access, sizer);

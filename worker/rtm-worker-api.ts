@@ -231,7 +231,7 @@ end;`,
         error: outText(4000),
       },
     );
-    return (result.outBinds as { error: string | null }).error;
+    return (result.outBinds as { error?: string | null }).error ?? null;
   }
 
   /** The text of a claim check, or `undefined` when its row is gone. */
