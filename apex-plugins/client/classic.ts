@@ -1,8 +1,5 @@
 /** The classic script: adds the client to the global `rtm`, which the plug-ins share. */
+import { publish } from "../shared/page/namespace.ts";
 import * as client from "./index.ts";
 
-declare global {
-  var rtm: Record<string, unknown> | undefined;
-}
-
-globalThis.rtm = Object.assign(globalThis.rtm ?? {}, client);
+publish(client);

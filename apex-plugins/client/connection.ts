@@ -5,7 +5,7 @@ import { Batch } from "./batch.ts";
 import { Channel, type Listener } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
-import { isStop, type TokenSource } from "./token.ts";
+import { isStop, lifetimeMs, type TokenSource } from "./token.ts";
 
 /** A token is renewed after this part of its life. */
 const RENEW_AT = 0.8;
@@ -156,14 +156,13 @@ export class Connection {
     }
   }
 
+  /** `expiresInMs` counts to the end of the connection's last token, which may be another's. */
   #accepted(source: TokenSource, expiresInMs: number): void {
     source.presented = source.token;
     source.failures = 0;
     clearTimeout(source.timer);
-    source.timer = setTimeout(
-      () => this.#fetchToken(source, "renew"),
-      Math.min(expiresInMs * RENEW_AT, LONGEST_TIMER),
-    );
+    const left = Math.min(expiresInMs, lifetimeMs(source.token), LONGEST_TIMER);
+    source.timer = setTimeout(() => this.#fetchToken(source, "renew"), left * RENEW_AT);
   }
 
   /** The relay refused `source`'s token, or it has ended. */
@@ -192,8 +191,7 @@ export class Connection {
         source.fetching = false;
         source.token = token;
         for (const channel of this.#channels.values()) {
-          const concerned = channel.state !== "live" && channel.tried.has(source);
-          if (concerned) channel.reset();
+          if (channel.state === "denied" && channel.tried.has(source)) channel.reset();
         }
         if (this.link.status.state === "connected") this.#present(source);
         else this.link.openSoon();
@@ -202,7 +200,7 @@ export class Connection {
         source.fetching = false;
         if (this.#abort.signal.aborted) return;
         if (isStop(error)) {
-          this.link.stop(error.code);
+          this.#bury(source, error.code, error.message);
           return;
         }
         this.#env.report(error);
@@ -212,13 +210,17 @@ export class Connection {
     );
   }
 
-  /** `source` will never give a token the relay takes: its channels are denied. */
+  /** `source` will give no further token: its channels are denied, the last one ends it all. */
   #bury(source: TokenSource, code: string, message: string): void {
     source.drop();
     source.dead = true;
     for (const channel of this.#channels.values()) {
-      const listeners = [...channel.listeners].filter((listener) => listener.source === source);
-      for (const { on } of listeners) this.#call(() => on.onDenied(channel.name, code, message));
+      const mine = [...channel.listeners].filter((listener) => listener.source === source);
+      for (const { on } of mine) this.#call(() => on.onDenied(channel.name, code, message));
+      if (mine.length > 0 && mine.length === channel.listeners.size && channel.state !== "new") {
+        this.link.send({ op: "unsubscribe", channels: [channel.name] });
+        channel.state = "denied";
+      }
     }
     const alive = [...this.#sources()].some((other) => !other?.dead);
     if (!alive) this.link.stop(code);

@@ -4,9 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
-
-/** Browsers with ES2022: what APEX 22.1 and later support, and no polyfill for private members. */
-export const BROWSER_TARGET = "es2022";
+import { BROWSER_TARGET } from "./target.ts";
 
 const SOURCE = "apex-plugins/client";
 const OUT = "build/client";

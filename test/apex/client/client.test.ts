@@ -269,6 +269,7 @@ describe("tokens", () => {
       subscribe: [{ channel: "b" }],
     });
     peer.send({ op: "error", code: "token_subject_mismatch", message: "another sub" });
+    expect(await peer.frames.next()).toEqual({ op: "unsubscribe", channels: ["b"] });
     expect(await peer.frames.next()).toMatchObject({ op: "subscribe", token: "tc" });
     peer.send({ op: "refreshed", expiresInMs: 1000 });
     peer.subscribed("c", 0, true);
@@ -331,9 +332,31 @@ describe("tokens", () => {
   });
 
   it("an ended session stops the client", async () => {
-    listen("sales", { token: () => Promise.reject(new StopError("session_ended")) });
+    const { denied } = listen("sales", {
+      token: () => Promise.reject(new StopError("session_ended")),
+    });
     const status = await page.statuses.until(({ state }) => state === "stopped");
     expect(status.code).toBe("session_ended");
+    expect(denied.all).toEqual([["sales", "session_ended"]]);
+  });
+
+  it("a source without further tokens ends its own channels, the others go on", async () => {
+    listen("open");
+    const { denied } = listen("a", {
+      token: () => Promise.reject(new StopError("not_authorized")),
+    });
+    await (await relay.peers.next()).accept();
+    expect(await denied.next()).toEqual(["a", "not_authorized"]);
+    expect(page.connection.link.status.state).not.toBe("stopped");
+  });
+
+  it("renews by the life a token names when another one lives longer", async () => {
+    const claims = Buffer.from('{"iat":1000,"exp":1000.1,"sub":"j\u00f6"}').toString("base64url");
+    let asked = 0;
+    listen("sales", { token: async () => (++asked === 1 ? `h.${claims}.s` : "next") });
+    const peer = await relay.peers.next();
+    await peer.accept({ expiresInMs: 600_000 });
+    expect(await peer.frames.next()).toEqual({ op: "refresh", token: "next" });
   });
 
   it("a provider that fails is asked again", async () => {

@@ -1,0 +1,100 @@
+import type { Manifest } from "../exporter/manifest.ts";
+import {
+  API_KEY,
+  AUTHORIZATION_FUNCTION,
+  BASE_URL,
+  CHANNEL,
+  EVENT_NAME,
+  JSON_PAYLOAD,
+  ON_ERROR,
+} from "../shared/attributes.ts";
+
+export const broadcastDa: Manifest = {
+  type: "DYNAMIC ACTION",
+  name: "RTM_BROADCAST_DA",
+  displayName: "Real-Time Messaging - Broadcast (DA)",
+  category: "EXECUTE",
+  standardAttributes: ["STOP_EXECUTION_ON_ERROR", "WAIT_FOR_RESULT"],
+  releases: ["22.1"],
+  plsql: [
+    "apex-plugins/shared/plsql/errors.sql",
+    "apex-plugins/shared/plsql/names.sql",
+    "apex-plugins/shared/plsql/payload.sql",
+    "apex-plugins/broadcast-da/broadcast-da.sql",
+  ],
+  functions: { render: "rtm_broadcast_render", ajax: "rtm_broadcast_ajax" },
+  file: { name: "rtm-broadcast", entry: "apex-plugins/broadcast-da/page/index.ts" },
+  help: `<p>Sends a message to everybody who listens to a channel. The page gives values only: channel,
+event and the names of the items come from these attributes, on the server.</p>
+<p>With Wait for Result the next action waits until the database has taken the message; Stop
+Execution on Error needs it.</p>`,
+  description: "Sends a real-time message from a page through the database.",
+  keywords: ["real-time", "websocket", "push", "broadcast", "dynamic action"],
+  attributes: [
+    AUTHORIZATION_FUNCTION,
+    API_KEY,
+    BASE_URL,
+    { ...CHANNEL, defaultValue: "test" },
+    { ...EVENT_NAME, defaultValue: "ping" },
+    {
+      number: 5,
+      label: "Payload Item",
+      type: "PAGE ITEM",
+      help: `The item whose present value is sent, as {"itemName": "P10_MESSAGE", "value": "Hello"}. Empty,
+and no Payload chosen: the payload is {}.`,
+      shownWhen: { attribute: 7, is: "NULL" },
+    },
+    {
+      number: 6,
+      label: "On Error",
+      type: "SELECT LIST",
+      defaultValue: "LOG",
+      help: "What happens when the message cannot be sent. Empty: the error is raised.",
+      values: ON_ERROR,
+    },
+    {
+      number: 7,
+      label: "Payload",
+      type: "SELECT LIST",
+      help: "What is sent. Empty: the Payload Item.",
+      values: [
+        {
+          display: "Page Items",
+          value: "ITEMS",
+          help: 'The present values of several items: {"P10_A": "1", "P10_B": "2"}.',
+        },
+        { display: "Static JSON", value: "JSON", help: "Always the same." },
+        {
+          display: "JavaScript Expression",
+          value: "SCRIPT",
+          help: "What an expression gives in the page. Users can change what their browser sends.",
+        },
+      ],
+    },
+    {
+      number: 8,
+      label: "Items",
+      type: "PAGE ITEMS",
+      help: "The items whose present values are sent, each under its name.",
+      shownWhen: { attribute: 7, is: "EQUALS", value: "ITEMS" },
+    },
+    { ...JSON_PAYLOAD, number: 9, shownWhen: { attribute: 7, is: "EQUALS", value: "JSON" } },
+    {
+      number: 10,
+      label: "JavaScript Expression",
+      type: "TEXTAREA",
+      help: `Gives the payload; a promise is waited for. <code>this</code> is the dynamic action's context.
+Substitutions are not replaced: use apex.item.`,
+      examples: "<pre>({ x: this.browserEvent.pageX, who: apex.env.APP_USER })</pre>",
+      shownWhen: { attribute: 7, is: "EQUALS", value: "SCRIPT" },
+    },
+    {
+      number: 11,
+      label: "Debounce",
+      type: "INTEGER",
+      unit: "milliseconds",
+      help: `For events that fire often, such as key presses: only the last firing within so long is sent.
+Empty: each is sent.`,
+    },
+  ],
+};

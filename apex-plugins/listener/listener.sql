@@ -1,0 +1,204 @@
+-- The entries of a list. Split before anything is substituted, so that a session value cannot add
+-- an entry.
+function entries(p_list in varchar2) return apex_t_varchar2
+is
+  l_raw   apex_t_varchar2 := apex_string.split(p_str => p_list, p_sep => ',');
+  l_clean apex_t_varchar2 := apex_t_varchar2();
+  l_entry varchar2(4000);
+begin
+  for i in 1 .. l_raw.count loop
+    l_entry := regexp_replace(l_raw(i), '^[[:space:]]+|[[:space:]]+$');
+    if l_entry is not null then
+      l_clean.extend;
+      l_clean(l_clean.count) := l_entry;
+    end if;
+  end loop;
+  return l_clean;
+end entries;
+
+function json_list(p_values in apex_t_varchar2) return json_array_t
+is
+  l_list json_array_t := json_array_t();
+begin
+  for i in 1 .. p_values.count loop
+    l_list.append(p_values(i));
+  end loop;
+  return l_list;
+end json_list;
+
+-- The user's own channel. Without a login everybody would share it.
+function own_channel return varchar2
+is
+begin
+  if apex_application.g_user is null or lower(apex_application.g_user) in ('nobody', 'apex_public_user') then
+    raise_usage('Channel: #USER# needs a user who has logged in');
+  end if;
+  return websocket_api.user_channel(p_user => apex_application.g_user);
+end own_channel;
+
+-- The channels of the attribute that the installation lets this user hear. Always computed from the
+-- attribute; nothing that the browser sends has a part in it.
+procedure find_channels(
+  p_dynamic_action in apex_plugin.t_dynamic_action,
+  p_plugin         in apex_plugin.t_plugin,
+  p_granted        out nocopy apex_t_varchar2,
+  p_subscribed     out nocopy apex_t_varchar2
+)
+is
+  l_function constant varchar2(32767) := p_plugin.attribute_01;
+  l_entries  constant apex_t_varchar2 := entries(nvl(p_dynamic_action.attribute_02, 'test'));
+  l_channel  varchar2(32767);
+begin
+  p_granted    := apex_t_varchar2();
+  p_subscribed := apex_t_varchar2();
+  if l_entries.count = 0 then
+    raise_usage('Channel: name at least one channel');
+  end if;
+  for i in 1 .. l_entries.count loop
+    l_channel := case
+                   when l_entries(i) = '#USER#' then own_channel
+                   else substituted(l_entries(i), 'Channel')
+                 end;
+    if instr(l_channel, '*') between 1 and length(l_channel) - 1 then
+      raise_usage('Channel: * may only be the last character of ' || l_entries(i));
+    end if;
+    if is_allowed(l_function, l_channel, 'LISTEN') then
+      p_granted.extend;
+      p_granted(p_granted.count) := l_channel;
+      -- A prefix grants; what a script of the page subscribes to has a full name.
+      if l_channel not like '%*' then
+        p_subscribed.extend;
+        p_subscribed(p_subscribed.count) := l_channel;
+      end if;
+    else
+      apex_debug.warn('rtm: %s may not listen to %s', apex_application.g_user, l_channel);
+    end if;
+  end loop;
+end find_channels;
+
+function wants_token(p_dynamic_action in apex_plugin.t_dynamic_action) return boolean
+is
+begin
+  return nvl(p_dynamic_action.attribute_12, 'TOKEN') <> 'PUBLIC';
+end wants_token;
+
+-- An action from before there were tokens (Access is null) goes on without one when none can be made;
+-- the relay then lets it listen to public channels only.
+procedure add_token(
+  p_dynamic_action in apex_plugin.t_dynamic_action,
+  p_channels       in apex_t_varchar2,
+  p_configuration  in out nocopy json_object_t
+)
+is
+begin
+  p_configuration.put('token', websocket_api.client_token(p_channels => p_channels));
+  p_configuration.put('renew', true);
+exception
+  when others then
+    if p_dynamic_action.attribute_12 is not null then
+      raise;
+    end if;
+    log_failure('Listener without a token');
+end add_token;
+
+-- Writes one JSON configuration for the page: no key, and nothing that the page must not know.
+procedure write_configuration(
+  p_dynamic_action in apex_plugin.t_dynamic_action,
+  p_plugin         in apex_plugin.t_plugin,
+  p_configuration  in out nocopy json_object_t
+)
+is
+  l_url         constant varchar2(32767) := nvl(p_dynamic_action.attribute_01, p_plugin.attribute_02);
+  l_events      constant varchar2(32767) := nvl(p_dynamic_action.attribute_03, 'ping');
+  l_apex_event  constant varchar2(32767) := nvl(p_dynamic_action.attribute_04, 'rtm-message');
+  l_on_message  constant varchar2(32767) := p_dynamic_action.attribute_05;
+  l_items       constant varchar2(32767) := p_dynamic_action.attribute_06;
+  l_regions     constant varchar2(32767) := p_dynamic_action.attribute_07;
+  l_text        constant varchar2(32767) := p_dynamic_action.attribute_08;
+  l_throttle    constant varchar2(32767) := p_dynamic_action.attribute_09;
+  l_after_gap   constant varchar2(32767) := p_dynamic_action.attribute_10;
+  l_fire_change constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, 'Y');
+  l_event_names apex_t_varchar2 := entries(l_events);
+  l_granted     apex_t_varchar2;
+  l_subscribed  apex_t_varchar2;
+begin
+  find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
+  if l_granted.count = 0 then
+    raise_usage('Channel: you may not listen to any of the channels');
+  end if;
+  for i in 1 .. l_event_names.count loop
+    if l_event_names(i) <> '*' then
+      l_event_names(i) := substituted(l_event_names(i), 'Event Name');
+    end if;
+  end loop;
+  p_configuration.put('url', apex_plugin_util.replace_substitutions(p_value => l_url, p_escape => false));
+  p_configuration.put('channels', json_list(l_subscribed));
+  p_configuration.put('events', json_list(l_event_names));
+  p_configuration.put('apexEvent', l_apex_event);
+  p_configuration.put('onMessage', l_on_message);
+  p_configuration.put('items', json_list(entries(upper(l_items))));
+  p_configuration.put('regions', json_list(entries(l_regions)));
+  p_configuration.put('text', apex_plugin_util.replace_substitutions(p_value => l_text, p_escape => false));
+  p_configuration.put('throttleMs', to_number(nvl(l_throttle, '200'), '99999'));
+  p_configuration.put('refreshAfterGap', nvl(l_after_gap, 'EVENT') = 'REFRESH');
+  p_configuration.put('fireChange', l_fire_change = 'Y');
+  if wants_token(p_dynamic_action) then
+    add_token(p_dynamic_action, l_granted, p_configuration);
+  end if;
+end write_configuration;
+
+function rtm_listener_render(
+  p_dynamic_action in apex_plugin.t_dynamic_action,
+  p_plugin         in apex_plugin.t_plugin
+) return apex_plugin.t_dynamic_action_render_result
+is
+  l_result        apex_plugin.t_dynamic_action_render_result;
+  l_configuration json_object_t := json_object_t();
+begin
+  -- Real-time must not take the page down: an error becomes a status event of the action.
+  begin
+    write_configuration(p_dynamic_action, p_plugin, l_configuration);
+  exception
+    when e_usage then
+      log_failure('Listener');
+      l_configuration := json_object_t();
+      l_configuration.put('error', usage_text(sqlerrm));
+    when others then
+      log_failure('Listener');
+      l_configuration := json_object_t();
+      l_configuration.put('error', 'The token could not be made. The debug log of the page says why.');
+  end;
+  l_result.javascript_function := 'rtm.listen';
+  l_result.ajax_identifier     := apex_plugin.get_ajax_identifier;
+  l_result.attribute_01        := l_configuration.to_string;
+  return l_result;
+end rtm_listener_render;
+
+-- Renews the token. APEX has checked the session before it gets here; the request has no parameter.
+function rtm_listener_ajax(
+  p_dynamic_action in apex_plugin.t_dynamic_action,
+  p_plugin         in apex_plugin.t_plugin
+) return apex_plugin.t_dynamic_action_ajax_result
+is
+  l_result     apex_plugin.t_dynamic_action_ajax_result;
+  l_answer     json_object_t := json_object_t();
+  l_granted    apex_t_varchar2;
+  l_subscribed apex_t_varchar2;
+begin
+  begin
+    find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
+    if not wants_token(p_dynamic_action) or l_granted.count = 0 then
+      l_answer.put('code', 'not_authorized');
+    else
+      l_answer.put('token', websocket_api.client_token(p_channels => l_granted));
+      l_answer.put('channels', json_list(l_subscribed));
+    end if;
+  exception
+    when others then
+      log_failure('Listener, renewal');
+      l_answer.put('code', 'token_not_made');
+  end;
+  apex_plugin_util.print_json_http_header;
+  sys.htp.prn(l_answer.to_string);
+  return l_result;
+end rtm_listener_ajax;

@@ -1,0 +1,183 @@
+import type { Manifest } from "../exporter/manifest.ts";
+import { AUTHORIZATION_FUNCTION } from "../shared/attributes.ts";
+
+export const listener: Manifest = {
+  type: "DYNAMIC ACTION",
+  name: "RTM_LISTENER_DA",
+  displayName: "Real-Time Messaging - Listener (DA)",
+  category: "INIT",
+  standardAttributes: ["REGION", "ONLOAD"],
+  releases: ["22.1"],
+  plsql: [
+    "apex-plugins/shared/plsql/errors.sql",
+    "apex-plugins/shared/plsql/names.sql",
+    "apex-plugins/listener/listener.sql",
+  ],
+  functions: { render: "rtm_listener_render", ajax: "rtm_listener_ajax" },
+  events: [
+    { name: "rtm_listener_message", displayName: "Message" },
+    { name: "rtm_listener_status", displayName: "Status" },
+  ],
+  file: { name: "rtm-listener", entry: "apex-plugins/listener/page/index.ts" },
+  help: `<p>Listens to channels of the relay and reacts in the page. The server makes a token that
+grants exactly the channels named here; the page never sees a key. All listeners of a page share one
+WebSocket, which comes back by itself and receives what it missed.</p>
+<p>Every message fires the APEX event; <code>this.data</code> is the message:
+<code>{channel, eventName, payload, id, seq, ts}</code>. Payloads come from outside: never write them
+into the page as HTML.</p>
+<p>The event Status tells what the connection does: <code>this.data.state</code> is connecting,
+connected, subscribed, gap (messages may be missing: fetch the data again), waiting, token, denied,
+paused or stopped; <code>this.data.code</code> says why.</p>`,
+  description:
+    "Listens to real-time messages pushed by the database and refreshes regions, sets items or notifies.",
+  keywords: ["real-time", "websocket", "push", "advanced queuing", "dynamic action"],
+  attributes: [
+    AUTHORIZATION_FUNCTION,
+    {
+      number: 2,
+      scope: "APPLICATION",
+      label: "Relay URL",
+      type: "TEXT",
+      help: "Used by listeners whose own Base WebSocket URL is empty.",
+      examples: "<pre>wss://relay.example/ws</pre>",
+    },
+    {
+      number: 1,
+      label: "Base WebSocket URL",
+      type: "TEXT",
+      help: `Where the relay listens. Empty: the Relay URL of the component settings, and without one the
+path /ws on the host that serves this application. A page served by https needs wss.`,
+      examples: "<pre>wss://relay.example/ws</pre><pre>/rtm/ws</pre>",
+    },
+    {
+      number: 2,
+      label: "Channel",
+      type: "TEXT",
+      defaultValue: "test",
+      help: `One channel or several, separated by commas. &amp;ITEM. is replaced on the server by the value in
+session state at the time the page is rendered; an empty value, and a * or a comma in a value, is an
+error, so that a value can never widen what the user may hear.
+<p>#USER# is the channel of the user who has logged in.</p>
+<p>A name that ends with * grants a prefix without listening to it: scripts of the page can then
+subscribe to single channels of it with rtm.connect.</p>
+<p>Empty: test.</p>`,
+      examples: "<pre>sales</pre><pre>sales, room:&P10_ROOM., #USER#</pre>",
+    },
+    {
+      number: 3,
+      label: "Event Name",
+      type: "TEXT",
+      defaultValue: "ping",
+      help: "The events to react to, separated by commas, or * for all. Empty: ping.",
+      examples: "<pre>*</pre><pre>order-created, order-changed</pre>",
+    },
+    {
+      number: 4,
+      label: "APEX Event Name",
+      type: "TEXT",
+      defaultValue: "rtm-message",
+      help: `The event that every message fires, for dynamic actions of the type Custom. It is triggered on
+the affected elements, without any on the page's body, and bubbles. Avoid a full stop in the name:
+jQuery takes what follows it for a namespace. Empty: rtm-message.`,
+    },
+    {
+      number: 5,
+      label: "On Message",
+      type: "SELECT LIST",
+      help: `What a message does besides firing the event. Empty: a payload with itemName and value sets
+that item, when the page has it.`,
+      values: [
+        { display: "Event Only", value: "EVENT", help: "Nothing else." },
+        {
+          display: "Set Items",
+          value: "ITEMS",
+          help: `Sets the item that the payload names with itemName and value, or the items that have a
+member of their name in the payload.`,
+        },
+        {
+          display: "Refresh Regions",
+          value: "REFRESH",
+          help: "Refreshes the regions, once for a burst of messages and not while the page is hidden.",
+        },
+        {
+          display: "Notify",
+          value: "NOTIFY",
+          help: "Shows a success message. The text is escaped.",
+        },
+      ],
+    },
+    {
+      number: 6,
+      label: "Items",
+      type: "PAGE ITEMS",
+      help: "Only these items may be set by a message. Empty: any item of the page.",
+      shownWhen: { attribute: 5, is: "NOT_IN_LIST", value: "EVENT,REFRESH,NOTIFY" },
+    },
+    {
+      number: 7,
+      label: "Regions",
+      type: "TEXT",
+      help: `Static IDs of the regions to refresh, separated by commas. Empty: the affected elements, when
+they are a region.`,
+      examples: "<pre>orders, totals</pre>",
+    },
+    {
+      number: 8,
+      label: "Notification",
+      type: "TEXT",
+      help: `The text; #name# is replaced by that member of the payload. Empty: the member message or value
+of the payload, or the payload itself.`,
+      examples: "<pre>Order #id# has arrived</pre>",
+      shownWhen: { attribute: 5, is: "EQUALS", value: "NOTIFY" },
+    },
+    {
+      number: 9,
+      label: "Throttle",
+      type: "INTEGER",
+      unit: "milliseconds",
+      defaultValue: "200",
+      help: `Regions are refreshed, and notifications shown, when no message came for so long; a burst that
+does not end is cut after ten times as long. Empty: 200.`,
+    },
+    {
+      number: 10,
+      label: "When Messages Are Missing",
+      type: "SELECT LIST",
+      defaultValue: "REFRESH",
+      help: `What happens when the relay cannot replay what was missed, for example after it crashed.
+The event Status fires with the state gap in any case. Empty: event only.`,
+      values: [
+        { display: "Refresh Regions", value: "REFRESH", help: "Refreshes the regions." },
+        { display: "Event Only", value: "EVENT", help: "Leaves it to your dynamic actions." },
+      ],
+    },
+    {
+      number: 11,
+      label: "Fire Change Event",
+      type: "CHECKBOX",
+      defaultValue: "N",
+      help: `Whether an item set by a message fires its change event. A value that the item has already
+fires nothing, and the Broadcast action does not send back what a message put there. Empty: yes.`,
+    },
+    {
+      number: 12,
+      label: "Access",
+      type: "SELECT LIST",
+      defaultValue: "TOKEN",
+      help: "How the page proves that it may listen. Empty: by a token.",
+      values: [
+        {
+          display: "Token",
+          value: "TOKEN",
+          help: `The server makes a token for this user and these channels. It is renewed while somebody
+uses the page, so that an idle page does not keep its APEX session alive.`,
+        },
+        {
+          display: "Public Channels",
+          value: "PUBLIC",
+          help: "No token. The channels must be in publicChannels of the relay's configuration.",
+        },
+      ],
+    },
+  ],
+};

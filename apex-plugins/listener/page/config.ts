@@ -1,0 +1,31 @@
+/** What the render function hands to the page (listener.sql). */
+export interface ListenerConfig {
+  /** Empty: `/ws` on the page's own host. */
+  readonly url: string;
+  readonly channels: readonly string[];
+  readonly events: readonly string[];
+  readonly apexEvent: string;
+  /** Empty: as published, the event and the item that the payload names. */
+  readonly onMessage: "" | "EVENT" | "ITEMS" | "REFRESH" | "NOTIFY";
+  /** Items that may be set; none means any item of the page. */
+  readonly items: readonly string[];
+  readonly regions: readonly string[];
+  /** Text of the notification with `#member#` placeholders; empty: the payload's own text. */
+  readonly text: string;
+  readonly throttleMs: number;
+  readonly refreshAfterGap: boolean;
+  readonly fireChange: boolean;
+  /** Absent: public channels only. */
+  readonly token?: string;
+  /** Whether the AJAX callback mints tokens. */
+  readonly renew?: boolean;
+  /** Set instead of everything else when the action is not usable. */
+  readonly error?: string;
+}
+
+/** In PL/SQL an empty text is null, and so it is in the JSON that PL/SQL writes. */
+export function parseConfig(text: string): ListenerConfig {
+  const config = JSON.parse(text);
+  for (const member of ["url", "onMessage", "text"]) config[member] ??= "";
+  return config;
+}

@@ -1,0 +1,6 @@
+/** rtm-listener.js: the browser client and the Listener's function, in the global `rtm`. */
+import * as client from "../../client/index.ts";
+import { publish } from "../../shared/page/namespace.ts";
+import { listen } from "./listen.ts";
+
+publish({ ...client, listen });

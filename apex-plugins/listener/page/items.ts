@@ -1,0 +1,81 @@
+/** Puts untrusted values into page items. */
+import { noteApplied } from "../../shared/page/echo.ts";
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The value as an item takes it; undefined when it is none (an object, a nested list). */
+function itemValue(value: unknown): string | string[] | undefined {
+  if (value === null) return "";
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value;
+  return undefined;
+}
+
+/**
+ * Display-only items and rich text editors take what they are given as HTML: an item shown by
+ * `<id>_DISPLAY`, or a node that is no plain form field. Those get the value escaped, unless the
+ * item escapes by itself.
+ */
+function takesHtml(name: string, item: ApexItem, node: HTMLElement): boolean {
+  if (item.escape === true) return false;
+  if (document.getElementById(`${name}_DISPLAY`)) return true;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(node.tagName)) return false;
+  return !node.tagName.includes("-") || /RICH-TEXT|MARKDOWN/.test(node.tagName);
+}
+
+/** Sets item `name` when the page has it. The change event fires only for a new value. */
+export function setItem(name: string, value: unknown, fireChange: boolean): void {
+  const item = apex.item(name);
+  const wanted = itemValue(value);
+  if (!item.node || wanted === undefined) {
+    const reason = item.node ? "the value is neither text nor a list of texts" : "no such item";
+    apex.debug.warn("rtm: item not set:", name, reason);
+    return;
+  }
+  const present = item.getValue();
+  const text = String(wanted);
+  if (String(present ?? "") === text) return;
+  noteApplied(name, Array.isArray(wanted) ? wanted.join(":") : wanted);
+  const html = takesHtml(name, item, item.node);
+  const safe = (value: string) => (html ? apex.util.escapeHTML(value) : value);
+  item.setValue(Array.isArray(wanted) ? wanted.map(safe) : safe(wanted), null, !fireChange);
+}
+
+/**
+ * Sets what `payload` names: `{itemName, value}`, and with `members` also the members called like
+ * an allowed item. `allowed` empty means any item.
+ */
+export function setItems(
+  payload: unknown,
+  allowed: readonly string[],
+  members: boolean,
+  fireChange: boolean,
+): void {
+  if (!isRecord(payload)) return;
+  const { itemName, value } = payload;
+  if (typeof itemName === "string" && value !== undefined) {
+    if (allowed.length === 0 || allowed.includes(itemName)) setItem(itemName, value, fireChange);
+    else apex.debug.warn("rtm: a message named an item that is not listed:", itemName);
+  } else if (members) {
+    const names = allowed.length > 0 ? allowed : Object.keys(payload);
+    for (const name of names) {
+      if (Object.hasOwn(payload, name)) setItem(name, payload[name], fireChange);
+    }
+  }
+}
+
+/** The text of a notification; everything in it is text, whatever it looks like. */
+export function notificationText(template: string, payload: unknown): string {
+  const members = isRecord(payload) ? payload : {};
+  const text = (value: unknown) =>
+    typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");
+  if (template) {
+    return template.replace(/#(\w+)#/g, (whole, name: string) =>
+      Object.hasOwn(members, name) ? text(members[name]) : whole,
+    );
+  }
+  return text(members.message ?? members.value ?? payload);
+}

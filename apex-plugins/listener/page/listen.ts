@@ -1,0 +1,94 @@
+/** The function that the Listener dynamic action calls. */
+import type { MessageFrame } from "../../../relay/protocol.ts";
+import { connect, type TokenOptions } from "../../client/index.ts";
+import { type ListenerConfig, parseConfig } from "./config.ts";
+import { notificationText, setItems } from "./items.ts";
+import { Regions, Throttle } from "./refresh.ts";
+import { renewal } from "./renewal.ts";
+
+/** Events declared by the plug-in; they come beside the one that the attribute names. */
+const MESSAGE_EVENT = "rtm_listener_message";
+const STATUS_EVENT = "rtm_listener_status";
+
+/** Dynamic actions that listen already. A context is new for every firing, the action is not. */
+const started = new Set<string>();
+
+type Trigger = (event: string, data: object) => void;
+
+function trigger(affected: ApexElements | undefined): Trigger {
+  const targets = affected && affected.length > 0 ? affected.toArray() : [document.body];
+  return (event, data) => {
+    for (const target of targets) apex.event.trigger(target, event, data);
+  };
+}
+
+function reaction(config: ListenerConfig, regions: Regions) {
+  const { onMessage, items, fireChange, text } = config;
+  let latest: unknown;
+  const notify = new Throttle(config.throttleMs, () =>
+    apex.message.showPageSuccess(apex.util.escapeHTML(notificationText(text, latest))),
+  );
+  return ({ payload }: MessageFrame) => {
+    if (onMessage === "" || onMessage === "ITEMS") {
+      setItems(payload, items, onMessage === "ITEMS", fireChange);
+    } else if (onMessage === "REFRESH") {
+      regions.ask();
+    } else if (onMessage === "NOTIFY") {
+      latest = payload;
+      notify.ask();
+    }
+  };
+}
+
+function regionIds(config: ListenerConfig, affected: ApexElements | undefined): readonly string[] {
+  if (config.regions.length > 0) return config.regions;
+  return (affected?.toArray() ?? []).map(({ id }) => id).filter((id) => id !== "");
+}
+
+/** Starts listening as the dynamic action's attributes say. A second firing changes nothing. */
+export function listen(this: DynamicActionContext): void {
+  const { attribute01 = "{}", ajaxIdentifier } = this.action;
+  const key = ajaxIdentifier ?? attribute01;
+  if (started.has(key)) return;
+  started.add(key);
+  const config = parseConfig(attribute01);
+  const fire = trigger(this.affectedElements);
+  const status = (data: object) => fire(STATUS_EVENT, data);
+  if (config.error !== undefined) {
+    apex.debug.error("rtm: the Listener is not usable:", config.error);
+    status({ state: "stopped", code: "configuration", message: config.error });
+    return;
+  }
+  const regions = new Regions(regionIds(config, this.affectedElements), config.throttleMs);
+  const react = reaction(config, regions);
+  const token: TokenOptions | undefined =
+    config.renew && ajaxIdentifier
+      ? { initial: config.token, renew: renewal(ajaxIdentifier, config.channels) }
+      : config.token === undefined
+        ? undefined
+        : { initial: config.token };
+  try {
+    const client = connect({ url: config.url });
+    client.onStatus(status);
+    client.subscribe(config.channels, {
+      events: config.events,
+      token,
+      onMessage(message) {
+        react(message);
+        fire(config.apexEvent, message);
+        if (config.apexEvent !== MESSAGE_EVENT) fire(MESSAGE_EVENT, message);
+      },
+      onSubscribed(channel, recovered) {
+        status({ state: recovered ? "subscribed" : "gap", channel });
+        if (!recovered && config.refreshAfterGap) regions.ask();
+      },
+      onDenied(channel, code, message) {
+        apex.debug.error("rtm: channel refused:", channel, code, message);
+        status({ state: "denied", channel, code, message });
+      },
+    });
+  } catch (error) {
+    apex.debug.error("rtm: the Listener could not start:", error);
+    status({ state: "stopped", code: "configuration", message: String(error) });
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The part of Oracle APEX's JavaScript API that the plug-ins use, typed from its public reference
+ * (docs/apex.md, "What the plug-ins rely on"). Nothing else of APEX is touched.
+ */
+
+interface ApexItem {
+  /** False when the page has no such item; then setValue does nothing. */
+  readonly node: HTMLElement | false;
+  readonly escape?: boolean;
+  getValue(): string | string[] | null;
+  setValue(value: string | string[], displayValue?: unknown, suppressChangeEvent?: boolean): void;
+}
+
+interface ApexRegion {
+  readonly element: { one(events: string, handler: () => void): void };
+  refresh(): unknown;
+}
+
+interface ApexAjaxOptions {
+  readonly dataType: "json";
+  readonly queue?: { readonly name: string; readonly action: "wait" };
+  success(data: unknown): void;
+  error(jqXHR: { readonly status?: number }, textStatus: string, errorThrown: unknown): void;
+}
+
+interface ApexElements {
+  readonly length: number;
+  toArray(): HTMLElement[];
+}
+
+/** `this` of a dynamic action's function: a new object for every firing. */
+interface DynamicActionContext {
+  readonly triggeringElement?: unknown;
+  readonly affectedElements?: ApexElements | undefined;
+  readonly browserEvent?: string | { readonly type: string };
+  readonly data?: unknown;
+  /** A function only with Wait for Result. */
+  readonly resumeCallback?: unknown;
+  readonly action: {
+    readonly attribute01?: string;
+    readonly ajaxIdentifier?: string | null;
+  };
+}
+
+declare const apex: {
+  readonly da: {
+    resume(callback: unknown, errorOccurred: boolean): void;
+    handleAjaxErrors(
+      jqXHR: unknown,
+      textStatus: string,
+      errorThrown: unknown,
+      resumeCallback: unknown,
+    ): void;
+  };
+  readonly debug: Record<"error" | "warn" | "info" | "trace", (...values: unknown[]) => void>;
+  readonly event: {
+    trigger(target: HTMLElement | Document, event: string, data: object): boolean;
+  };
+  item(name: string): ApexItem;
+  region(staticId: string): ApexRegion | null;
+  readonly message: {
+    /** Inserts `html` as it is. */
+    showPageSuccess(html: string): void;
+    showErrors(errors: readonly object[]): void;
+    clearErrors(): void;
+  };
+  readonly server: {
+    plugin(ajaxIdentifier: string, data: object, options: ApexAjaxOptions): unknown;
+  };
+  readonly util: { escapeHTML(text: string): string };
+};
