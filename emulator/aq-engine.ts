@@ -179,7 +179,8 @@ export class AqEngine {
       userProperties: false,
       ...message.properties,
     };
-    const readyAt = now + Math.max(properties.delay, 0) * 1000;
+    // Without a delay it is ready whatever becomes of the clock.
+    const readyAt = properties.delay > 0 ? now + properties.delay * 1000 : 0;
     const row: QueueRow = {
       id: messageId(step),
       payload: message.payload,
@@ -196,7 +197,7 @@ export class AqEngine {
       expiresAt:
         properties.expiration < 0
           ? Number.POSITIVE_INFINITY
-          : readyAt + properties.expiration * 1000,
+          : Math.max(readyAt, now) + properties.expiration * 1000,
       gone: false,
     };
     queue.insert(row);
@@ -278,7 +279,11 @@ export class AqEngine {
               resolve([]);
             });
       queue.waiters.add(waiter);
-      options.onWait?.();
+      try {
+        options.onWait?.();
+      } catch (error) {
+        waiter.fail(error);
+      }
     });
   }
 

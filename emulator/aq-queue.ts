@@ -15,7 +15,7 @@ export interface QueueDefinition {
 /** A dequeue that waits. `attempt` tries again and returns true when it is satisfied. */
 export interface Waiter {
   attempt(): boolean;
-  fail(error: Error): void;
+  fail(error: unknown): void;
 }
 
 /** The rows of one queue in dequeue order, and who waits for them. */

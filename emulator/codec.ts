@@ -138,6 +138,11 @@ export class Writer {
   /** ub2, ub4, ub8 and sb4 of each value; integers up to 2^53. */
   int(...values: number[]): this {
     for (const value of values) {
+      if (value >= 0 && value < 256) {
+        if (value === 0) this.u8(0);
+        else this.u8(1, value);
+        continue;
+      }
       let magnitude = Math.abs(value);
       const digits: number[] = [];
       for (; magnitude > 0; magnitude = Math.floor(magnitude / 256)) digits.push(magnitude % 256);

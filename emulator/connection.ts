@@ -54,7 +54,6 @@ class Killed extends Error {}
 interface Running {
   readonly name: CallName;
   readonly controller: AbortController;
-  waiting: boolean;
   /** The client has given the call up: its answer is thrown away. */
   cancelled: boolean;
 }
@@ -103,7 +102,7 @@ export class Connection {
       clientInfo: session.attributes.clientInfo,
       program: session.identity.program,
       machine: session.identity.machine,
-      state: running ? (running.waiting ? "waiting" : "running") : "idle",
+      state: running ? (session.waiting ? "waiting" : "running") : "idle",
       call: running?.name ?? null,
       frozen: this.network.frozen,
       transactionOpen: session.transaction.active,
@@ -228,6 +227,10 @@ export class Connection {
       const answer = this.#logon.verify(readLogon(call.reader), profile, serviceName);
       this.session = this.#host.openSession(this.#identity);
       this.session.calls.set("logon", this.#logonTrips);
+      this.session.onWait = () => {
+        this.#host.changed();
+        if (this.#running) this.#hit("waiting", this.#running);
+      };
       this.network.answer(Buffer.concat([answer, status(false)]));
       this.#host.changed();
     } catch (error) {
@@ -243,10 +246,11 @@ export class Connection {
     const running: Running = {
       name,
       controller: new AbortController(),
-      waiting: false,
       cancelled: false,
     };
     this.#running = running;
+    // Once the call's synchronous part is over: a handler may wait from here on.
+    setImmediate(() => this.#host.changed());
     const mark = session.transaction.mark();
     let answer: Buffer;
     try {
@@ -362,14 +366,9 @@ export class Connection {
     running: Running,
   ): Promise<Buffer> {
     const name = session.resolve(request.queue);
-    const messages = await this.#host.engine.dequeue(session, name, request.kind, {
+    const messages = await session.dequeueBytes(name, request.kind, {
       ...request.options,
       signal: running.controller.signal,
-      onWait: () => {
-        running.waiting = true;
-        this.#host.changed();
-        this.#hit("waiting", running);
-      },
     });
     if (messages.length === 0) throw ora.noMessages(name);
     const { fieldVersion } = this.#host.profile;

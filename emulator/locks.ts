@@ -3,7 +3,7 @@ export type LockResult = "granted" | "held" | "timeout";
 
 interface Request {
   owner: object;
-  grant: () => void;
+  end: (result: LockResult) => void;
 }
 
 /** Exclusive user locks with the semantics of DBMS_LOCK: a lock ends with its session, not with a commit. */
@@ -39,19 +39,16 @@ export class UserLocks {
       };
       const request: Request = {
         owner,
-        grant: () => {
+        end: (result) => {
           end();
-          resolve("granted");
+          resolve(result);
         },
       };
       const onAbort = () => {
         end();
         reject(signal!.reason);
       };
-      const timer = setTimeout(() => {
-        end();
-        resolve("timeout");
-      }, timeoutMs);
+      const timer = setTimeout(() => request.end("timeout"), timeoutMs);
       requests.add(request);
       signal?.addEventListener("abort", onAbort);
     });
@@ -64,12 +61,16 @@ export class UserLocks {
     const next = this.#requests.get(name)?.values().next().value;
     if (next) {
       this.#held.set(name, next.owner);
-      next.grant();
+      next.end("granted");
     }
     return true;
   }
 
+  /** The owner is gone: it gives up what it holds and what it waits for. */
   releaseAll(owner: object): void {
+    for (const requests of this.#requests.values()) {
+      for (const request of [...requests]) if (request.owner === owner) request.end("timeout");
+    }
     for (const name of this.heldBy(owner)) this.release(owner, name);
   }
 

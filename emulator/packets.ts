@@ -55,6 +55,8 @@ export class Network {
     this.#events = events;
     socket.setNoDelay(true);
     socket.on("data", (chunk) => this.#inbound(() => this.#receive(chunk)));
+    // The listener allows half-open sockets, so that a frozen one does not answer the client's end.
+    socket.on("end", () => this.#inbound(() => socket.end()));
     // A reset by the peer: 'close' follows and says all there is to say.
     socket.on("error", () => {});
     socket.on("close", () => {

@@ -333,7 +333,7 @@ export class Emulator implements AsyncDisposable {
 
   #listen(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const server = createServer((socket) => {
+      const server = createServer({ allowHalfOpen: true }, (socket) => {
         if (this.#refusal === "drop") {
           socket.on("error", () => {});
           socket.destroy();

@@ -1,5 +1,5 @@
 import type { AqEngine, AqOwner, DequeueOptions } from "./aq-engine.ts";
-import type { DequeuedMessage, MessageProperties } from "./aq-message.ts";
+import type { DequeuedMessage, MessageProperties, PayloadKind } from "./aq-message.ts";
 import type { Queue } from "./aq-queue.ts";
 import { OraError } from "./errors.ts";
 import { decodeJson, encodeJson } from "./json.ts";
@@ -43,8 +43,11 @@ export class Session implements AqOwner {
   readonly cursors: AqOwner["cursors"] = new Map();
   /** Requests answered or under way, by call, e.g. `dequeue`, `commit`, `execute`. */
   readonly calls = new Map<string, number>();
+  /** Called when a dequeue of this session begins to wait. */
+  onWait: () => void = () => {};
   readonly #engine: AqEngine;
   readonly #locks: UserLocks;
+  #waiting = false;
   #ended = false;
 
   constructor(id: number, identity: SessionIdentity, engine: AqEngine, locks: UserLocks) {
@@ -56,6 +59,11 @@ export class Session implements AqOwner {
 
   get user(): string {
     return this.identity.user;
+  }
+
+  /** Inside a dequeue that has found nothing yet. */
+  get waiting(): boolean {
+    return this.#waiting;
   }
 
   get ended(): boolean {
@@ -80,8 +88,13 @@ export class Session implements AqOwner {
     return this.#engine.queue(this.resolve(name));
   }
 
+  #requireAlive(): void {
+    if (this.#ended) throw new OraError(1012, "not logged on");
+  }
+
   /** Enqueues in this session's transaction and returns the message id. */
   enqueue(queueName: string, payload: Payload, properties: MessageProperties = {}): Buffer {
+    this.#requireAlive();
     const queue = this.queue(queueName);
     const message = { payload: encodePayload(queue, payload), kind: queue.payload, properties };
     return this.#engine.enqueue(this, queue.name, [message])[0]!;
@@ -90,12 +103,33 @@ export class Session implements AqOwner {
   /** Dequeues in this session's transaction. Nothing within `wait` seconds: an empty array. */
   async dequeue(queueName: string, options: DequeueOptions = {}): Promise<ReceivedMessage[]> {
     const queue = this.queue(queueName);
-    const messages = await this.#engine.dequeue(this, queue.name, queue.payload, options);
-    return messages.map(received);
+    return (await this.dequeueBytes(queue.name, queue.payload, options)).map(received);
+  }
+
+  /** The same with the full name of the queue and the payload as it is on the wire. */
+  async dequeueBytes(
+    name: string,
+    kind: PayloadKind,
+    options: DequeueOptions,
+  ): Promise<DequeuedMessage[]> {
+    this.#requireAlive();
+    try {
+      return await this.#engine.dequeue(this, name, kind, {
+        ...options,
+        onWait: () => {
+          this.#waiting = true;
+          options.onWait?.();
+          this.onWait();
+        },
+      });
+    } finally {
+      this.#waiting = false;
+    }
   }
 
   /** Requests an exclusive user lock for this session; a commit does not release it. */
-  lock(name: string, timeoutMs = 0, signal?: AbortSignal): Promise<LockResult> {
+  async lock(name: string, timeoutMs = 0, signal?: AbortSignal): Promise<LockResult> {
+    this.#requireAlive();
     return this.#locks.acquire(this, name, timeoutMs, signal);
   }
 
@@ -113,7 +147,21 @@ export class Session implements AqOwner {
 
   /** Makes a handler's own data transactional: see `Change`. */
   change(change: Change): void {
+    this.#requireAlive();
     this.transaction.add(change);
+  }
+
+  /** An autonomous transaction: committed when `run` returns, rolled back when it throws. */
+  async autonomous<T>(run: (session: Session) => T | Promise<T>): Promise<T> {
+    const inner = new Session(this.id, this.identity, this.#engine, this.#locks);
+    try {
+      const result = await run(inner);
+      inner.commit();
+      return result;
+    } catch (error) {
+      inner.rollback();
+      throw error;
+    }
   }
 
   commit(): void {
