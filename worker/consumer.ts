@@ -121,6 +121,7 @@ export class QueueConsumer {
       const session = await Session.open(database, {
         action: `dequeue ${queue.name}`.slice(0, 32),
         log: this.#log,
+        onStep: () => this.state.move(),
       });
       const interrupt = () => session.interruptWait();
       signal.addEventListener("abort", interrupt);
@@ -228,6 +229,7 @@ export class QueueConsumer {
       ping: () => session.ping(),
       pingMs: worker.holdPing,
       bounds: holdBounds ?? { baseMs: 100, capMs: 5_000 },
+      onAttempt: () => this.state.move(),
       onHold: (error) => {
         metrics.retries.inc({ queue: queue.name });
         this.state.set("holding", "RTM_RELAY_UNAVAILABLE");

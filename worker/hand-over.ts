@@ -22,6 +22,8 @@ export interface HandOverOptions {
   readonly ping: () => Promise<void>;
   readonly pingMs: number;
   readonly bounds: Bounds;
+  /** Called before each attempt. */
+  readonly onAttempt?: () => void;
   /** Called when holding begins, with the reason. */
   readonly onHold: (error: Error) => void;
 }
@@ -34,7 +36,7 @@ export interface HandOverOptions {
  */
 export async function handOver(
   batch: readonly Message[],
-  { publisher, signal, ping, pingMs, bounds, onHold }: HandOverOptions,
+  { publisher, signal, ping, pingMs, bounds, onAttempt, onHold }: HandOverOptions,
 ): Promise<Settled[]> {
   if (batch.length === 0) return [];
   const settled = new Map<number, Settled>();
@@ -44,6 +46,7 @@ export async function handOver(
   let held = false;
 
   const attempt = async (): Promise<void> => {
+    onAttempt?.();
     if (performance.now() - lastPing >= pingMs) {
       try {
         await ping();

@@ -56,6 +56,8 @@ export interface SessionOptions {
   /** Shown in V$SESSION.ACTION; MODULE is `apex-rtm`. */
   readonly action: string;
   readonly log: Logger;
+  /** Called after the logon and whenever a call has ended, however it ended. */
+  readonly onStep?: () => void;
 }
 
 function secret(value: string | undefined, file: string | undefined): string | undefined {
@@ -104,16 +106,22 @@ export class Session {
   readonly #connection: oracledb.Connection;
   readonly #database: DatabaseConfig;
   readonly #log: Logger;
+  readonly #onStep: (() => void) | undefined;
   readonly #openedAt = performance.now();
   readonly #queues = new Map<string, oracledb.AdvancedQueue<unknown>>();
   #abandoned = false;
   #waiting = false;
   #interrupted = false;
 
-  private constructor(connection: oracledb.Connection, database: DatabaseConfig, log: Logger) {
+  private constructor(
+    connection: oracledb.Connection,
+    database: DatabaseConfig,
+    { log, onStep }: SessionOptions,
+  ) {
     this.#connection = connection;
     this.#database = database;
     this.#log = log;
+    this.#onStep = onStep;
   }
 
   /**
@@ -121,7 +129,8 @@ export class Session {
    * @throws the driver's error, or `SessionHungError` when the whole logon exceeds connectTimeout:
    * the driver's own limit ends when the listener has accepted the connection.
    */
-  static async open(database: DatabaseConfig, { action, log }: SessionOptions): Promise<Session> {
+  static async open(database: DatabaseConfig, options: SessionOptions): Promise<Session> {
+    const { action, log } = options;
     const limitMs = database.connectTimeout + database.callGrace;
     const connecting = oracledb.getConnection(credentials(database));
     const connection = await withDeadline(connecting, limitMs, () => {
@@ -133,7 +142,8 @@ export class Session {
     connection.action = action;
     const { warning } = connection as { warning?: Error };
     if (warning) log.warn({ err: warning }, "the database warned at logon");
-    return new Session(connection, database, log);
+    options.onStep?.();
+    return new Session(connection, database, options);
   }
 
   /** Age of the session exceeds database.maxSessionAge. */
@@ -158,11 +168,15 @@ export class Session {
     if (this.#abandoned) throw new SessionAbandonedError(what);
     const limitMs = waitMs + this.#database.callGrace;
     const pending = run(this.#connection);
-    return withDeadline(pending, limitMs, () => {
-      this.abandon();
-      pending.catch(() => {});
-      return new SessionHungError(what, limitMs);
-    });
+    try {
+      return await withDeadline(pending, limitMs, () => {
+        this.abandon();
+        pending.catch(() => {});
+        return new SessionHungError(what, limitMs);
+      });
+    } finally {
+      this.#onStep?.();
+    }
   }
 
   /** Executes SQL or PL/SQL; binds and result as in the driver. Never commits. */

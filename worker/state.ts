@@ -21,6 +21,11 @@ export interface QueueStatus {
   readonly sinceMs: number;
   /** Ms since the database last answered a dequeue or a lease request; undefined before the first. */
   readonly lastTickMs: number | undefined;
+  /**
+   * Ms since the loop last took a step of any kind: a change of state, a new session, an answer of
+   * the database, an attempt to hand over. Between two steps lies one wait with a limit of its own.
+   */
+  readonly lastMoveMs: number;
   /** As the side connection last saw it; undefined before that. */
   readonly backlog: Backlog | undefined;
 }
@@ -33,6 +38,7 @@ export class QueueState {
   #reason: string | undefined;
   #since = performance.now();
   #lastTick: number | undefined;
+  #lastMove = performance.now();
   #backlog: Backlog | undefined;
 
   constructor(queue: string, metrics: WorkerMetrics) {
@@ -46,6 +52,7 @@ export class QueueState {
   }
 
   set(state: QueueStateName, reason?: string): void {
+    this.move();
     if (state === this.#state && reason === this.#reason) return;
     this.#state = state;
     this.#reason = reason;
@@ -58,6 +65,11 @@ export class QueueState {
   tick(): void {
     this.#lastTick = performance.now();
     this.#metrics.lastTick.set({ queue: this.#queue }, Date.now() / 1000);
+  }
+
+  /** The loop took a step. */
+  move(): void {
+    this.#lastMove = performance.now();
   }
 
   backlog(backlog: Backlog): void {
@@ -77,6 +89,7 @@ export class QueueState {
       state: this.#state,
       reason: this.#reason,
       sinceMs: Math.round(now - this.#since),
+      lastMoveMs: Math.round(now - this.#lastMove),
       lastTickMs: this.#lastTick === undefined ? undefined : Math.round(now - this.#lastTick),
       backlog: this.#backlog,
     };

@@ -1,0 +1,92 @@
+/** The verbs of the `rtm` command and their flags. docs/cli.md is kept equal to it by a test. */
+import { Command, InvalidArgumentError } from "commander";
+import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
+import { VERSION } from "./version.ts";
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
+  return Number(text);
+}
+
+function oneOf<T extends string>(values: readonly T[]) {
+  return (text: string): T => {
+    if (!values.includes(text as T)) throw new InvalidArgumentError(`one of ${values.join(", ")}`);
+    return text as T;
+  };
+}
+
+const DEFAULT_URL = "http://127.0.0.1:3000";
+
+/** Modules are loaded when their command runs: `rtm publish` needs no database driver. */
+export function program(): Command {
+  const rtm = new Command("rtm")
+    .description("Real-time messaging for Oracle APEX, pushed by the database")
+    .version(VERSION)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError("(rtm --help, or rtm <command> --help)");
+  const configured = (name: string, description: string) =>
+    rtm
+      .command(name)
+      .description(description)
+      .option("-c, --config <file>", "configuration file (docs/configuration.md)");
+
+  for (const [name, description, roles] of [
+    ["serve", "worker and relay in one process", { worker: true, relay: true }],
+    ["worker", "the worker alone; it posts to worker.publishUrl", { worker: true, relay: false }],
+    ["relay", "the relay alone", { worker: false, relay: true }],
+  ] as const) {
+    configured(name, description).action(async ({ config }) => {
+      const { runService } = await import("./run.ts");
+      process.exit(await runService(config, roles));
+    });
+  }
+
+  rtm
+    .command("demo")
+    .description("everything on this machine, with an emulator instead of a database")
+    .option("-p, --port <port>", "port of the page; 0 lets the system choose", wholeNumber, 3000)
+    .option("--profile <profile>", "what the emulator imitates", oneOf(["19c", "23ai"]), "23ai")
+    .option("--no-feed", "no orders until a button is pressed")
+    .option("--log-level <level>", "least severe level that is logged", oneOf(LOG_LEVELS), "warn")
+    .action(async ({ port, profile, feed, logLevel }) => {
+      const { runDemo } = await import("./demo/run.ts");
+      const log = createLogger(logLevel as LogLevel);
+      process.exit(await runDemo({ port, profile, feed, log }));
+    });
+
+  configured("check-config", "reports every problem of the configuration")
+    .option("--sample", "prints a file to start from instead")
+    .action(async ({ config, sample }) => {
+      const { checkConfig } = await import("./check-config.ts");
+      checkConfig(config, sample === true);
+    });
+
+  rtm
+    .command("publish")
+    .description("posts one message to a relay; the API key comes from RTM_API_KEY or a file")
+    .argument("<channel>")
+    .argument("<payload>", "JSON text, or - for standard input")
+    .option("-u, --url <url>", "the relay", DEFAULT_URL)
+    .option("-e, --event <name>", "event name", "message")
+    .option("--key-file <file>", "file that holds the API key")
+    .action(async (channel, payload, options) => {
+      const { publish } = await import("./publish.ts");
+      await publish(channel, payload, options);
+    });
+
+  rtm
+    .command("tail")
+    .description("prints messages as JSON lines; the token comes from RTM_TOKEN or a file")
+    .argument("<channel...>")
+    .option("-u, --url <url>", "the relay", DEFAULT_URL)
+    .option("--token-file <file>", "file that holds a token")
+    .option("-n, --count <messages>", "ends after so many messages", wholeNumber)
+    .action(async (channels, options) => {
+      const { tail } = await import("./tail.ts");
+      const stop = new AbortController();
+      for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
+      await tail(channels, options, stop.signal);
+    });
+  return rtm;
+}
