@@ -1,0 +1,151 @@
+/** The built `rtm` as a user runs it: exit codes, messages, publish and tail. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { RtmProcess } from "../e2e/support.ts";
+
+let directory: string;
+const processes: RtmProcess[] = [];
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "rtm-cli-"));
+});
+
+afterEach(async () => {
+  for (const each of processes.splice(0)) {
+    each.kill("SIGKILL");
+    await each.exited;
+  }
+  await rm(directory, { recursive: true });
+});
+
+function rtm(args: readonly string[], env: Record<string, string> = {}): RtmProcess {
+  const started = new RtmProcess(args, env);
+  processes.push(started);
+  return started;
+}
+
+async function run(args: readonly string[], env: Record<string, string> = {}) {
+  const started = rtm(args, env);
+  return { code: await started.exited, output: started.output };
+}
+
+async function configFile(content: object): Promise<string> {
+  const file = join(directory, "rtm.json");
+  await writeFile(file, JSON.stringify(content));
+  return file;
+}
+
+async function startRelay(): Promise<string> {
+  const relay = { port: 0, insecure: true, admin: { enabled: false } };
+  const file = await configFile({ relay });
+  const started = rtm(["relay", "--config", file]);
+  const [, port] = await started.printed(/"port":(\d+)[^\n]*"relay listens"/);
+  return `http://127.0.0.1:${port}`;
+}
+
+describe("arguments", () => {
+  it("prints version and help with exit code 0", async () => {
+    expect(await run(["--version"])).toMatchObject({ code: 0 });
+    const { code, output } = await run(["--help"]);
+    expect(code).toBe(0);
+    for (const verb of ["serve", "worker", "relay", "demo", "publish", "tail", "check-config"]) {
+      expect(output).toContain(verb);
+    }
+  });
+
+  it.each([
+    [["nonsense"], "unknown command"],
+    [["serve", "--nonsense"], "unknown option"],
+    [["demo", "--port", "x"], "a whole number is needed"],
+    [["demo", "--profile", "8i"], "one of 19c, 23ai"],
+    [["publish", "c"], "missing required argument"],
+  ])("rtm %j ends with 2: %s", async (args, message) => {
+    const { code, output } = await run(args);
+    expect(code).toBe(2);
+    expect(output).toContain(message);
+  });
+});
+
+describe("check-config", () => {
+  it("reports every problem at once and ends with 2", async () => {
+    const file = await configFile({ relay: { prt: 1 }, database: { connectTimeout: "soon" } });
+    const { code, output } = await run(["check-config", "--config", file], {
+      RTM_RELAY_HOSTS: "x",
+    });
+    expect(code).toBe(2);
+    expect(output).toContain('relay.prt is not a known key; did you mean "port"?');
+    expect(output).toContain("database.connectTimeout: is not a duration");
+    expect(output).toContain('RTM_RELAY_HOSTS is not known; did you mean "RTM_RELAY_HOST"?');
+  });
+
+  it("says what is valid and how long a stop takes", async () => {
+    const file = await configFile({ relay: { insecure: true } });
+    const { code, output } = await run(["check-config", "--config", file]);
+    expect(output).toMatch(/configuration is valid .*\na graceful stop takes at most \d+s/);
+    expect(code).toBe(0);
+  });
+
+  it("names a file that is no JSON", async () => {
+    const file = join(directory, "rtm.json");
+    await writeFile(file, "{");
+    const { code, output } = await run(["check-config", "--config", file]);
+    expect(code).toBe(2);
+    expect(output).toContain(`${file} cannot be read as JSON`);
+  });
+});
+
+describe("serve", () => {
+  it("refuses to start without keys, and without a database", async () => {
+    expect(await run(["serve", "--config", await configFile({})])).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("no keys are configured"),
+    });
+    const file = await configFile({ relay: { insecure: true, port: 0 } });
+    expect(await run(["serve", "--config", file])).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("database.connectString is needed"),
+    });
+    expect(await run(["worker", "--config", file])).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("worker.publishUrl is needed"),
+    });
+  });
+});
+
+describe("publish and tail", () => {
+  it("prints what was published, byte for byte", async () => {
+    const url = await startRelay();
+    const tail = rtm(["tail", "sales", "--url", url, "--count", "1"]);
+    const payload = '{"n":9007199254740993,"text":"ä"}';
+    // The subscription has to be there first; recipients tell.
+    await expect
+      .poll(async () => (await run(["publish", "sales", payload, "--url", url])).output, {
+        timeout: 20_000,
+      })
+      .toContain('"recipients":1');
+    expect(await tail.exited).toBe(0);
+    expect(tail.output).toContain(`"payload":${payload}`);
+    expect(tail.output).toContain('{"channel":"sales","eventName":"message",');
+  });
+
+  it("refuses a payload that is no JSON, and a relay that is not there", async () => {
+    expect(await run(["publish", "c", "{"])).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("the payload is not JSON"),
+    });
+    const url = "http://127.0.0.1:9";
+    expect(await run(["publish", "c", "1", "--url", url])).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("cannot be reached"),
+    });
+  });
+
+  it("reports why the relay refused a tail", async () => {
+    const url = await startRelay();
+    const { code, output } = await run(["tail", "a*", "--url", url]);
+    expect(code).toBe(1);
+    expect(output).toContain("bad_channel");
+  });
+});

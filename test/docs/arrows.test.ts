@@ -1,0 +1,76 @@
+/** The lint run enforces who may import whom (docs/architecture.md). */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const FORBIDDEN = [
+  ["common", "../relay/message.ts"],
+  ["common", "../worker/config.ts"],
+  ["relay", "../worker/config.ts"],
+  ["relay", "oracledb"],
+  ["worker", "../relay/hub.ts"],
+  ["worker", "../cli/config.ts"],
+  ["emulator", "../common/errors.ts"],
+  ["cli", "../test/worker/support.ts"],
+  ["cli/demo", "../../test/worker/support.ts"],
+  ["apex-plugins/client", "../../relay/message.ts"],
+  ["apex-plugins/client", "../../common/errors.ts"],
+] as const;
+const ALLOWED = [
+  ["relay", "../common/errors.ts"],
+  ["worker", "../relay/message.ts"],
+  ["worker", "../relay/publisher.ts"],
+  ["worker", "oracledb"],
+  ["cli", "../emulator/index.ts"],
+  ["apex-plugins/client", "../../relay/protocol.ts"],
+] as const;
+
+describe("import arrows", () => {
+  let directory: string;
+  let output: string;
+
+  const fileOf = (kind: string, index: number, folder: string) => `${folder}/${kind}${index}.ts`;
+
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), "rtm-arrows-"));
+    cpSync("biome.json", join(directory, "biome.json"));
+    for (const [kind, arrows] of [
+      ["forbidden", FORBIDDEN],
+      ["allowed", ALLOWED],
+    ] as const) {
+      for (const [index, [folder, target]] of arrows.entries()) {
+        const file = join(directory, fileOf(kind, index, folder));
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, `import { x } from "${target}";\n\nexport const y = x;\n`);
+      }
+    }
+    const biome = resolve("node_modules/.bin/biome");
+    const run = spawnSync(
+      biome,
+      ["lint", ".", "--vcs-enabled=false", "--max-diagnostics=none", "--colors=off"],
+      { cwd: directory, encoding: "utf8" },
+    );
+    output = run.stdout + run.stderr;
+  });
+
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  const complaint = (file: string) =>
+    new RegExp(`${file.replaceAll(".", "\\.")}:\\d+:\\d+ lint/style/noRestrictedImports`);
+
+  it.each(FORBIDDEN.map((arrow, index) => [...arrow, index] as const))(
+    "%s/ must not import %s",
+    (folder, _target, index) => {
+      expect(output).toMatch(complaint(fileOf("forbidden", index, folder)));
+    },
+  );
+
+  it.each(ALLOWED.map((arrow, index) => [...arrow, index] as const))(
+    "%s/ may import %s",
+    (folder, _target, index) => {
+      expect(output).not.toMatch(complaint(fileOf("allowed", index, folder)));
+    },
+  );
+});

@@ -1,0 +1,87 @@
+/** `rtm demo` as a newcomer sees it: a real process and a real browser. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { launchBrowser } from "./browser.ts";
+import { Proxy } from "./proxy.ts";
+import { RtmProcess } from "./support.ts";
+
+describe("rtm demo", () => {
+  let demo: RtmProcess;
+  let origin: string;
+  let proxy: Proxy;
+  let browser: Browser;
+  let page: Page;
+  const complaints: string[] = [];
+
+  const number = async (id: string) =>
+    Number((await page.locator(`#${id}`).innerText()).replace(/[^\d.]/g, ""));
+  const orders = () => number("orders");
+
+  beforeAll(async () => {
+    demo = new RtmProcess(["demo", "--port", "0", "--no-feed"], {});
+    [, origin] = (await demo.printed(/apex-rtm demo: (http:[^ ]+)\/demo\//)) as unknown as [
+      string,
+      string,
+    ];
+    proxy = await Proxy.to(Number(new URL(origin).port));
+    browser = await launchBrowser();
+    page = await browser.newPage({ locale: "en-US" });
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(message.text());
+    });
+    await page.goto(`http://127.0.0.1:${proxy.port}/demo/`);
+    await page.locator('#badge[data-state="connected"]').waitFor();
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await proxy?.close();
+    demo?.kill("SIGTERM");
+    expect(await demo?.exited, demo?.output).toBe(0);
+  });
+
+  it("shows a committed order, and says that the database is an emulator", async () => {
+    expect(await page.locator(".notice").innerText()).toContain("The database here is an emulator");
+    await page.click("#insert");
+    await page.locator("#log tr").first().waitFor();
+    await expect.poll(orders).toBe(1);
+    expect(await number("received")).toBe(1);
+  });
+
+  it("never shows an order that was rolled back", async () => {
+    await page.click("#rollback");
+    await expect.poll(() => number("rolledBack")).toBe(1);
+    // A commit after it is the proof that there was time to arrive.
+    await page.click("#insert");
+    await expect.poll(orders).toBe(2);
+    expect(await number("leaked")).toBe(0);
+    expect(await number("received")).toBe(2);
+  });
+
+  it("shows a burst of 1,000 rows in one transaction, and the latency from commit to page", async () => {
+    await page.click("#burst");
+    await expect.poll(orders, { timeout: 20_000 }).toBe(1002);
+    expect(await number("received")).toBe(1002);
+    await expect.poll(() => page.locator("#p50").innerText()).toMatch(/^[\d.]+ ms$/);
+    await expect.poll(() => page.locator("#p99").innerText()).toMatch(/^[\d.]+ ms$/);
+    expect(await page.locator("#chart canvas").count()).toBe(1);
+  });
+
+  it("fills the gap after the connection was cut", async () => {
+    proxy.cut();
+    await page.locator('#badge:not([data-state="connected"])').waitFor();
+    // The page cannot reach the relay, but the database goes on.
+    await fetch(`${origin}/demo/insert`, { method: "POST" });
+    proxy.restore();
+    await expect.poll(orders, { timeout: 45_000 }).toBe(1003);
+    expect(await number("recoveries")).toBe(1);
+  }, 60_000);
+
+  it("runs under a strict content security policy without a complaint", () => {
+    const unexpected = complaints.filter(
+      (text) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket/.test(text),
+    );
+    expect(unexpected).toEqual([]);
+  });
+});
