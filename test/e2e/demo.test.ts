@@ -2,13 +2,13 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launchBrowser } from "./browser.ts";
-import { Proxy } from "./proxy.ts";
+import { TcpProxy } from "./proxy.ts";
 import { RtmProcess } from "./support.ts";
 
 describe("rtm demo", () => {
   let demo: RtmProcess;
   let origin: string;
-  let proxy: Proxy;
+  let proxy: TcpProxy;
   let browser: Browser;
   let page: Page;
   const complaints: string[] = [];
@@ -23,7 +23,7 @@ describe("rtm demo", () => {
       string,
       string,
     ];
-    proxy = await Proxy.to(Number(new URL(origin).port));
+    proxy = await TcpProxy.to(Number(new URL(origin).port));
     browser = await launchBrowser();
     page = await browser.newPage({ locale: "en-US" });
     page.on("pageerror", (error) => complaints.push(error.message));
