@@ -1,26 +1,48 @@
 /** `rtm check-config`: finds what is wrong before the service does. */
 import { formatDuration } from "../common/units.ts";
+import { loadKeys } from "../relay/keys.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
+import { requireRoles } from "./service.ts";
 
 /** Between the batch in hand, the drain and the exit, ms. */
 const STOP_MARGIN = 5_000;
 
 /**
- * The longest a graceful stop takes, ms: a call in progress up to the watchdog's limit, closing the
- * session, the drain's window and grace, and a margin. TimeoutStopSec must be above it.
+ * The longest a graceful stop takes, ms: a dequeue that a silent database leaves hanging up to the
+ * watchdog's limit, rolling back and closing a session, the drain's window and grace, and a margin.
+ * TimeoutStopSec must be above it.
  */
-export function stopTimeMs({ database, relay }: RtmConfig): number {
-  return 2 * database.callGrace + relay.drain.window + relay.drain.grace + STOP_MARGIN;
+export function stopTimeMs({ database, worker, relay }: RtmConfig): number {
+  const wait = Math.max(...worker.queues.map((queue) => queue.wait));
+  const { window, grace } = relay.drain;
+  return wait + 3 * database.callGrace + window + grace + STOP_MARGIN;
 }
 
-/** @throws {ConfigError} */
-export function checkConfig(option: string | undefined, sample: boolean): void {
+export const ROLES = {
+  serve: { worker: true, relay: true },
+  worker: { worker: true, relay: false },
+  relay: { worker: false, relay: true },
+} as const;
+
+export type Role = keyof typeof ROLES;
+
+/**
+ * @param role what will run with it; without it only the values are checked, not what is missing
+ * @throws {ConfigError}
+ */
+export function checkConfig(
+  option: string | undefined,
+  { sample = false, role }: { sample?: boolean; role?: Role } = {},
+): void {
   if (sample) {
     process.stdout.write(sampleConfig());
     return;
   }
-  const config = readConfig(option);
+  const roles = role && ROLES[role];
+  const config = readConfig(option, roles);
+  if (roles) requireRoles(config, roles);
+  if (roles?.relay) loadKeys(config.relay);
   const file = configFile(option) ?? "no file: environment and defaults";
   process.stdout.write(
     `configuration is valid (${file})\n` +

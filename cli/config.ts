@@ -19,6 +19,14 @@ export const rtmConfig = z.strictObject({
 
 export type RtmConfig = z.output<typeof rtmConfig>;
 
+/**
+ * The same for a host without a relay: `rtm worker` and `rtm doctor` use no more of the relay's part
+ * than its limits, admin listener and state directory, so they do not ask for keys.
+ */
+const withoutRelay: typeof rtmConfig = rtmConfig.extend({
+  relay: z.strictObject(relayConfig.shape).prefault({}),
+});
+
 /** Looked for when neither `--config` nor RTM_CONFIG names a file. */
 export const DEFAULT_FILES = ["rtm.json", "/etc/apex-rtm/rtm.json"];
 
@@ -30,7 +38,8 @@ export function configFile(option: string | undefined): string | undefined {
   return option ?? process.env.RTM_CONFIG ?? DEFAULT_FILES.find((file) => existsSync(file));
 }
 
-/** @throws {ConfigError} */
-export function readConfig(option: string | undefined): RtmConfig {
-  return loadConfig(rtmConfig, configFile(option), process.env);
+/** @param roles whether a relay will run with it @throws {ConfigError} */
+export function readConfig(option: string | undefined, roles = { relay: true }): RtmConfig {
+  const schema = roles.relay ? rtmConfig : withoutRelay;
+  return loadConfig(schema, configFile(option), process.env);
 }

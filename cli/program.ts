@@ -56,10 +56,11 @@ export function program(): Command {
     });
 
   configured("check-config", "reports every problem of the configuration")
+    .option("--role <role>", "also what this command needs", oneOf(["serve", "worker", "relay"]))
     .option("--sample", "prints a file to start from instead")
-    .action(async ({ config, sample }) => {
+    .action(async ({ config, ...options }) => {
       const { checkConfig } = await import("./check-config.ts");
-      checkConfig(config, sample === true);
+      checkConfig(config, options);
     });
 
   rtm

@@ -4,6 +4,8 @@ import { messageOf } from "../common/errors.ts";
 import { createLogger, type Logger } from "../common/logger.ts";
 import { type RtmConfig, readConfig } from "./config.ts";
 import { EXIT } from "./exit.ts";
+import { stuckLoops } from "./liveness.ts";
+import { type Health, ServiceManager } from "./notify.ts";
 import { type Service, startService } from "./service.ts";
 import { VERSION } from "./version.ts";
 
@@ -15,17 +17,32 @@ export async function runService(
   configOption: string | undefined,
   roles: { worker: boolean; relay: boolean },
 ): Promise<number> {
-  const config = readConfig(configOption);
+  const config = readConfig(configOption, roles);
   const log = createLogger(config.log.level);
   log.info({ version: VERSION, node: process.version, ...roles }, "starting");
   const service = await startService({ config, roles, log });
   const onReload = () => reload(service, configOption, log);
   process.on("SIGHUP", onReload);
+  const manager = ServiceManager.of(process.env, log);
+  manager?.start(() => healthOf(service, config));
+  const stop = () => {
+    manager?.stopping();
+    return service.stop();
+  };
   try {
-    return await untilStopped(() => service.stop(), service.done, log);
+    return await untilStopped(stop, service.done, log);
   } finally {
     process.off("SIGHUP", onReload);
+    await manager?.sent();
   }
+}
+
+function healthOf({ worker, readiness }: Service, config: RtmConfig): Health {
+  const statuses = worker?.status() ?? [];
+  const blocking = readiness().filter((reason) => reason.blocking);
+  const ready = blocking.length === 0 ? "ready" : blocking.map(({ message }) => message).join("; ");
+  const queues = statuses.map(({ queue, state }) => `${queue} ${state}`);
+  return { status: [ready, ...queues].join(", "), stuck: stuckLoops(statuses, config) };
 }
 
 /** Waits for a signal or for the service's own end, then stops it. */
@@ -67,8 +84,7 @@ export async function untilStopped(
 /** New keys, or a log line that says why the old ones stay. */
 function reload(service: Service, configOption: string | undefined, log: Logger): void {
   try {
-    const config: RtmConfig = readConfig(configOption);
-    service.reload(config);
+    service.reload(readConfig(configOption, { relay: service.relay !== undefined }));
   } catch (error) {
     log.error({ reason: messageOf(error) }, "reload failed; the old keys stay");
   }

@@ -1,12 +1,15 @@
 /** Composes the rooms: worker and relay in one process, or one of them alone. */
 import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Express } from "express";
 import { Registry } from "prom-client";
 import { ConfigError } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
+import { createAdminServer } from "../relay/admin.ts";
 import { HttpPublisher } from "../relay/http-publisher.ts";
+import { closeServer, listen } from "../relay/listen.ts";
 import type { Publisher } from "../relay/publisher.ts";
 import { type Relay, startRelay } from "../relay/relay.ts";
 import type { ReadinessReason } from "../relay/serving.ts";
@@ -19,6 +22,10 @@ import { PACKAGE_ROOT, VERSION } from "./version.ts";
 export interface Service {
   readonly relay: Relay | undefined;
   readonly worker: Worker | undefined;
+  /** Port of the admin listener; undefined when it is off. */
+  readonly adminPort: number | undefined;
+  /** Everything that keeps the service from being ready, and warnings. */
+  readiness(): readonly ReadinessReason[];
   /** Settles when the worker has ended; rejects when it failed by a defect. Never without a worker. */
   readonly done: Promise<void>;
   /** Takes over the keys of a configuration that was read again. */
@@ -40,7 +47,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, roles, log } = options;
   const registry = new Registry();
   let worker: Worker | undefined;
-  requireRoles(options);
+  requireRoles(config, roles);
+  const queueReadiness = () => (worker?.status() ?? []).flatMap(readinessOf);
 
   const relay = roles.relay
     ? await startRelay(
@@ -50,13 +58,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
           log,
           registry,
           staticPaths: { "/client": join(PACKAGE_ROOT, "build/client") },
-          readiness: [() => (worker?.status() ?? []).flatMap(readinessOf)],
+          readiness: [queueReadiness],
           // With a worker it is not known yet whether this node leads.
           serving: !roles.worker,
           ...(options.extend ? { extend: options.extend } : {}),
         },
       )
     : undefined;
+  const { admin } = config.relay;
+  const ownAdmin =
+    !roles.relay && admin.enabled
+      ? createAdminServer({ registry, readiness: queueReadiness })
+      : undefined;
+  if (ownAdmin) {
+    await listen(ownAdmin, admin.host, admin.port, "relay.admin.port");
+    const { port } = ownAdmin.address() as AddressInfo;
+    log.info({ host: admin.host, adminPort: port }, "worker's admin listener");
+  }
   if (roles.worker) {
     let wasStandby = false;
     worker = startWorker({
@@ -76,16 +94,20 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     relay,
     worker,
+    adminPort: ownAdmin ? (ownAdmin.address() as AddressInfo).port : relay?.adminPort,
+    readiness: () => relay?.readiness() ?? queueReadiness(),
     done: worker?.done ?? new Promise(() => {}),
     reload: (next) => relay?.reload(next.relay),
     stop: async () => {
       await worker?.stop();
       await relay?.drain();
+      await closeServer(ownAdmin);
     },
   };
 }
 
-function requireRoles({ config, roles }: ServiceOptions): void {
+/** @throws {ConfigError} when the roles need something that is not configured. */
+export function requireRoles(config: RtmConfig, roles: ServiceOptions["roles"]): void {
   const problems: string[] = [];
   if (roles.worker && config.database.connectString === "") {
     problems.push("database.connectString is needed to dequeue");

@@ -1,10 +1,8 @@
 /** Puts the relay together: listeners, hub, history on disk, readiness, reload, drain. */
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type Express } from "express";
 import { Registry } from "prom-client";
-import { messageOf, RtmError } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
 import { createAdminServer } from "./admin.ts";
 import type { RelayConfig } from "./config.ts";
@@ -12,6 +10,7 @@ import { closeSpread } from "./drain.ts";
 import { Front } from "./front.ts";
 import { Hub } from "./hub.ts";
 import { loadKeys } from "./keys.ts";
+import { closeServer, listen } from "./listen.ts";
 import { LocalPublisher } from "./local-publisher.ts";
 import { registerMetrics } from "./metrics.ts";
 import type { Publisher } from "./publisher.ts";
@@ -246,30 +245,4 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     },
     close,
   };
-}
-
-async function listen(server: Server, host: string, port: number, key: string): Promise<void> {
-  try {
-    server.listen({ host, port });
-    await once(server, "listening");
-  } catch (error) {
-    throw new RtmError(
-      "RTM_LISTEN",
-      `${key}: cannot listen on ${host}:${port}: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-async function closeServer(server: Server | undefined): Promise<void> {
-  if (!server?.listening) {
-    server?.closeAllConnections();
-    return;
-  }
-  const closed = once(server, "close");
-  server.close();
-  server.closeAllConnections();
-  await closed;
 }

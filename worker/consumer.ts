@@ -22,11 +22,13 @@ import { Session, SessionAbandonedError, SessionHungError } from "./session.ts";
 import { QueueState } from "./state.ts";
 
 /** How long one attempt to get the lease waits in the database. */
-const LEASE_WAIT_MS = 10_000;
+export const LEASE_WAIT_MS = 10_000;
 
 const QUICK: Bounds = { baseMs: 200, capMs: 30_000 };
 /** A wrong password tried often locks the account. */
 const SLOW: Bounds = { baseMs: 60_000, capMs: 600_000 };
+/** The longest wait between two sessions. */
+export const LONGEST_BACKOFF_MS = SLOW.capMs;
 
 /** Bounds of the wait before the next session, by the class of the error that ended the last. */
 export function boundsOf(errorClass: ErrorClass): Bounds {
