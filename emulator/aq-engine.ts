@@ -13,68 +13,21 @@ import {
   type QueueRow,
   STATE,
 } from "./aq-message.ts";
+import {
+  type AqOwner,
+  type DequeueOptions,
+  type EngineOptions,
+  type MessageView,
+  MODE,
+  NAVIGATION,
+  newOwner,
+  WAIT_FOREVER,
+} from "./aq-options.ts";
 import { Queue, type QueueDefinition, type Waiter } from "./aq-queue.ts";
 import type { Clock } from "./clock.ts";
 import { DueHeap } from "./due.ts";
 import { OraError } from "./errors.ts";
-import { Transaction, type UndoCause } from "./transaction.ts";
-
-export const MODE = { browse: 1, locked: 2, remove: 3, removeNoData: 4 } as const;
-export const NAVIGATION = { first: 1, nextTransaction: 2, next: 3 } as const;
-/** `wait` of a dequeue that waits for ever. */
-export const WAIT_FOREVER = 0xffff_ffff;
-
-export interface DequeueOptions {
-  /** At most so many messages; the call returns with what is there as soon as there is one. Default 1. */
-  max?: number;
-  /** Seconds, or WAIT_FOREVER. Default 0. */
-  wait?: number;
-  /** Default `remove`. */
-  mode?: number;
-  /** Default `first`: a new snapshot. `next` goes on in the snapshot of the last dequeue. */
-  navigation?: number;
-  /** Commits at once, in a transaction of its own. */
-  immediate?: boolean;
-  messageId?: Buffer;
-  /** May hold the wildcards % and _. */
-  correlation?: string;
-  /** Cancels the wait: the call fails with the signal's reason. */
-  signal?: AbortSignal;
-  /** Called once if the call has to wait. */
-  onWait?: () => void;
-}
-
-/** What `NEXT_MESSAGE` of one session goes on from in one queue. */
-interface Cursor {
-  scn: number;
-  after: QueueRow | undefined;
-}
-
-/** The part of a session that the engine needs. */
-export interface AqOwner {
-  readonly transaction: Transaction;
-  readonly cursors: Map<Queue, Cursor>;
-}
-
-export function newOwner(): AqOwner {
-  return { transaction: new Transaction(), cursors: new Map() };
-}
-
-/** One message of `messages()`: for assertions. */
-export interface MessageView extends DequeuedMessage {
-  readonly status: "uncommitted" | "ready" | "waiting" | "locked";
-}
-
-export interface EngineOptions {
-  clock: Clock;
-  /**
-   * Whether a session that ends without commit or rollback raises the attempts of what it had
-   * dequeued. Oracle's documentation says no for a killed server process; other sources disagree.
-   */
-  lostSessionCountsAttempt: boolean;
-  /** Time alone has changed something: a delay or an expiration is over. */
-  changed?: () => void;
-}
+import type { UndoCause } from "./transaction.ts";
 
 export class AqEngine {
   readonly #queues = new Map<string, Queue>();
@@ -338,10 +291,13 @@ export class AqEngine {
       return message;
     }
     const { lockedBy, state } = row;
+    const locks = lockedBy === null ? 1 : 0;
     row.lockedBy = owner;
+    owner.lockedMessages += locks;
     if (mode === MODE.locked) {
       const unlock = () => {
         row.lockedBy = lockedBy;
+        owner.lockedMessages -= locks;
         if (lockedBy === null) this.#available(queue, row);
       };
       owner.transaction.add({ undo: unlock, commit: unlock });
@@ -352,9 +308,13 @@ export class AqEngine {
       undo: (cause) => {
         row.lockedBy = lockedBy;
         row.state = state;
+        owner.lockedMessages -= locks;
         if (row.uncommitted === null) this.#returned(queue, row, cause);
       },
-      commit: () => queue.remove(row),
+      commit: () => {
+        owner.lockedMessages -= locks;
+        queue.remove(row);
+      },
     });
     return mode === MODE.removeNoData ? { ...message, payload: Buffer.alloc(0) } : message;
   }
@@ -475,12 +435,11 @@ export class AqEngine {
     }));
   }
 
-  /** How many messages an owner has dequeued or locked and not settled. */
-  lockedBy(owner: AqOwner): number {
+  /** Committed messages that are not finally gone, whoever has locked them. */
+  depth(queue: Queue): number {
+    this.sweep();
     let count = 0;
-    for (const queue of this.#queues.values()) {
-      for (const row of queue.rows()) if (row.lockedBy === owner) count += 1;
-    }
+    for (const row of queue.rows()) if (row.uncommitted === null) count += 1;
     return count;
   }
 

@@ -1,6 +1,7 @@
 /** The AQ calls on the wire: enqueue one (121), dequeue one (122), array (145). */
-import type { DequeueOptions } from "./aq-engine.ts";
+
 import type { DequeuedMessage, MessageProperties, PayloadKind } from "./aq-message.ts";
+import type { DequeueOptions } from "./aq-options.ts";
 import { type Reader, WireError, Writer } from "./codec.ts";
 import { ora } from "./errors.ts";
 import { SINCE } from "./profiles.ts";

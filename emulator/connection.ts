@@ -13,12 +13,14 @@ import {
 import { Reader, WireError, Writer } from "./codec.ts";
 import { OraError, ora } from "./errors.ts";
 import type { CallName, FaultRules, Moment } from "./faults.ts";
+import { lobOperation } from "./lobs.ts";
 import { Logon, readLogon } from "./logon.ts";
 import { dataTypesAnswer, protocolAnswer, skipFastAuthPrefix } from "./negotiation.ts";
 import { Network } from "./packets.ts";
 import type { Profile } from "./profiles.ts";
 import type { Session, SessionIdentity } from "./session.ts";
-import { execute, readExecute } from "./sql.ts";
+import { readExecute } from "./sql.ts";
+import { execute } from "./sql-answer.ts";
 import type { Statements } from "./statements.ts";
 import { type Call, errorAnswer, FUNCTION, MESSAGE, readCall, writeStatus } from "./ttc.ts";
 import type { SessionView } from "./views.ts";
@@ -178,6 +180,7 @@ export class Connection {
       return;
     }
     Object.assign(this.session.attributes, call.attributes);
+    for (const locators of call.freedLobs) this.session.lobs.free(locators);
     await this.#run(call, this.session);
   }
 
@@ -322,14 +325,16 @@ export class Connection {
           : this.#dequeue(array.dequeue, true, session, running);
       }
       case FUNCTION.execute: {
-        const request = readExecute(reader, fieldVersion);
-        return execute(request, this.#host.statements.find(request.sql), {
+        const request = readExecute(reader, fieldVersion, session.lobs);
+        return execute(request, () => this.#host.statements.find(request.sql), {
           session,
           signal: running.controller.signal,
           fieldVersion,
           commit: () => this.#commit(session, running),
         });
       }
+      case FUNCTION.lobOperation:
+        return lobOperation(reader, session.lobs, session.transaction.active);
       default:
         throw ora.unsupported(`function ${call.function}`);
     }

@@ -3,8 +3,9 @@
  * TCP server that the unmodified `oracledb` Thin driver takes for a database. Never for production.
  * docs/emulator.md says what it does and what it does not; passing on it is no proof for Oracle.
  */
-export { type DequeueOptions, MODE, NAVIGATION, WAIT_FOREVER } from "./aq-engine.ts";
+
 export type { MessageProperties, PayloadKind } from "./aq-message.ts";
+export { type DequeueOptions, MODE, NAVIGATION, WAIT_FOREVER } from "./aq-options.ts";
 export { type Clock, ManualClock } from "./clock.ts";
 export { OraError } from "./errors.ts";
 export type { CallName, Fault, FaultAction, FaultRule, Moment } from "./faults.ts";

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:net";
-import { AqEngine, type MessageView } from "./aq-engine.ts";
+import { AqEngine } from "./aq-engine.ts";
 import type { MessageProperties, PayloadKind } from "./aq-message.ts";
+import type { MessageView } from "./aq-options.ts";
 import type { Queue } from "./aq-queue.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connection, type Host } from "./connection.ts";
@@ -227,7 +228,7 @@ export class Emulator implements AsyncDisposable {
       get waiters() {
         return queue.waiters.size;
       },
-      depth: () => engine.messages(queue).filter((one) => one.status !== "uncommitted").length,
+      depth: () => engine.depth(queue),
       messages,
       enqueue: (payload, properties = {}) => {
         const message = { payload: encodePayload(queue, payload), kind: queue.payload, properties };

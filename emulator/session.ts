@@ -1,9 +1,12 @@
-import type { AqEngine, AqOwner, DequeueOptions } from "./aq-engine.ts";
+import type { AqEngine } from "./aq-engine.ts";
 import type { DequeuedMessage, MessageProperties, PayloadKind } from "./aq-message.ts";
+import type { AqOwner, DequeueOptions } from "./aq-options.ts";
 import type { Queue } from "./aq-queue.ts";
 import { OraError } from "./errors.ts";
 import { decodeJson, encodeJson } from "./json.ts";
+import { Lobs } from "./lobs.ts";
 import type { LockResult, UserLocks } from "./locks.ts";
+import type { Cells } from "./sql-rows.ts";
 import { type Change, Transaction } from "./transaction.ts";
 import type { SessionAttributes } from "./ttc.ts";
 
@@ -39,7 +42,9 @@ export class Session implements AqOwner {
     ecid: "",
     currentSchema: "",
   };
+  readonly lobs = new Lobs();
   readonly transaction = new Transaction();
+  lockedMessages = 0;
   readonly cursors: AqOwner["cursors"] = new Map();
   /** Requests answered or under way, by call, e.g. `dequeue`, `commit`, `execute`. */
   readonly calls = new Map<string, number>();
@@ -47,6 +52,7 @@ export class Session implements AqOwner {
   onWait: () => void = () => {};
   readonly #engine: AqEngine;
   readonly #locks: UserLocks;
+  readonly #undefinedRows = new Map<string, Cells>();
   #waiting = false;
   #ended = false;
 
@@ -90,6 +96,18 @@ export class Session implements AqOwner {
 
   #requireAlive(): void {
     if (this.#ended) throw new OraError(1012, "not logged on");
+  }
+
+  /** Rows of a query with LOB columns, until the client has said how it wants them. */
+  keepUndefinedRows(sql: string, cells: Cells): void {
+    this.#undefinedRows.set(sql, cells);
+  }
+
+  takeUndefinedRows(sql: string): Cells {
+    const cells = this.#undefinedRows.get(sql);
+    if (!cells) throw new OraError(1001, "invalid cursor");
+    this.#undefinedRows.delete(sql);
+    return cells;
   }
 
   /** Enqueues in this session's transaction and returns the message id. */
@@ -139,10 +157,6 @@ export class Session implements AqOwner {
 
   get locks(): string[] {
     return this.#locks.heldBy(this);
-  }
-
-  get lockedMessages(): number {
-    return this.#engine.lockedBy(this);
   }
 
   /** Makes a handler's own data transactional: see `Change`. */

@@ -58,12 +58,13 @@ export interface Call {
   function: number;
   reader: Reader;
   attributes: Partial<SessionAttributes>;
-  closedCursors: number[];
+  /** Locators of temporary LOBs that the client no longer needs, one after the other. */
+  freedLobs: Buffer[];
 }
 
 export function readCall(reader: Reader, fieldVersion: number): Call {
   const attributes: Partial<SessionAttributes> = {};
-  const closedCursors: number[] = [];
+  const freedLobs: Buffer[] = [];
   for (;;) {
     const type = reader.u8();
     if (type !== MESSAGE.function && type !== MESSAGE.piggyback) {
@@ -72,8 +73,8 @@ export function readCall(reader: Reader, fieldVersion: number): Call {
     const code = reader.u8();
     reader.u8(); // sequence number
     if (fieldVersion >= SINCE.token) reader.int();
-    if (type === MESSAGE.function) return { function: code, reader, attributes, closedCursors };
-    readPiggyback(code, reader, attributes, closedCursors);
+    if (type === MESSAGE.function) return { function: code, reader, attributes, freedLobs };
+    readPiggyback(code, reader, attributes, freedLobs);
   }
 }
 
@@ -82,17 +83,13 @@ function readPiggyback(
   code: number,
   reader: Reader,
   attributes: Partial<SessionAttributes>,
-  closedCursors: number[],
+  freedLobs: Buffer[],
 ): void {
   switch (code) {
     case FUNCTION.closeCursors:
     case FUNCTION.cancelCursors: {
       reader.u8();
-      const count = reader.int();
-      for (let i = 0; i < count; i++) {
-        const cursor = reader.int();
-        if (code === FUNCTION.closeCursors) closedCursors.push(cursor);
-      }
+      reader.skipInts(reader.int());
       return;
     }
     case FUNCTION.endToEnd:
@@ -118,7 +115,7 @@ function readPiggyback(
       return;
     }
     case FUNCTION.lobOperation:
-      readFreeTemporaryLobs(reader);
+      freedLobs.push(readFreeTemporaryLobs(reader));
       return;
     case FUNCTION.pipelineBegin:
       reader.int();
@@ -153,7 +150,7 @@ function readEndToEnd(reader: Reader, attributes: Partial<SessionAttributes>): v
   for (const [name, length] of pending) attributes[name] = length > 0 ? reader.text() : "";
 }
 
-function readFreeTemporaryLobs(reader: Reader): void {
+function readFreeTemporaryLobs(reader: Reader): Buffer {
   reader.u8();
   const bytes = reader.int();
   reader.u8();
@@ -167,7 +164,7 @@ function readFreeTemporaryLobs(reader: Reader): void {
     reader.u8();
     reader.int();
   }
-  reader.raw(bytes);
+  return reader.raw(bytes);
 }
 
 const TRANSACTION_IN_PROGRESS = 0x2;

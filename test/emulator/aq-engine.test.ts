@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { AqEngine } from "../../emulator/aq-engine.ts";
+import type { MessageProperties } from "../../emulator/aq-message.ts";
 import {
-  AqEngine,
   type AqOwner,
   type DequeueOptions,
   MODE,
   NAVIGATION,
   newOwner,
   WAIT_FOREVER,
-} from "../../emulator/aq-engine.ts";
-import type { MessageProperties } from "../../emulator/aq-message.ts";
+} from "../../emulator/aq-options.ts";
 import type { QueueDefinition } from "../../emulator/aq-queue.ts";
 import { ManualClock } from "../../emulator/clock.ts";
 import { ora } from "../../emulator/errors.ts";

@@ -175,6 +175,55 @@ describe.each(PROFILES)("statements, %s framing", (profile) => {
     expect(table).toEqual(["e"]);
   });
 
+  it("carries CLOB and BLOB as binds, out binds and columns, and frees what it made", async () => {
+    const { emulator, connect } = await withEmulator({ profile });
+    const text = "größe ".repeat(20_000);
+    const bytes = Buffer.alloc(100_000, 7);
+    let seen: unknown;
+    emulator.onStatement("lobs(", ({ binds }) => {
+      seen = [binds.T, binds.B, binds.N];
+      return { out: { o: `${binds.T}!`, none: null } };
+    });
+    emulator.onStatement("from documents", () => ({
+      rows: [
+        { id: 1, body: text, image: bytes },
+        { id: 2, body: "short", image: null },
+        { id: 3, body: null, image: Buffer.from([1]) },
+      ],
+    }));
+    const connection = await connect();
+    const result = await connection.execute<{ o: oracledb.Lob; none: null }>(
+      "begin lobs(:t, :b, :n, :o, :none); end;",
+      {
+        t: text,
+        b: bytes,
+        n: { type: oracledb.CLOB, val: null, dir: BIND_IN },
+        o: { type: oracledb.CLOB, dir: BIND_OUT },
+        none: { type: oracledb.CLOB, dir: BIND_OUT },
+      },
+    );
+    expect(seen).toEqual([text, bytes, null]);
+    expect(result.outBinds?.none).toBeNull();
+    expect(await result.outBinds?.o.getData()).toBe(`${text}!`);
+    expect(result.outBinds?.o.length).toBe(text.length + 1);
+
+    const sql = "select id, body, image from documents";
+    const { rows } = await connection.execute<[number, oracledb.Lob, oracledb.Lob]>(sql);
+    expect(await rows?.[0]?.[1].getData()).toBe(text);
+    expect(await rows?.[0]?.[2].getData()).toEqual(bytes);
+    expect(await rows?.[1]?.[1].getData()).toBe("short");
+    expect(rows?.[2]?.[1]).toBeNull();
+    const fetched = await connection.execute(sql, [], {
+      fetchInfo: { BODY: { type: oracledb.STRING }, IMAGE: { type: oracledb.BUFFER } },
+    });
+    expect(fetched.rows).toEqual([
+      [1, text, bytes],
+      [2, "short", null],
+      [3, null, Buffer.from([1])],
+    ]);
+    await connection.ping();
+  });
+
   it("runs executeMany of PL/SQL with out binds, once per row", async () => {
     const { emulator, connect } = await withEmulator({ profile });
     emulator.onStatement("twice", ({ binds }) => ({ out: { o: (binds.I as number) * 2 } }));
