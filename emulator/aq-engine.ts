@@ -25,7 +25,7 @@ import {
 } from "./aq-options.ts";
 import { Queue, type QueueDefinition, type Waiter } from "./aq-queue.ts";
 import type { Clock } from "./clock.ts";
-import { DueHeap } from "./due.ts";
+import { Schedule } from "./due.ts";
 import { OraError } from "./errors.ts";
 import type { UndoCause } from "./transaction.ts";
 
@@ -33,16 +33,22 @@ export class AqEngine {
   readonly #queues = new Map<string, Queue>();
   readonly #clock: Clock;
   readonly #options: EngineOptions;
-  readonly #due = new DueHeap<{ queue: Queue; row: QueueRow }>();
+  readonly #due: Schedule<{ queue: Queue; row: QueueRow }>;
   readonly #toWake = new Set<Queue>();
   #step = 0;
   #scn = 0;
-  #cancelTimer: (() => void) | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#due = new Schedule(
+      options.clock,
+      () => {
+        this.sweep();
+        options.changed?.();
+      },
+      (entry) => entry.row.gone,
+    );
   }
 
   createQueue(definition: QueueDefinition): Queue {
@@ -357,54 +363,29 @@ export class AqEngine {
 
   /** The row may have become available now, or will later. */
   #available(queue: Queue, row: QueueRow): void {
-    const now = this.#clock.now();
-    if (row.readyAt > now) {
-      this.#due.push(row.readyAt, { queue, row });
+    if (row.readyAt > this.#clock.now()) {
+      this.#due.add(row.readyAt, { queue, row });
     } else {
       if (row.state === STATE.waiting) row.state = STATE.ready;
       this.#toWake.add(queue);
     }
     if (!queue.isExceptionQueue && Number.isFinite(row.expiresAt)) {
-      this.#due.push(row.expiresAt, { queue, row });
-      if (this.#due.size > 1000 && this.#due.size > 4 * this.#liveRows()) {
-        this.#due.prune((entry) => !entry.row.gone);
-      }
+      this.#due.add(row.expiresAt, { queue, row });
     }
-    this.#armTimer();
-  }
-
-  #liveRows(): number {
-    return this.queues.reduce((sum, queue) => sum + queue.size, 0);
-  }
-
-  #armTimer(): void {
-    const at = this.#due.nextAt ?? Number.POSITIVE_INFINITY;
-    if (at === this.#timerAt) return;
-    this.#cancelTimer?.();
-    this.#timerAt = at;
-    this.#cancelTimer = Number.isFinite(at)
-      ? this.#clock.timer(Math.max(at - this.#clock.now(), 0), () => this.#timeCame())
-      : undefined;
   }
 
   /** Does what Oracle's queue monitor does: releases delayed messages, exiles expired ones. */
   sweep(): void {
-    for (const { queue, row } of this.#due.takeDue(this.#clock.now())) {
+    const now = this.#clock.now();
+    for (const { queue, row } of this.#due.takeDue()) {
       if (row.gone || row.uncommitted !== null || row.lockedBy !== null) continue;
-      if (row.expiresAt <= this.#clock.now()) this.#exile(queue, row);
-      else if (row.readyAt <= this.#clock.now()) {
+      if (row.expiresAt <= now) this.#exile(queue, row);
+      else if (row.readyAt <= now) {
         if (row.state === STATE.waiting) row.state = STATE.ready;
         this.#toWake.add(queue);
       }
     }
-    this.#armTimer();
     this.wake();
-  }
-
-  #timeCame(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY;
-    this.sweep();
-    this.#options.changed?.();
   }
 
   /** Serves who waits for what became available. Call it after a commit or a rollback. */
@@ -445,8 +426,7 @@ export class AqEngine {
 
   /** Stops the timer. Waiting dequeues are ended by their sessions. */
   close(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#due.close();
   }
 }
 

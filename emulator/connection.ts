@@ -10,19 +10,18 @@ import {
   readDequeue,
   readEnqueue,
 } from "./aq-wire.ts";
-import { Reader, WireError, Writer } from "./codec.ts";
+import { Reader, WireError } from "./codec.ts";
 import { OraError, ora } from "./errors.ts";
 import type { CallName, FaultRules, Moment } from "./faults.ts";
+import { Handshake } from "./handshake.ts";
 import { lobOperation } from "./lobs.ts";
-import { Logon, readLogon } from "./logon.ts";
-import { dataTypesAnswer, protocolAnswer, skipFastAuthPrefix } from "./negotiation.ts";
 import { Network } from "./packets.ts";
 import type { Profile } from "./profiles.ts";
 import type { Session, SessionIdentity } from "./session.ts";
 import { readExecute } from "./sql.ts";
 import { execute } from "./sql-answer.ts";
 import type { Statements } from "./statements.ts";
-import { type Call, errorAnswer, FUNCTION, MESSAGE, readCall, writeStatus } from "./ttc.ts";
+import { type Call, errorAnswer, FUNCTION, readCall, statusAnswer } from "./ttc.ts";
 import type { SessionView } from "./views.ts";
 
 /** What a connection needs of the server. */
@@ -67,9 +66,7 @@ export class Connection {
   refusal: number | undefined;
   readonly #host: Host;
   readonly #requests: Buffer[] = [];
-  #logon: Logon | undefined;
-  #identity: SessionIdentity | undefined;
-  #logonTrips = 0;
+  readonly #handshake: Handshake;
   #running: Running | undefined;
   #pumping = false;
   #breaking = false;
@@ -78,6 +75,7 @@ export class Connection {
 
   constructor(socket: Socket, host: Host) {
     this.#host = host;
+    this.#handshake = new Handshake(host.profile, host.serviceName, host.users);
     this.network = new Network(socket, host.profile, {
       connect: (descriptor) => this.#connect(descriptor),
       request: (payload) => {
@@ -167,14 +165,13 @@ export class Connection {
 
   async #handle(payload: Buffer): Promise<void> {
     this.#host.countRoundTrip();
-    const reader = new Reader(payload);
     if (!this.session) {
-      this.#handleLogon(reader);
+      this.#logOn(payload);
       return;
     }
     let call: Call;
     try {
-      call = readCall(reader, this.#host.profile.fieldVersion);
+      call = readCall(new Reader(payload), this.#host.profile.fieldVersion);
     } catch (error) {
       this.network.answer(this.#error(asOraError(error)));
       return;
@@ -184,57 +181,18 @@ export class Connection {
     await this.#run(call, this.session);
   }
 
-  // --- logon ---
-
-  #handleLogon(reader: Reader): void {
-    this.#logonTrips += 1;
-    const { profile } = this.#host;
-    switch (reader.peek()) {
-      case MESSAGE.protocol:
-        this.network.answer(protocolAnswer(profile), true);
-        return;
-      case MESSAGE.dataTypes:
-        this.network.answer(dataTypesAnswer(), true);
-        return;
-      case MESSAGE.fastAuth: {
-        reader.u8();
-        skipFastAuthPrefix(reader);
-        // The logon inside is encoded as for 19c.
-        const answer = this.#phaseOne(readCall(reader, 13));
-        this.network.answer(Buffer.concat([protocolAnswer(profile), dataTypesAnswer(), answer]));
-        return;
-      }
-    }
-    const call = readCall(reader, profile.fieldVersion);
-    if (call.function === FUNCTION.authPhaseOne) this.network.answer(this.#phaseOne(call));
-    else if (call.function === FUNCTION.authPhaseTwo) this.#phaseTwo(call);
-    else this.network.answer(this.#error(new OraError(1012, "not logged on")));
-  }
-
-  #phaseOne(call: Call): Buffer {
-    const { user, pairs } = readLogon(call.reader);
-    this.#logon = new Logon(user, this.#host.users.get(user));
-    this.#identity = {
-      user,
-      serviceName: this.#host.serviceName,
-      program: pairs.get("AUTH_PROGRAM_NM") ?? "",
-      machine: pairs.get("AUTH_MACHINE") ?? "",
-    };
-    return Buffer.concat([this.#logon.challenge(), status(false)]);
-  }
-
-  #phaseTwo(call: Call): void {
-    const { profile, serviceName } = this.#host;
+  #logOn(payload: Buffer): void {
     try {
-      if (!this.#logon || !this.#identity) throw ora.unsupported("logon by token");
-      const answer = this.#logon.verify(readLogon(call.reader), profile, serviceName);
-      this.session = this.#host.openSession(this.#identity);
-      this.session.calls.set("logon", this.#logonTrips);
-      this.session.onWait = () => {
-        this.#host.changed();
-        if (this.#running) this.#hit("waiting", this.#running);
-      };
-      this.network.answer(Buffer.concat([answer, status(false)]));
+      const answer = this.#handshake.step(payload);
+      if (answer.identity) {
+        this.session = this.#host.openSession(answer.identity);
+        this.session.calls.set("logon", this.#handshake.steps);
+        this.session.onWait = () => {
+          this.#host.changed();
+          if (this.#running) this.#hit("waiting", this.#running);
+        };
+      }
+      this.network.answer(answer.payload, answer.unmarked);
       this.#host.changed();
     } catch (error) {
       this.network.answer(this.#error(asOraError(error)));
@@ -304,16 +262,16 @@ export class Connection {
     switch (call.function) {
       case FUNCTION.ping:
       case FUNCTION.pipelineEnd:
-        return status(session.transaction.active);
+        return statusAnswer(session.transaction.active);
       case FUNCTION.commit:
         this.#commit(session, running);
-        return status(false);
+        return statusAnswer(false);
       case FUNCTION.rollback:
         session.rollback();
-        return status(false);
+        return statusAnswer(false);
       case FUNCTION.logoff:
         session.logoff();
-        return status(false);
+        return statusAnswer(false);
       case FUNCTION.enqueue:
         return this.#enqueue(readEnqueue(reader, fieldVersion), false, session);
       case FUNCTION.dequeue:
@@ -408,10 +366,6 @@ export class Connection {
     this.#breaking = false;
     this.network.answer(this.#error(ora.cancelled()));
   }
-}
-
-function status(inTransaction: boolean): Buffer {
-  return writeStatus(new Writer(), inTransaction).finish();
 }
 
 function asOraError(error: unknown): OraError {

@@ -1,5 +1,7 @@
-/** A binary heap of things that become due at a time. */
-export class DueHeap<T> {
+import type { Clock } from "./clock.ts";
+
+/** A binary heap by time. */
+class DueHeap<T> {
   #heap: { at: number; item: T }[] = [];
 
   get size(): number {
@@ -51,5 +53,56 @@ export class DueHeap<T> {
       [heap[least], heap[i]] = [heap[i]!, heap[least]!];
       i = least;
     }
+  }
+}
+
+/** Things that become due at a time, and one timer for the earliest of them. */
+export class Schedule<T> {
+  readonly #clock: Clock;
+  readonly #fire: () => void;
+  readonly #isDead: (item: T) => boolean;
+  readonly #heap = new DueHeap<T>();
+  #sizeAfterPrune = 0;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #cancelTimer: (() => void) | undefined;
+
+  /** @param fire something is due: call `takeDue`. @param isDead items that may be forgotten. */
+  constructor(clock: Clock, fire: () => void, isDead: (item: T) => boolean) {
+    this.#clock = clock;
+    this.#fire = fire;
+    this.#isDead = isDead;
+  }
+
+  add(at: number, item: T): void {
+    this.#heap.push(at, item);
+    if (this.#heap.size > 1000 && this.#heap.size > 2 * this.#sizeAfterPrune) {
+      this.#heap.prune((other) => !this.#isDead(other));
+      this.#sizeAfterPrune = this.#heap.size;
+    }
+    this.#arm();
+  }
+
+  /** Removes and returns everything that is due, earliest first. */
+  takeDue(): T[] {
+    const due = this.#heap.takeDue(this.#clock.now());
+    this.#arm();
+    return due;
+  }
+
+  close(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #arm(): void {
+    const at = this.#heap.nextAt ?? Number.POSITIVE_INFINITY;
+    if (at === this.#timerAt) return;
+    this.close();
+    this.#timerAt = at;
+    if (!Number.isFinite(at)) return;
+    this.#cancelTimer = this.#clock.timer(Math.max(at - this.#clock.now(), 0), () => {
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      this.#fire();
+    });
   }
 }

@@ -8,20 +8,13 @@ export type { MessageProperties, PayloadKind } from "./aq-message.ts";
 export { type DequeueOptions, MODE, NAVIGATION, WAIT_FOREVER } from "./aq-options.ts";
 export { type Clock, ManualClock } from "./clock.ts";
 export { OraError } from "./errors.ts";
+export type { Faults, Refusal, SessionRef } from "./fault-switches.ts";
 export type { CallName, Fault, FaultAction, FaultRule, Moment } from "./faults.ts";
 export type { LockResult } from "./locks.ts";
 export type { ProfileName } from "./profiles.ts";
+export type { CreateQueue, QueueAdmin } from "./queue-admin.ts";
 export { type LogRow, RtmSchema, type RtmSchemaOptions, type WorkerRow } from "./rtm-schema.ts";
-export {
-  type CreateQueue,
-  type Emulator,
-  type EmulatorOptions,
-  type Faults,
-  type QueueAdmin,
-  type Refusal,
-  type SessionRef,
-  startEmulator,
-} from "./server.ts";
+export { type Emulator, type EmulatorOptions, startEmulator } from "./server.ts";
 export type { ReceivedMessage, Session } from "./session.ts";
 export type {
   SqlValue,

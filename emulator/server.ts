@@ -1,14 +1,13 @@
 import { createServer, type Server } from "node:net";
 import { AqEngine } from "./aq-engine.ts";
-import type { MessageProperties, PayloadKind } from "./aq-message.ts";
-import type { MessageView } from "./aq-options.ts";
-import type { Queue } from "./aq-queue.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connection, type Host } from "./connection.ts";
-import { type Fault, type FaultRule, FaultRules } from "./faults.ts";
+import { Faults, type Refusal, type SessionRef } from "./fault-switches.ts";
+import { FaultRules } from "./faults.ts";
 import { UserLocks } from "./locks.ts";
 import { PROFILES, type ProfileName } from "./profiles.ts";
-import { encodePayload, type Payload, received, Session } from "./session.ts";
+import { type CreateQueue, type QueueAdmin, queueAdmin } from "./queue-admin.ts";
+import { Session } from "./session.ts";
 import { type StatementHandler, type StatementMatcher, Statements } from "./statements.ts";
 import type { SessionView } from "./views.ts";
 
@@ -25,106 +24,6 @@ export interface EmulatorOptions {
   lostSessionCountsAttempt?: boolean;
   /** For the queues' time; sockets and lock timeouts keep real time. */
   clock?: Clock;
-}
-
-export interface CreateQueue {
-  /** OWNER.NAME or "NAME" with `owner`; unquoted names are upper case. */
-  name: string;
-  /** Queue table; it names the exception queue `AQ$_<table>_E`. Default: the queue's name and _T. */
-  table?: string;
-  /** Default "RAW". */
-  payload?: PayloadKind;
-  /** Default 5, as Oracle's for a user queue. */
-  maxRetries?: number;
-  /** Seconds. Default 0. */
-  retryDelay?: number;
-}
-
-/** A queue as tests and administrators see it: outside any session, committed at once. */
-export interface QueueAdmin {
-  readonly name: string;
-  readonly payload: PayloadKind;
-  /** Full name of the exception queue. */
-  readonly exceptionQueue: string;
-  /** Dequeues that wait here now. */
-  readonly waiters: number;
-  /** Messages that are committed and not finally gone: ready, waiting or locked. */
-  depth(): number;
-  messages(): (Omit<MessageView, "payload"> & { payload: Payload })[];
-  enqueue(payload: Payload, properties?: MessageProperties): Buffer;
-  /** DBMS_AQADM.START_QUEUE. An exception queue has to be started before it can be dequeued. */
-  start(what?: { enqueue?: boolean; dequeue?: boolean }): void;
-  /** DBMS_AQADM.STOP_QUEUE. */
-  stop(what?: { enqueue?: boolean; dequeue?: boolean }): void;
-}
-
-/**
- * - `port-closed`: nothing listens (NJS-503).
- * - `drop`: the connection is accepted and closed (NJS-500).
- * - a number: the listener refuses with this ORA- error, e.g. 12514 (NJS-518) or 12516 (NJS-511).
- */
-export type Refusal = "port-closed" | "drop" | number;
-
-/** A session by its id or its view. */
-export type SessionRef = number | { readonly id: number };
-
-export class Faults {
-  readonly #emulator: Emulator;
-  readonly #rules: FaultRules;
-
-  constructor(emulator: Emulator, rules: FaultRules) {
-    this.#emulator = emulator;
-    this.#rules = rules;
-  }
-
-  /** Arms a rule: see `FaultRule`. */
-  inject(rule: FaultRule): Fault {
-    return this.#rules.add(rule);
-  }
-
-  /** The server process of a session dies now. */
-  kill(session: SessionRef): void {
-    this.#emulator.connectionOf(session).kill();
-  }
-
-  /** ALTER SYSTEM KILL SESSION now: rolled back; the client's present or next call gets ORA-00028. */
-  terminate(session: SessionRef): void {
-    this.#emulator.connectionOf(session).terminate();
-  }
-
-  /** Freezes one session, or all of them and every connection to come. */
-  freeze(session?: SessionRef): void {
-    if (session !== undefined) this.#emulator.connectionOf(session).network.freeze();
-    else this.#emulator.freezeAll(true);
-  }
-
-  thaw(session?: SessionRef): void {
-    if (session !== undefined) this.#emulator.connectionOf(session).network.thaw();
-    else this.#emulator.freezeAll(false);
-  }
-
-  /** Holds back the answers of one session, or of all present and future ones, by `ms`. */
-  delayAnswers(ms: number, session?: SessionRef): void {
-    if (session !== undefined) this.#emulator.connectionOf(session).network.delayMs = ms;
-    else this.#emulator.delayAll(ms);
-  }
-
-  /** New connections fail from now on; those that are open go on. */
-  refuseConnections(how: Refusal = "port-closed"): Promise<void> {
-    return this.#emulator.refuse(how);
-  }
-
-  acceptConnections(): Promise<void> {
-    return this.#emulator.refuse(undefined);
-  }
-
-  /** Disarms all rules, thaws, ends delays and refusals. */
-  async clear(): Promise<void> {
-    this.#rules.clear();
-    this.delayAnswers(0);
-    this.thaw();
-    await this.acceptConnections();
-  }
 }
 
 /** A running emulator. Listens on 127.0.0.1 only. */
@@ -158,7 +57,15 @@ export class Emulator implements AsyncDisposable {
       changed: () => this.#changed(),
     });
     const rules = new FaultRules();
-    this.faults = new Faults(this, rules);
+    this.faults = new Faults(
+      {
+        connectionOf: (session) => this.#connectionOf(session),
+        freezeAll: (frozen) => this.#freezeAll(frozen),
+        delayAll: (ms) => this.#delayAll(ms),
+        refuse: (how) => this.#refuse(how),
+      },
+      rules,
+    );
     this.#host = {
       profile: PROFILES[this.profile],
       serviceName: this.serviceName,
@@ -214,31 +121,7 @@ export class Emulator implements AsyncDisposable {
 
   /** @param name OWNER.NAME. @throws OraError 24010 */
   queue(name: string): QueueAdmin {
-    const engine = this.#engine;
-    const queue: Queue = engine.queue(upper(name));
-    const messages = () =>
-      engine.messages(queue).map((message) => ({
-        ...message,
-        payload: received(message).payload,
-      }));
-    return {
-      name: queue.name,
-      payload: queue.payload,
-      exceptionQueue: queue.exceptionQueue,
-      get waiters() {
-        return queue.waiters.size;
-      },
-      depth: () => engine.depth(queue),
-      messages,
-      enqueue: (payload, properties = {}) => {
-        const message = { payload: encodePayload(queue, payload), kind: queue.payload, properties };
-        const [id] = engine.enqueueImmediately(queue.name, [message]);
-        this.#changed();
-        return id!;
-      },
-      start: (what) => engine.start(queue, what),
-      stop: (what) => engine.stop(queue, what),
-    };
+    return queueAdmin(this.#engine, upper(name), () => this.#changed());
   }
 
   /** Registers who answers a statement; later handlers come first. Returns its removal. */
@@ -296,8 +179,7 @@ export class Emulator implements AsyncDisposable {
     for (const watcher of [...this.#watchers]) watcher();
   }
 
-  /** @internal */
-  connectionOf(session: SessionRef): Connection {
+  #connectionOf(session: SessionRef): Connection {
     const id = typeof session === "number" ? session : session.id;
     for (const connection of this.#connections) {
       if (connection.session?.id === id) return connection;
@@ -305,8 +187,7 @@ export class Emulator implements AsyncDisposable {
     throw new Error(`no session ${id} is logged on`);
   }
 
-  /** @internal */
-  freezeAll(frozen: boolean): void {
+  #freezeAll(frozen: boolean): void {
     this.#frozen = frozen;
     for (const { network } of [...this.#connections]) {
       if (frozen) network.freeze();
@@ -314,14 +195,12 @@ export class Emulator implements AsyncDisposable {
     }
   }
 
-  /** @internal */
-  delayAll(ms: number): void {
+  #delayAll(ms: number): void {
     this.#delayMs = ms;
     for (const { network } of this.#connections) network.delayMs = ms;
   }
 
-  /** @internal */
-  async refuse(how: Refusal | undefined): Promise<void> {
+  async #refuse(how: Refusal | undefined): Promise<void> {
     this.#refusal = how;
     if (how === "port-closed") {
       // Stops listening at once; close() would wait for the open connections.

@@ -178,6 +178,10 @@ export function writeStatus(writer: Writer, inTransaction: boolean): Writer {
   return writer.u8(MESSAGE.status).int(callStatus(inTransaction), 0);
 }
 
+export function statusAnswer(inTransaction: boolean): Buffer {
+  return writeStatus(new Writer(), inTransaction).finish();
+}
+
 export interface ErrorInfo {
   inTransaction: boolean;
   rowCount?: number;
