@@ -1,6 +1,6 @@
 import oracledb from "oracledb";
-import { describe, expect, it } from "vitest";
-import { OraError } from "../../emulator/index.ts";
+import { describe, expect, it, vi } from "vitest";
+import { OraError, startEmulator } from "../../emulator/index.ts";
 import { codeOf, openQueue, texts } from "../oracle-contract/aq.ts";
 import { PROFILES, withEmulator } from "./helpers.ts";
 
@@ -169,5 +169,32 @@ describe.each(PROFILES)("the unmodified driver, %s framing", (profile) => {
       message: expect.stringContaining("p_limit out of range"),
     });
     await connection.ping();
+  });
+});
+
+describe("close()", () => {
+  it("leaves no handle, whatever the sessions are doing", async () => {
+    const handles = () => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP"));
+    const sessions: Promise<unknown>[] = [];
+    {
+      await using emulator = await startEmulator({ users: { rtm: "secret" } });
+      emulator
+        .createQueue({ name: "RTM.RTM_QUEUE" })
+        .enqueue("m1", { delay: 3600, expiration: 60 });
+      for (const freeze of [false, true]) {
+        const connection = await oracledb.getConnection({
+          user: "rtm",
+          password: "secret",
+          connectString: emulator.connectString,
+        });
+        const queue = await openQueue(connection, "RTM_QUEUE", { wait: 600 });
+        sessions.push(codeOf(queue.deqMany(10)));
+        const waiting = (state: string) => state === "waiting";
+        await emulator.waitFor(() => emulator.sessions().every(({ state }) => waiting(state)));
+        if (freeze) emulator.faults.freeze(emulator.sessions().at(-1)!);
+      }
+    }
+    expect(await Promise.all(sessions)).toEqual(["NJS-500", "NJS-500"]);
+    await vi.waitFor(() => expect(handles()).toEqual([]));
   });
 });
