@@ -1,11 +1,12 @@
 /** Composes the rooms: worker and relay in one process, or one of them alone. */
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Express } from "express";
 import { Registry } from "prom-client";
 import { ConfigError } from "../common/config.ts";
+import { messageOf } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
 import { createAdminServer } from "../relay/admin.ts";
 import { HttpPublisher } from "../relay/http-publisher.ts";
@@ -118,7 +119,27 @@ export function requireRoles(config: RtmConfig, roles: ServiceOptions["roles"]):
   if (roles.worker && !roles.relay && config.worker.publishUrl === undefined) {
     problems.push("worker.publishUrl is needed by rtm worker: the URL of the relay");
   }
+  problems.push(...unreadable("database", config.database, ["passwordFile", "walletPasswordFile"]));
+  if (!roles.relay) problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Files of secrets that are configured and cannot be read. */
+function unreadable<K extends string>(
+  room: string,
+  section: Readonly<Partial<Record<K, unknown>>>,
+  keys: readonly K[],
+): string[] {
+  return keys.flatMap((key) => {
+    const file = section[key];
+    if (typeof file !== "string") return [];
+    try {
+      accessSync(file, constants.R_OK);
+      return [];
+    } catch (error) {
+      return [`${room}.${key}: ${messageOf(error)}`];
+    }
+  });
 }
 
 function remotePublisher(config: RtmConfig): Publisher {

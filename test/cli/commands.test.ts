@@ -114,6 +114,17 @@ describe("serve", () => {
   });
 });
 
+describe("secrets in files", () => {
+  it("are checked before anything is started", async () => {
+    const database = { connectString: "127.0.0.1:9/XX", user: "u", passwordFile: "/nonexistent" };
+    const file = await configFile({ relay: { insecure: true, port: 0 }, database });
+    expect(await run(["serve", "--config", file])).toMatchObject({
+      code: 2,
+      output: expect.stringContaining("database.passwordFile: ENOENT"),
+    });
+  });
+});
+
 describe("publish and tail", () => {
   it("prints what was published, byte for byte", async () => {
     const url = await startRelay();
