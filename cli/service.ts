@@ -1,7 +1,7 @@
 /** Composes the rooms: worker and relay in one process, or one of them alone. */
 import { accessSync, constants, readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Express } from "express";
 import { Registry } from "prom-client";
@@ -84,7 +84,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       publisher: relay?.publisher ?? remotePublisher(config),
       log,
       registry,
-      stateDirectory: config.relay.stateDirectory ?? join(tmpdir(), "apex-rtm"),
+      stateDirectory: config.relay.stateDirectory ?? userStateDirectory(),
       version: VERSION,
       onServing: (serving) => {
         relay?.setServing(serving, { takeover: wasStandby });
@@ -119,9 +119,19 @@ export function requireRoles(config: RtmConfig, roles: ServiceOptions["roles"]):
   if (roles.worker && !roles.relay && config.worker.publishUrl === undefined) {
     problems.push("worker.publishUrl is needed by rtm worker: the URL of the relay");
   }
-  problems.push(...unreadable("database", config.database, ["passwordFile", "walletPasswordFile"]));
-  if (!roles.relay) problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
+  if (roles.worker) {
+    const files = ["passwordFile", "walletPasswordFile"] as const;
+    problems.push(...unreadable("database", config.database, files));
+  }
+  if (roles.worker && !roles.relay) {
+    problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
+  }
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Where programs of a user keep their state (XDG Base Directory Specification 0.8). */
+function userStateDirectory(): string {
+  return join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "apex-rtm");
 }
 
 /** Files of secrets that are configured and cannot be read. */
