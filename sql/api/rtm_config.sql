@@ -1,0 +1,117 @@
+-- Settings: one row. RTM_CONFIG_API.SET_VALUE is the way to change them; docs/sql-api.md lists them.
+declare
+  procedure create_missing(p_table in varchar2, p_ddl in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*) into l_count from user_tables where table_name = p_table;
+    if l_count = 0 then
+      execute immediate p_ddl;
+    end if;
+  end create_missing;
+begin
+  create_missing('RTM_CONFIG', q'[
+    create table rtm_config (
+      id                number(1) default 1 not null
+                        constraint rtm_config_pk primary key
+                        constraint rtm_config_one_row_ck check (id = 1),
+      base_url          varchar2(1000 byte),
+      api_key           varchar2(1000 byte),
+      allow_http        varchar2(1 byte) default 'N' not null
+                        constraint rtm_config_allow_http_ck check (allow_http in ('Y', 'N')),
+      wallet_path       varchar2(1000 byte),
+      wallet_password   varchar2(1000 byte),
+      http_timeout_s    number default 5 not null,
+      http_deferred     varchar2(1 byte) default 'Y' not null
+                        constraint rtm_config_deferred_ck check (http_deferred in ('Y', 'N')),
+      transport         varchar2(4 byte) default 'AUTO' not null
+                        constraint rtm_config_transport_ck
+                        check (transport in ('AUTO', 'AQ', 'HTTP', 'OFF')),
+      on_error          varchar2(5 byte) default 'RAISE' not null
+                        constraint rtm_config_on_error_ck check (on_error in ('RAISE', 'LOG')),
+      log_messages      varchar2(1 byte) default 'Y' not null
+                        constraint rtm_config_log_messages_ck check (log_messages in ('Y', 'N')),
+      log_payload       varchar2(5 byte) default 'ERROR' not null
+                        constraint rtm_config_log_payload_ck
+                        check (log_payload in ('ALL', 'ERROR', 'NONE')),
+      log_days          number default 30 not null,
+      expiration_s      number default 3600 not null,
+      max_backlog       number default 10000 not null,
+      max_message_bytes number default 1048576 not null,
+      token_ttl_s       number default 900 not null
+    )]');
+
+  -- Signing secrets of tokens, under the ids that the relay knows them by (kid).
+  create_missing('RTM_TOKEN_SECRET', q'[
+    create table rtm_token_secret (
+      kid        varchar2(64 byte) not null constraint rtm_token_secret_pk primary key,
+      secret     varchar2(512 byte) not null,
+      is_current varchar2(1 byte) default 'N' not null
+                 constraint rtm_token_secret_current_ck check (is_current in ('Y', 'N')),
+      created_ts timestamp(6) with time zone default systimestamp not null
+    )]');
+
+  -- Databases that may call the relay and sign tokens. A clone is not in the list.
+  create_missing('RTM_DATABASE', q'[
+    create table rtm_database (
+      db_unique_name varchar2(128 byte) not null,
+      con_name       varchar2(128 byte) not null,
+      confirmed_ts   timestamp(6) with time zone default systimestamp not null,
+      confirmed_by   varchar2(128 byte) default sys_context('USERENV', 'SESSION_USER') not null,
+      constraint rtm_database_pk primary key (db_unique_name, con_name)
+    )]');
+
+  -- The last count of the backlog, so that not every broadcast counts.
+  create_missing('RTM_GAUGE', q'[
+    create table rtm_gauge (
+      id          number(1) default 1 not null
+                  constraint rtm_gauge_pk primary key
+                  constraint rtm_gauge_one_row_ck check (id = 1),
+      ready       number default 0 not null,
+      measured_ts timestamp(6) with time zone default timestamp '1970-01-01 00:00:00 +00:00' not null
+    )]');
+
+  -- The workers that serve our queue.
+  create_missing('RTM_WORKER', q'[
+    create table rtm_worker (
+      worker_id    varchar2(128 byte) not null,
+      queue_name   varchar2(261 byte) not null,
+      host         varchar2(255 byte),
+      version      varchar2(64 byte),
+      state        varchar2(10 byte) not null
+                   constraint rtm_worker_state_ck
+                   check (state in ('ACTIVE', 'STANDBY', 'HOLDING', 'STOPPING')),
+      db_user      varchar2(128 byte),
+      started_ts   timestamp(6) with time zone default systimestamp not null,
+      heartbeat_ts timestamp(6) with time zone default systimestamp not null,
+      constraint rtm_worker_pk primary key (worker_id, queue_name)
+    )]');
+
+  -- Messages of RTM_LOG that a job sends over HTTP after commit. base_url and api_key are those of
+  -- the call, null for the configured ones; the row goes when the message is sent or given up.
+  create_missing('RTM_OUTBOX', q'[
+    create table rtm_outbox (
+      log_id      number not null
+                  constraint rtm_outbox_pk primary key
+                  constraint rtm_outbox_log_fk references rtm_log (id) on delete cascade,
+      base_url    varchar2(1000 byte),
+      api_key     varchar2(1000 byte),
+      created_ts  timestamp(6) with time zone default systimestamp not null,
+      attempts    number default 0 not null,
+      next_try_ts timestamp(6) with time zone default systimestamp not null
+    )]');
+end;
+/
+-- The rows that must be there. The database that runs the first installation is confirmed.
+begin
+  execute immediate q'[
+    begin
+      insert into rtm_config(id) select 1 from dual where not exists (select 1 from rtm_config);
+      insert into rtm_gauge(id) select 1 from dual where not exists (select 1 from rtm_gauge);
+      insert into rtm_database(db_unique_name, con_name)
+      select sys_context('USERENV', 'DB_UNIQUE_NAME'), sys_context('USERENV', 'CON_NAME')
+      from dual
+      where not exists (select 1 from rtm_database);
+      commit;
+    end;]';
+end;
+/

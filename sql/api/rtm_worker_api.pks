@@ -1,0 +1,96 @@
+create or replace package rtm_worker_api authid definer as
+  -- Version of this specification. The worker refuses another one and says which side to upgrade.
+  c_api_version constant pls_integer := 1;
+
+  type t_names   is table of varchar2(128)   index by pls_integer;
+  type t_numbers is table of number          index by pls_integer;
+  -- One piece of text: at most 8,000 characters, so at most 32,000 bytes of AL32UTF8.
+  type t_pieces  is table of varchar2(32767) index by pls_integer;
+
+  -- What is installed. p_payload_kind: 'RAW' or 'JSON'. p_queue_name: OWNER.RTM_QUEUE.
+  -- p_db_time_ms: the database's UTC clock, ms since 1970, for the clock offset.
+  procedure versions(
+    p_api_version    out number,
+    p_schema_version out varchar2,
+    p_db_version     out varchar2,
+    p_queue_name     out varchar2,
+    p_payload_kind   out varchar2,
+    p_lease_possible out number,      -- 1: EXECUTE on DBMS_LOCK is there
+    p_db_time_ms     out number
+  );
+
+  -- Exclusive lease of a queue for this session; it ends with the session, not with a commit.
+  -- Returns 'ACQUIRED' (also when this session holds it already), 'BUSY' (another session holds
+  -- it after p_timeout_s seconds, 0 to 60) or 'NO_GRANT' (no DBMS_LOCK here).
+  function acquire_lease(p_queue_name in varchar2, p_timeout_s in number default 0) return varchar2;
+  procedure release_lease(p_queue_name in varchar2);
+
+  -- Autonomous. Upserts the worker's row in RTM_WORKER.
+  -- p_state: ACTIVE, STANDBY, HOLDING, STOPPING.
+  procedure heartbeat(
+    p_worker_id  in varchar2,         -- host:pid:random, 1-128 bytes, stable for one process
+    p_queue_name in varchar2,
+    p_host       in varchar2,
+    p_version    in varchar2,
+    p_state      in varchar2
+  );
+
+  -- Counts at most p_limit ready messages (bounded: it never scans a long backlog).
+  -- p_oldest_age_s is null when nothing is ready.
+  procedure backlog(
+    p_queue_name    in  varchar2,
+    p_limit         in  number,
+    p_ready         out number,
+    p_oldest_age_s  out number,
+    p_exceptions    out number        -- depth of the exception queue, bounded by p_limit too
+  );
+
+  -- In the dequeue transaction: sets RTM_LOG rows to DELIVERED with time and recipients.
+  -- The lists run from 1 to n in step. An id without a row is ignored.
+  procedure receipts(p_message_ids in t_names, p_recipients in t_numbers);
+
+  -- Text of a claim check from character p_offset (1-based): as many pieces as fit in one call
+  -- (at most 32). p_next_offset is null at the end. Raises -20121 when there is no such row.
+  procedure claim(
+    p_claim_id    in  varchar2,
+    p_offset      in  number,
+    p_pieces      out t_pieces,
+    p_next_offset out number
+  );
+  -- In the dequeue transaction: deletes the rows of settled claim checks.
+  procedure delete_claims(p_claim_ids in t_names);
+
+  -- One dequeue in PL/SQL (REMOVE, ON_COMMIT) for what the Thin driver cannot decode: JMS text, and
+  -- our own queue after a decode error. p_navigation: 1 FIRST_MESSAGE, 3 NEXT_MESSAGE.
+  -- Nothing within p_wait_s seconds: p_message_id is null. p_kind: 'RAW', 'JSON', 'JMS_TEXT'.
+  -- Works on queues of this schema, and on others when the schema may dequeue from them.
+  procedure dequeue_text(
+    p_queue_name    in  varchar2,
+    p_kind          in  varchar2,
+    p_consumer      in  varchar2,
+    p_wait_s        in  number,
+    p_navigation    in  number,
+    p_message_id    out varchar2,     -- lower-case hex
+    p_attempts      out number,
+    p_enq_time_ms   out number,
+    p_pieces        out t_pieces,     -- the text up to 32 pieces
+    p_truncated     out number        -- 1 when it was longer; such a message is too large
+  );
+
+  -- In the dequeue transaction: keeps a poison message in RTM_LOG (status REJECTED).
+  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read.
+  procedure set_aside(
+    p_queue_name  in varchar2,
+    p_message_id  in varchar2,
+    p_channel     in varchar2,        -- null when unknown
+    p_event_name  in varchar2,        -- null when unknown
+    p_reason_code in varchar2,
+    p_reason      in varchar2,
+    p_pieces      in t_pieces
+  );
+
+  -- Broadcasts {"probe": p_nonce} on p_channel, event 'rtm-probe', through WEBSOCKET_API, and
+  -- returns the transport that was used. The caller commits.
+  function probe(p_nonce in varchar2, p_channel in varchar2 default 'rtm:probe') return varchar2;
+end rtm_worker_api;
+/

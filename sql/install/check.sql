@@ -1,0 +1,49 @@
+-- Compiles what became invalid, creates the jobs, prints what was found, and fails when one of our
+-- objects is invalid.
+declare
+  l_invalid varchar2(4000);
+  l_report  clob;
+  l_offset  pls_integer := 1;
+
+  procedure compile(p_type in varchar2, p_name in varchar2) is
+    e_compilation_error exception;
+    pragma exception_init(e_compilation_error, -24344);
+  begin
+    execute immediate 'alter ' || replace(p_type, ' BODY') || ' "' || p_name || '" compile'
+      || case when p_type like '% BODY' then ' body' end;
+  exception
+    when e_compilation_error then
+      dbms_output.put_line(p_type || ' ' || p_name || ' does not compile; see USER_ERRORS.');
+  end compile;
+begin
+  for object in (
+    select object_type, object_name
+    from user_objects
+    where status <> 'VALID'
+      and object_type in ('PACKAGE', 'PACKAGE BODY', 'VIEW', 'FUNCTION', 'TRIGGER')
+      and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
+    order by object_type, object_name
+  ) loop
+    compile(object.object_type, object.object_name);
+  end loop;
+  for object in (
+    select object_type || ' ' || object_name as name
+    from user_objects
+    where status <> 'VALID'
+      and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
+    order by object_name, object_type
+  ) loop
+    l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || object.name, 1, 2000);
+  end loop;
+  if l_invalid is not null then
+    raise_application_error(-20152, 'Invalid after the installation: ' || l_invalid);
+  end if;
+  execute immediate 'begin rtm_jobs.refresh; end;';
+  execute immediate 'begin :1 := websocket_api.install_check; end;' using out l_report;
+  while l_offset <= dbms_lob.getlength(l_report) loop
+    dbms_output.put(dbms_lob.substr(l_report, 2000, l_offset));
+    l_offset := l_offset + 2000;
+  end loop;
+  dbms_output.new_line;
+end;
+/

@@ -1,0 +1,88 @@
+/**
+ * Parses units with the PL/SQL grammar, in two processes, and remembers by hash what was proved to
+ * parse (`node_modules/.cache/apex-rtm/plsql.json`; delete it, or set RTM_PLSQL_CACHE=off, to start
+ * afresh). A grammar or a preload that changed empties the cache.
+ */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Unit } from "./units.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+const SCRIPTS = join(ROOT, "scripts/plsql");
+const CACHE = join(ROOT, "node_modules/.cache/apex-rtm/plsql.json");
+const PROCESSES = 2;
+
+export interface ParseResult {
+  readonly name: string;
+  readonly errors: readonly string[];
+}
+
+const hash = (text: string) => createHash("sha256").update(text).digest("hex");
+
+function toolVersion(): string {
+  const scripts = readdirSync(SCRIPTS)
+    .sort()
+    .map((name) => readFileSync(join(SCRIPTS, name), "utf8"));
+  const grammar = join(ROOT, "node_modules/@griffithswaite/ts-plsql-parser/package.json");
+  return hash(scripts.join("\n") + readFileSync(grammar, "utf8"));
+}
+
+function readCache(tool: string): Set<string> {
+  if (process.env.RTM_PLSQL_CACHE === "off") return new Set();
+  try {
+    const cache = JSON.parse(readFileSync(CACHE, "utf8")) as { tool: string; parsed: string[] };
+    return new Set(cache.tool === tool ? cache.parsed : []);
+  } catch {
+    return new Set();
+  }
+}
+
+async function run(batch: readonly Unit[]): Promise<ParseResult[]> {
+  if (batch.length === 0) return [];
+  const child = spawn(
+    process.execPath,
+    ["--import", join(SCRIPTS, "fast-antlr.mjs"), join(SCRIPTS, "parse-units.mjs")],
+    { cwd: ROOT, stdio: ["pipe", "pipe", "pipe"] },
+  );
+  child.stdin.end(JSON.stringify(batch));
+  const read = async (stream: NodeJS.ReadableStream) => {
+    let text = "";
+    for await (const chunk of stream) text += chunk;
+    return text;
+  };
+  const [output, problems, code] = await Promise.all([
+    read(child.stdout),
+    read(child.stderr),
+    new Promise<number | null>((resolve) => child.once("close", resolve)),
+  ]);
+  if (code !== 0) throw new Error(`the PL/SQL parser ended with ${code}: ${problems}`);
+  const results = output
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as ParseResult);
+  if (results.length !== batch.length) throw new Error("the PL/SQL parser left units out");
+  return results;
+}
+
+/** Errors of the units that do not parse; `parsed` counts those that had to be parsed now. */
+export async function parse(
+  all: readonly Unit[],
+): Promise<{ failures: ParseResult[]; parsed: number }> {
+  const tool = toolVersion();
+  const known = readCache(tool);
+  const fresh = all.filter(({ text }) => !known.has(hash(text)));
+  // Long units first, in turn: the batches end at about the same time.
+  const byLength = [...fresh].sort((a, b) => b.text.length - a.text.length);
+  const batches = Array.from({ length: PROCESSES }, (_, process) =>
+    byLength.filter((_, index) => index % PROCESSES === process),
+  );
+  const results = (await Promise.all(batches.map(run))).flat();
+  const failures = results.filter(({ errors }) => errors.length > 0);
+  const failed = new Set(failures.map(({ name }) => name));
+  const proved = all.filter(({ name }) => !failed.has(name)).map(({ text }) => hash(text));
+  mkdirSync(dirname(CACHE), { recursive: true });
+  writeFileSync(CACHE, JSON.stringify({ tool, parsed: [...new Set([...known, ...proved])] }));
+  return { failures, parsed: fresh.length };
+}
