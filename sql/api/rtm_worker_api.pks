@@ -49,8 +49,9 @@ create or replace package rtm_worker_api authid definer as
   -- The lists run from 1 to n in step. An id without a row is ignored.
   procedure receipts(p_message_ids in t_names, p_recipients in t_numbers);
 
-  -- Text of a claim check from character p_offset (1-based): as many pieces as fit in one call
-  -- (at most 32). p_next_offset is null at the end. Raises -20121 when there is no such row.
+  -- Text of a claim check: as many pieces as fit in one call (at most 32). p_offset is 1 in the
+  -- first call, then p_next_offset, which is null at the end and means nothing to the caller (a
+  -- byte position, so that no piece splits a character). Raises -20121 when there is no such row.
   procedure claim(
     p_claim_id    in  varchar2,
     p_offset      in  number,
@@ -74,7 +75,7 @@ create or replace package rtm_worker_api authid definer as
     p_attempts      out number,
     p_enq_time_ms   out number,
     p_pieces        out t_pieces,     -- the text up to 32 pieces
-    p_truncated     out number        -- 1 when it was longer; such a message is too large
+    p_truncated     out number        -- 1 when it was longer (256,000 bytes): it is too large
   );
 
   -- In the dequeue transaction: keeps a poison message in RTM_LOG (status REJECTED).
