@@ -5,6 +5,8 @@ export interface Bounds {
   readonly baseMs: number;
   /** Upper bound of any delay in ms. */
   readonly capMs: number;
+  /** No delay is shorter, ms. Default 0. */
+  readonly floorMs?: number;
 }
 
 export interface BackoffOptions {
@@ -23,15 +25,17 @@ export interface BackoffOptions {
 }
 
 /**
- * The delay before attempt `attempt + 1`, drawn evenly from 0 to min(cap, base * 2^(attempt-1)).
+ * The delay before attempt `attempt + 1`, drawn evenly from the floor (usually 0) to
+ * min(cap, base * 2^(attempt-1)).
  * "Full jitter" of Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
  */
 export function fullJitter(
   attempt: number,
-  { baseMs, capMs }: Bounds,
+  { baseMs, capMs, floorMs = 0 }: Bounds,
   random: () => number = Math.random,
 ): number {
-  return Math.round(random() * Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30)));
+  const limit = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30));
+  return Math.round(floorMs + random() * Math.max(0, limit - floorMs));
 }
 
 /** Waits; rejects with the signal's reason when it is aborted. The timer never outlives the wait. */

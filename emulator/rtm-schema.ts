@@ -226,7 +226,10 @@ export class RtmSchema {
 
   #backlog(queueName: string, limit: number): Outs {
     const queue = this.#emulator.queue(queueName);
-    const ready = queue.messages().filter(({ status }) => status === "ready");
+    // To another session, what is dequeued and not yet committed is still ready.
+    const ready = queue
+      .messages()
+      .filter(({ status }) => status === "ready" || status === "locked");
     const oldest = Math.min(...ready.map(({ enqueueTime }) => Number(enqueueTime)));
     return {
       2: Math.min(ready.length, limit),

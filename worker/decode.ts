@@ -22,6 +22,7 @@ export const POISON_CODES = [
   "bad_name",
   "not_json",
   "claim_missing",
+  "claim_unreadable",
   "too_large",
   "rejected",
 ] as const;
@@ -202,6 +203,18 @@ export function withClaim({ claimId, header, id }: Claim, text: string | undefin
   } catch (error) {
     return toPoison(error, id, header, text ?? "");
   }
+}
+
+/** Gives a claim check up whose row may be there but cannot be fetched. */
+export function claimUnreadable({ claimId, header, id }: Claim, why: string): Resolved {
+  const broken = new Broken("claim_unreadable", `RTM_PAYLOAD ${claimId} cannot be read: ${why}`);
+  return toPoison(broken, id, header, "");
+}
+
+/** Size of a body in an answer of the database, bytes; of JSON values and text about. */
+export function bodySize(body: Dequeued["body"]): number {
+  if (body.kind === "bytes") return body.bytes.length;
+  return body.kind === "text" ? body.text.length : (JSON.stringify(body.value)?.length ?? 0);
 }
 
 /** @throws what is not `Broken`. */

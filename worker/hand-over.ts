@@ -1,13 +1,17 @@
 /** Hands a batch to the relay and holds it while the relay cannot take it. */
 import { type Bounds, retryForever } from "../common/backoff.ts";
-import { RtmError } from "../common/errors.ts";
+import { messageOf, RtmError } from "../common/errors.ts";
 import type { Message } from "../relay/message.ts";
 import type { Publisher, PublishResult } from "../relay/publisher.ts";
 
 /** Why the batch is held; internal to the retry, but logged with its code. */
 export class RelayUnavailableError extends RtmError {
-  constructor(code: string, message: string) {
-    super("RTM_RELAY_UNAVAILABLE", `the relay cannot take messages now (${code}): ${message}`);
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(
+      "RTM_RELAY_UNAVAILABLE",
+      `the relay cannot take messages now (${code}): ${message}`,
+      options,
+    );
   }
 }
 
@@ -42,23 +46,21 @@ export async function handOver(
   const settled = new Map<number, Settled>();
   let pending = batch.map((_message, index) => index);
   let lastPing = performance.now();
-  let pingFailure: unknown;
   let held = false;
 
   const attempt = async (): Promise<void> => {
     onAttempt?.();
     if (performance.now() - lastPing >= pingMs) {
-      try {
-        await ping();
-      } catch (error) {
-        pingFailure = error;
-        throw new RtmError("RTM_SESSION_LOST_WHILE_HOLDING", "the session is gone", {
-          cause: error,
-        });
-      }
+      await ping();
       lastPing = performance.now();
     }
-    const results = await publisher.publish(pending.map((index) => batch[index]!));
+    let results: readonly PublishResult[];
+    try {
+      results = await publisher.publish(pending.map((index) => batch[index]!));
+    } catch (error) {
+      // A defect of the publisher. Rolling back would exile the batch for it.
+      throw new RelayUnavailableError("publish_failed", messageOf(error), { cause: error });
+    }
     const unavailable: number[] = [];
     let reason: { code: string; message: string } | undefined;
     for (const [position, index] of pending.entries()) {
@@ -73,18 +75,15 @@ export async function handOver(
     if (reason) throw new RelayUnavailableError(reason.code, reason.message);
   };
 
-  try {
-    await retryForever(attempt, {
-      bounds,
-      signal,
-      shouldRetry: (error) => error instanceof RelayUnavailableError,
-      onRetry: ({ error }) => {
-        if (!held) onHold(error);
-        held = true;
-      },
-    });
-  } catch (error) {
-    throw pingFailure ?? error;
-  }
+  await retryForever(attempt, {
+    bounds,
+    signal,
+    // What the ping threw is thrown as it is.
+    shouldRetry: (error) => error instanceof RelayUnavailableError,
+    onRetry: ({ error }) => {
+      if (!held) onHold(error);
+      held = true;
+    },
+  });
   return batch.map((_message, index) => settled.get(index)!);
 }

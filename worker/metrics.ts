@@ -8,11 +8,13 @@ export class WorkerMetrics {
   readonly latency: Histogram<"queue">;
   readonly retries: Counter<"queue">;
   readonly reconnects: Counter<"queue" | "reason">;
+  readonly abandoned: Counter<"queue">;
   readonly poison: Counter<"queue" | "reason">;
   readonly receiptErrors: Counter<"queue">;
   readonly state: Gauge<"queue" | "state">;
   readonly lastTick: Gauge<"queue">;
   readonly backlog: Gauge<"queue">;
+  readonly blocked: Gauge<"queue">;
   readonly oldest: Gauge<"queue">;
   readonly exceptions: Gauge<"queue">;
   readonly clockOffset: Gauge;
@@ -58,6 +60,12 @@ export class WorkerMetrics {
       labelNames: ["queue", "reason"],
       registers,
     });
+    this.abandoned = new Counter({
+      name: "rtm_worker_abandoned_sessions_total",
+      help: "Sessions given up because the database did not answer in time.",
+      labelNames: queue,
+      registers,
+    });
     this.poison = new Counter({
       name: "rtm_worker_poison_total",
       help: "Messages set aside, by reason.",
@@ -85,6 +93,12 @@ export class WorkerMetrics {
     this.backlog = new Gauge({
       name: "rtm_worker_backlog_messages",
       help: "Ready messages in the queue, counted up to a limit.",
+      labelNames: queue,
+      registers,
+    });
+    this.blocked = new Gauge({
+      name: "rtm_worker_blocked_messages",
+      help: "Ready messages that the waiting consumer is not given: another session has them locked.",
       labelNames: queue,
       registers,
     });

@@ -4,10 +4,12 @@
  * Sources: the driver's own mapping (node-oracledb 26.0.0, lib/errors.js) and the Oracle error
  * reference; what could not be seen on a real database is marked in docs/errors.md.
  */
-import { messageOf } from "../common/errors.ts";
+import { messageOf, RtmError } from "../common/errors.ts";
 
 /** What the worker does about an error. */
 export type ErrorClass =
+  /** No error: the wait ended without a message. The driver hides it, PL/SQL raises it. */
+  | "empty"
   /** The call was cancelled; the session is usable after a rollback. */
   | "cancelled"
   /** The session is gone: drop it, reconnect with backoff. */
@@ -64,6 +66,7 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
     "ORA-03135": "the connection to the database was lost",
     "ORA-12537": "the connection was closed",
     "ORA-12570": "the network failed",
+    "ORA-12571": "the network failed",
   }),
   ...rows("connect", {
     "NJS-503": "the database or its listener cannot be reached",
@@ -79,9 +82,14 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
     "NJS-040": "waiting for a pooled connection took too long",
     "NJS-076": "the connection pool's queue is full",
     "ORA-12514": "the service is not registered with the listener",
+    "ORA-12518": "the listener could not hand the connection over",
+    "ORA-12520": "the listener has no handler: too many processes",
+    "ORA-12526": "the service is in restricted mode",
+    "ORA-12528": "the instance takes no connections now",
   }),
   ...rows("configuration", {
     "ORA-01017": "wrong user or password: check database.user and the password or its file",
+    "ORA-01005": "the password is empty: set database.password or database.passwordFile",
     "ORA-28000": "the account is locked: ask the DBA to unlock it",
     "ORA-28001": "the password has expired: set a new one",
     "ORA-01045": "grant CREATE SESSION to database.user",
@@ -103,20 +111,31 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
     "NJS-101": "database.user and database.password are missing",
     "NJS-136": "database.password is missing",
     "ORA-24010":
-      "the queue does not exist or may not be dequeued: check queues[].name and its grants",
-    "ORA-25205": "the queue does not exist: check queues[].name",
+      "the queue does not exist or may not be dequeued: check worker.queues[].name and its grants",
+    "ORA-25205": "the queue does not exist: check worker.queues[].name",
     "ORA-24033": "the multi-consumer queue has no subscriber",
-    "ORA-25231": "the multi-consumer queue needs queues[].consumer",
-    "ORA-25215": "queues[].payload does not match the queue's payload type",
-    "NJS-174": "queues[].payload does not match the queue's payload type",
+    "ORA-24047": "worker.queues[].consumer is not a valid agent name",
+    "ORA-25242": "worker.queues[].consumer changed while the session was dequeuing",
+    "ORA-25231": "the multi-consumer queue needs worker.queues[].consumer",
+    "ORA-25215": "worker.queues[].payload does not match the queue's payload type",
+    "NJS-174": "worker.queues[].payload does not match the queue's payload type",
     "ORA-01031": "a privilege is missing: rtm doctor names it",
     "ORA-06550": "a PL/SQL object is missing, not granted or invalid: rtm doctor names it",
+    "ORA-04063": "a PL/SQL object has errors: compile it, or install the database objects again",
+    "ORA-20120": "RTM_WORKER_API refused an argument: the message names it",
+    "ORA-20122": "RTM_WORKER_API may not use the queue: grant DEQUEUE on it to its owner",
   }),
   ...rows("queue_state", {
     "ORA-25226": "the queue is not started for dequeue",
     "ORA-25207": "the queue is not started for enqueue",
+    "ORA-25253": "the queue is not started for dequeue",
+    "ORA-25200": "the queue's state is invalid",
   }),
   ...rows("payload", { "NJS-089": "the driver cannot decode the message" }),
+  ...rows("empty", {
+    "ORA-25228": "nothing came within the wait",
+    "ORA-25254": "nothing came within the wait",
+  }),
   ...rows("stale_state", {
     "ORA-04061": "a package was recompiled",
     "ORA-04065": "a package was recompiled",
@@ -136,18 +155,33 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
   }),
 ]);
 
+/** The classes of this project's own errors that can end a session. */
+const OWN_ERRORS: ReadonlyMap<string, ErrorClass> = new Map([
+  ["RTM_SESSION_HUNG", "session_lost"],
+  ["RTM_SESSION_ABANDONED", "session_lost"],
+  ["RTM_SESSION_INTERRUPTED", "cancelled"],
+  ["RTM_DRIVER_FAILED", "payload"],
+  ["RTM_API_VERSION", "configuration"],
+  ["RTM_PAYLOAD_UNDETECTED", "configuration"],
+  ["RTM_SECRET_FILE", "configuration"],
+]);
+
 export interface Classified extends ErrorRow {
-  /** The ORA- or NJS- code, or `unknown`. */
+  /** The ORA-, NJS- or RTM_ code, or `unknown`. */
   readonly code: string;
 }
 
 /**
- * Classifies what the driver threw. Where a driver error wraps a server error that the table knows
- * better (NJS-500 with an ORA- number, NJS-511 with a listener's code), the server's code decides.
+ * Classifies whatever ended a session. Where a driver error wraps a server error that the table
+ * knows better (NJS-500 with an ORA- number, NJS-511 with a listener's code), the server's decides;
+ * an error of ours is what it wraps, unless it has a class of its own.
  */
 export function classifyOracleError(error: unknown): Classified {
-  const { code, errorNum } = (error ?? {}) as { code?: unknown; errorNum?: unknown };
+  const { code, errorNum, cause } = (error ?? {}) as Record<string, unknown>;
   const own = typeof code === "string" ? code : /\b(?:ORA|NJS)-\d+/.exec(messageOf(error))?.[0];
+  const ownClass = OWN_ERRORS.get(own ?? "");
+  if (ownClass) return { code: own!, class: ownClass, advice: "see the message" };
+  if (error instanceof RtmError && cause !== undefined) return classifyOracleError(cause);
   const candidates = [
     typeof errorNum === "number" && errorNum > 0
       ? `ORA-${String(errorNum).padStart(5, "0")}`
@@ -158,10 +192,6 @@ export function classifyOracleError(error: unknown): Classified {
   for (const candidate of candidates) {
     const row = candidate === undefined ? undefined : ORACLE_ERRORS.get(candidate);
     if (candidate !== undefined && row) return { code: candidate, ...row };
-  }
-  // The driver lets a TypeError escape when an answer has a shape it does not expect.
-  if (error instanceof TypeError) {
-    return { code: "TypeError", class: "payload", advice: "the driver failed on the answer" };
   }
   return { code: own ?? "unknown", class: "unknown", advice: "see the message" };
 }

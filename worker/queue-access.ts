@@ -13,7 +13,7 @@ export class PayloadUndetectedError extends RtmError {
     super(
       "RTM_PAYLOAD_UNDETECTED",
       found === undefined
-        ? `the dictionary does not show ${queue} to this user: set queues[].payload to RAW, JSON or JMS_TEXT`
+        ? `the dictionary does not show ${queue} to this user: set worker.queues[].payload to RAW, JSON or JMS_TEXT`
         : `${queue} carries ${found}, which the worker does not know: RAW, JSON or JMS text is needed`,
     );
   }
@@ -30,7 +30,7 @@ export interface QueueAccess {
   /** The package may dequeue this queue in PL/SQL; otherwise an anonymous block does. */
   readonly textByApi: boolean;
   readonly leasePossible: boolean;
-  /** The database's clock minus ours, ms; undefined without the package. */
+  /** The database's clock minus ours when it was asked, ms; undefined without the package. */
   readonly clockOffsetMs: number | undefined;
 }
 

@@ -3,6 +3,7 @@ import oracledb from "oracledb";
 import { RtmError } from "../common/errors.ts";
 import type { PayloadKind } from "./config.ts";
 import type { Dequeued, Poison } from "./decode.ts";
+import { classifyOracleError } from "./oracle-errors.ts";
 import type { Session } from "./session.ts";
 
 /** Version of the package specification that this worker speaks. */
@@ -135,10 +136,19 @@ export class RtmWorkerApi {
     waitMs = 0,
   ): Promise<T> {
     const sql = `begin ${this.#package}.${procedure}(${args}); end;`;
-    const result =
+    const call = () =>
       waitMs > 0
-        ? await this.#session.executeWaiting(procedure, sql, binds, waitMs)
-        : await this.#session.execute(procedure, sql, binds);
+        ? this.#session.executeWaiting(procedure, sql, binds, waitMs)
+        : this.#session.execute(procedure, sql, binds);
+    let result: oracledb.Result<unknown>;
+    try {
+      result = await call();
+    } catch (error) {
+      // The package was recompiled by an upgrade. The failed call did nothing, and the next one
+      // finds the package in its new state.
+      if (classifyOracleError(error).class !== "stale_state") throw error;
+      result = await call();
+    }
     return (result.outBinds ?? {}) as T;
   }
 

@@ -1,26 +1,26 @@
 /**
- * One database session under a watchdog: the only module that touches the driver's connections.
+ * One database session under a watchdog: the only module that calls the driver's connections.
  *
  * The Thin driver has no protection against a silent peer: callTimeout only sends a break and then
  * waits for ever, and close() queues behind the pending call (docs/operations.md, "The database
  * hangs"). So every call races a timer here. When the timer wins the session is abandoned: its
  * socket is destroyed and nothing is called on it again.
  */
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import oracledb from "oracledb";
 import { RtmError } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
 import type { DatabaseConfig, PayloadKind } from "./config.ts";
+import { Deadline } from "./deadline.ts";
 import type { Dequeued } from "./decode.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
+import { Sockets } from "./sockets.ts";
 
 /** A call got no answer in time; the session was abandoned. */
 export class SessionHungError extends RtmError {
   constructor(what: string, limitMs: number) {
     super(
       "RTM_SESSION_HUNG",
-      `${what} got no answer within ${limitMs} ms; the session is abandoned`,
+      `${what} got no answer within ${Math.round(limitMs)} ms; the session is abandoned`,
     );
   }
 }
@@ -32,15 +32,19 @@ export class SessionAbandonedError extends RtmError {
   }
 }
 
-/** The driver's private way to destroy a socket; checked at run time, so a new driver is safe. */
-interface PrivateConnection {
-  _impl?: { nscon?: { forceDisconnect?: () => void } };
-}
-
-/** A wait that was asked for after `interruptWait`. */
+/** A logon or a wait that was asked for after the stop. */
 export class SessionInterruptedError extends RtmError {
   constructor(what: string) {
     super("RTM_SESSION_INTERRUPTED", `${what}: the session is being closed`);
+  }
+}
+
+/** The driver failed on an answer in a way that it does not expect itself. */
+export class DriverFailedError extends RtmError {
+  constructor(what: string, cause: unknown) {
+    super("RTM_DRIVER_FAILED", `${what}: the driver failed on the database's answer: ${cause}`, {
+      cause,
+    });
   }
 }
 
@@ -52,103 +56,96 @@ export interface QueueOptions {
 
 const EXECUTE_OPTIONS = { autoCommit: false, outFormat: oracledb.OUT_FORMAT_OBJECT };
 
-export interface SessionOptions {
-  /** Shown in V$SESSION.ACTION; MODULE is `apex-rtm`. */
+export interface OpenOptions {
+  /** Shown in V$SESSION.ACTION, at most 32 bytes; MODULE is `apex-rtm`. */
   readonly action: string;
   readonly log: Logger;
+  /** Ends a logon that is under way. */
+  readonly signal?: AbortSignal | undefined;
   /** Called after the logon and whenever a call has ended, however it ended. */
-  readonly onStep?: () => void;
+  readonly onStep?: (() => void) | undefined;
 }
 
-function secret(value: string | undefined, file: string | undefined): string | undefined {
-  return file === undefined ? value : readFileSync(file, "utf8").replace(/\r?\n$/, "");
-}
-
-function credentials(database: DatabaseConfig): oracledb.ConnectionAttributes {
-  const walletPassword = secret(database.walletPassword, database.walletPasswordFile);
-  return {
-    connectString: database.connectString,
-    ...(database.externalAuth
-      ? { externalAuth: true }
-      : {
-          user: database.user,
-          password: secret(database.password, database.passwordFile) ?? "",
-        }),
-    ...(database.configDir === undefined ? {} : { configDir: database.configDir }),
-    ...(database.walletLocation === undefined ? {} : { walletLocation: database.walletLocation }),
-    ...(walletPassword === undefined ? {} : { walletPassword }),
-    connectTimeout: Math.ceil(database.connectTimeout / 1000),
-    expireTime: Math.max(1, Math.round(database.expireTime / 60_000)),
-    // Only network-safe characters may appear in these.
-    program: "apex-rtm",
-    machine: hostname().replace(/[^A-Za-z0-9_.-]/g, "_"),
-  };
-}
-
-/** Rejects when `call` has not settled in `limitMs`, after calling `onTimeout`. */
-async function withDeadline<T>(
-  call: Promise<T>,
-  limitMs: number,
-  onTimeout: () => Error,
-): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(onTimeout()), limitMs);
-  });
-  try {
-    return await Promise.race([call, expired]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+type Limits = Pick<DatabaseConfig, "connectTimeout" | "callGrace" | "maxSessionAge">;
 
 export class Session {
   readonly #connection: oracledb.Connection;
-  readonly #database: DatabaseConfig;
+  readonly #sockets: Sockets;
+  readonly #limits: Limits;
   readonly #log: Logger;
   readonly #onStep: (() => void) | undefined;
   readonly #openedAt = performance.now();
   readonly #queues = new Map<string, oracledb.AdvancedQueue<unknown>>();
   #abandoned = false;
-  #waiting = false;
+  #retired = false;
+  #waiting: Deadline | undefined;
   #interrupted = false;
 
   private constructor(
     connection: oracledb.Connection,
-    database: DatabaseConfig,
-    { log, onStep }: SessionOptions,
+    sockets: Sockets,
+    limits: Limits,
+    { log, onStep }: OpenOptions,
   ) {
     this.#connection = connection;
-    this.#database = database;
+    this.#sockets = sockets;
+    this.#limits = limits;
     this.#log = log;
     this.#onStep = onStep;
   }
 
   /**
    * Logs on.
-   * @throws the driver's error, or `SessionHungError` when the whole logon exceeds connectTimeout:
-   * the driver's own limit ends when the listener has accepted the connection.
+   * @throws the driver's error; `SessionHungError` when the whole logon exceeds connectTimeout (the
+   * driver's own limit ends when the listener has accepted); `SessionInterruptedError`.
    */
-  static async open(database: DatabaseConfig, options: SessionOptions): Promise<Session> {
-    const { action, log } = options;
-    const limitMs = database.connectTimeout + database.callGrace;
-    const connecting = oracledb.getConnection(credentials(database));
-    const connection = await withDeadline(connecting, limitMs, () => {
-      // Should it come back after all, nobody waits for it any more.
-      connecting.then(forceDisconnect, () => {});
-      return new SessionHungError("logon", limitMs);
-    });
-    connection.module = "apex-rtm";
-    connection.action = action;
-    const { warning } = connection as { warning?: Error };
-    if (warning) log.warn({ err: warning }, "the database warned at logon");
-    options.onStep?.();
-    return new Session(connection, database, options);
+  static async open(
+    attributes: oracledb.ConnectionAttributes,
+    limits: Limits,
+    options: OpenOptions,
+  ): Promise<Session> {
+    const { action, log, signal } = options;
+    if (signal?.aborted) throw new SessionInterruptedError("logon");
+    const limitMs = limits.connectTimeout + limits.callGrace;
+    const sockets = new Sockets();
+    const end = (error: Error) => {
+      sockets.destroy();
+      return error;
+    };
+    const deadline = new Deadline(limitMs, () =>
+      end(
+        signal?.aborted
+          ? new SessionInterruptedError("logon")
+          : new SessionHungError("logon", limitMs),
+      ),
+    );
+    const onAbort = () => deadline.shorten(0);
+    signal?.addEventListener("abort", onAbort);
+    try {
+      const connection = await deadline.race(
+        sockets.track(() => oracledb.getConnection(attributes)),
+      );
+      connection.module = "apex-rtm";
+      connection.action = action;
+      const { warning } = connection as { warning?: Error };
+      if (warning) log.warn({ err: warning }, "the database warned at logon");
+      options.onStep?.();
+      return new Session(connection, sockets, limits, options);
+    } catch (error) {
+      throw error instanceof TypeError ? end(new DriverFailedError("logon", error)) : error;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
-  /** Age of the session exceeds database.maxSessionAge. */
+  /** To be replaced between two batches: older than database.maxSessionAge, or retired. */
   get isOld(): boolean {
-    return performance.now() - this.#openedAt > this.#database.maxSessionAge;
+    return this.#retired || performance.now() - this.#openedAt > this.#limits.maxSessionAge;
+  }
+
+  /** Makes the session old at once. */
+  retire(): void {
+    this.#retired = true;
   }
 
   /** Version number of the database, e.g. 2304000000 for 23.4. */
@@ -160,20 +157,51 @@ export class Session {
     return this.#abandoned;
   }
 
-  /**
-   * Runs one driver call under the watchdog. `waitMs` is how long the call itself may wait in the
-   * database; database.callGrace comes on top.
-   */
-  async call<T>(what: string, run: (c: oracledb.Connection) => Promise<T>, waitMs = 0): Promise<T> {
-    if (this.#abandoned) throw new SessionAbandonedError(what);
-    const limitMs = waitMs + this.#database.callGrace;
-    const pending = run(this.#connection);
+  /** No wait may begin any more. */
+  get isInterrupted(): boolean {
+    return this.#interrupted;
+  }
+
+  /** Runs one driver call under the watchdog: it may take database.callGrace. */
+  async call<T>(what: string, run: (c: oracledb.Connection) => Promise<T>): Promise<T> {
+    return this.#race(what, run, this.#deadline(what, 0));
+  }
+
+  /** A call that itself waits up to `waitMs` in the database; `interruptWait` can end it. */
+  async #wait<T>(
+    what: string,
+    waitMs: number,
+    run: (c: oracledb.Connection) => Promise<T>,
+  ): Promise<T> {
+    if (this.#interrupted) throw new SessionInterruptedError(what);
+    const deadline = this.#deadline(what, waitMs);
+    this.#waiting = deadline;
     try {
-      return await withDeadline(pending, limitMs, () => {
-        this.abandon();
-        pending.catch(() => {});
-        return new SessionHungError(what, limitMs);
-      });
+      return await this.#race(what, run, deadline);
+    } finally {
+      this.#waiting = undefined;
+    }
+  }
+
+  #deadline(what: string, waitMs: number): Deadline {
+    if (this.#abandoned) throw new SessionAbandonedError(what);
+    const limitMs = waitMs + this.#limits.callGrace;
+    const start = performance.now();
+    return new Deadline(limitMs, () => {
+      this.abandon();
+      return new SessionHungError(what, performance.now() - start);
+    });
+  }
+
+  async #race<T>(
+    what: string,
+    run: (c: oracledb.Connection) => Promise<T>,
+    deadline: Deadline,
+  ): Promise<T> {
+    try {
+      return await deadline.race(this.#sockets.track(() => run(this.#connection)));
+    } catch (error) {
+      throw error instanceof TypeError ? new DriverFailedError(what, error) : error;
     } finally {
       this.#onStep?.();
     }
@@ -184,13 +212,18 @@ export class Session {
     what: string,
     sql: string,
     binds: oracledb.BindParameters = {},
-    waitMs = 0,
   ): Promise<oracledb.Result<T>> {
-    return this.call(
-      what,
-      (c) => c.execute<T>(sql, binds, { autoCommit: false, outFormat: oracledb.OUT_FORMAT_OBJECT }),
-      waitMs,
-    );
+    return this.call(what, (c) => c.execute<T>(sql, binds, EXECUTE_OPTIONS));
+  }
+
+  /** Executes PL/SQL that waits up to `waitMs` in the database. */
+  executeWaiting<T = unknown>(
+    what: string,
+    sql: string,
+    binds: oracledb.BindParameters,
+    waitMs: number,
+  ): Promise<oracledb.Result<T>> {
+    return this.#wait(what, waitMs, (c) => c.execute<T>(sql, binds, EXECUTE_OPTIONS));
   }
 
   /**
@@ -201,60 +234,37 @@ export class Session {
   async dequeue(options: QueueOptions, max: number, waitMs: number): Promise<Dequeued[]> {
     const queue = await this.#queue(options);
     queue.deqOptions.wait = Math.ceil(waitMs / 1000);
-    const messages = await this.#wait(`dequeue from ${options.name}`, waitMs, async () => {
-      if (max > 1) return queue.deqMany(max);
-      const message = await queue.deqOne();
-      return message ? [message] : [];
+    return this.#wait(`dequeue from ${options.name}`, waitMs, async () => {
+      const one = max > 1 ? undefined : await queue.deqOne();
+      const messages = max > 1 ? await queue.deqMany(max) : one ? [one] : [];
+      return messages.map((message) => toDequeued(message, options.kind));
     });
-    return messages.map((message) => toDequeued(message, options.kind));
-  }
-
-  /** Executes PL/SQL that waits up to `waitMs` in the database; `interruptWait` can end it. */
-  async executeWaiting<T = unknown>(
-    what: string,
-    sql: string,
-    binds: oracledb.BindParameters,
-    waitMs: number,
-  ): Promise<oracledb.Result<T>> {
-    return this.#wait(what, waitMs, (c) => c.execute<T>(sql, binds, EXECUTE_OPTIONS));
-  }
-
-  async #wait<T>(
-    what: string,
-    waitMs: number,
-    run: (c: oracledb.Connection) => Promise<T>,
-  ): Promise<T> {
-    if (this.#interrupted) throw new SessionInterruptedError(what);
-    this.#waiting = true;
-    try {
-      return await this.call(what, run, waitMs);
-    } finally {
-      this.#waiting = false;
-    }
   }
 
   async #queue({ name, kind, consumer }: QueueOptions): Promise<oracledb.AdvancedQueue<unknown>> {
     const known = this.#queues.get(name);
     if (known) return known;
     const payloadType = kind === "JSON" ? oracledb.DB_TYPE_JSON : oracledb.DB_TYPE_RAW;
-    const queue = await this.call(`open ${name}`, (c) =>
+    const queue = (await this.call(`open ${name}`, (c) =>
       c.getQueue(name, { payloadType } as never),
-    );
+    )) as oracledb.AdvancedQueue<unknown>;
     queue.deqOptions.navigation = oracledb.AQ_DEQ_NAV_FIRST_MSG;
     queue.deqOptions.mode = oracledb.AQ_DEQ_MODE_REMOVE;
     queue.deqOptions.visibility = oracledb.AQ_VISIBILITY_ON_COMMIT;
     if (consumer !== undefined) queue.deqOptions.consumerName = consumer;
-    this.#queues.set(name, queue as oracledb.AdvancedQueue<unknown>);
-    return queue as oracledb.AdvancedQueue<unknown>;
+    this.#queues.set(name, queue);
+    return queue;
   }
 
   /**
-   * Ends the session's waiting for good: a wait in progress rejects with ORA-01013, a later one with
+   * Ends the session's waiting for good: a wait in progress rejects with ORA-01013 (or is abandoned
+   * when the database does not answer the break in time), a later one with
    * `SessionInterruptedError`. No break is sent to an idle session: it would fail its next call.
    */
   interruptWait(): void {
     this.#interrupted = true;
     if (!this.#waiting || this.#abandoned) return;
+    this.#waiting.shorten(this.#limits.callGrace);
     this.#connection.break().catch((error: unknown) => {
       this.#log.debug({ err: error }, "break failed");
     });
@@ -301,18 +311,11 @@ export class Session {
    */
   abandon(): void {
     this.#abandoned = true;
-    forceDisconnect(this.#connection);
+    this.#sockets.destroy();
   }
 }
 
-function forceDisconnect(connection: oracledb.Connection): void {
-  try {
-    (connection as PrivateConnection)._impl?.nscon?.forceDisconnect?.();
-  } catch {
-    // The socket is gone already; there is nothing left to free.
-  }
-}
-
+/** Copies what is needed: a message kept alive would keep the socket's buffer alive. */
 function toDequeued(
   message: oracledb.AdvancedQueueMessage<unknown>,
   kind: QueueOptions["kind"],

@@ -4,19 +4,18 @@
  */
 import { sleep } from "../common/backoff.ts";
 import { type Logger, RateLimitedLog } from "../common/logger.ts";
-import type { DatabaseConfig, WorkerConfig } from "./config.ts";
+import type { WorkerConfig } from "./config.ts";
 import type { QueueConsumer } from "./consumer.ts";
+import type { Logon } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
-import { RtmWorkerApi } from "./rtm-worker-api.ts";
-import { Session } from "./session.ts";
+import { type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
+import type { Session } from "./session.ts";
 import type { QueueStateName } from "./state.ts";
 
 /** Backlogs are counted up to here. */
 export const BACKLOG_LIMIT = 10_000;
 
-const HEARTBEAT_STATES: Readonly<
-  Record<QueueStateName, "ACTIVE" | "STANDBY" | "HOLDING" | "STOPPING" | undefined>
-> = {
+const HEARTBEAT_STATES: Readonly<Record<QueueStateName, Heartbeat["state"] | undefined>> = {
   active: "ACTIVE",
   standby: "STANDBY",
   holding: "HOLDING",
@@ -26,7 +25,7 @@ const HEARTBEAT_STATES: Readonly<
 };
 
 export interface SideOptions {
-  readonly database: DatabaseConfig;
+  readonly logon: Logon;
   readonly worker: WorkerConfig;
   readonly consumers: readonly QueueConsumer[];
   readonly metrics: WorkerMetrics;
@@ -36,44 +35,80 @@ export interface SideOptions {
   readonly version: string;
 }
 
-/** Runs until the signal is aborted. Never rejects. */
-export async function runSide(options: SideOptions, signal: AbortSignal): Promise<void> {
-  const { database, worker, log } = options;
+/**
+ * Runs until the signal is aborted, and once more after `consumersEnded`, to say so in the
+ * heartbeat. Never rejects.
+ */
+export async function runSide(
+  options: SideOptions,
+  signal: AbortSignal,
+  consumersEnded: Promise<unknown>,
+): Promise<void> {
+  const { logon, worker, log, consumers } = options;
   const warnings = new RateLimitedLog(log, 60_000);
   let session: Session | undefined;
-  while (!signal.aborted) {
+  const round = async (observe: (session: Session, consumer: QueueConsumer) => Promise<void>) => {
     try {
-      session ??= await Session.open(database, { action: "heartbeat and backlog", log });
-      for (const consumer of options.consumers) await observe(options, session, consumer);
+      session ??= await logon.open({ action: "heartbeat and backlog", log, signal });
+      for (const consumer of consumers) await observe(session, consumer);
       await session.commit();
+      if (!session.isOld) return;
     } catch (error) {
-      warnings.warn("side", { err: error }, "heartbeat and backlog failed");
-      await session?.discard();
-      session = undefined;
+      if (!signal.aborted) warnings.warn("side", { err: error }, "heartbeat and backlog failed");
     }
-    if (session?.isOld) {
-      await session.discard();
-      session = undefined;
-    }
+    await session?.discard();
+    session = undefined;
+  };
+  while (!signal.aborted) {
+    await round(async (on, consumer) => {
+      await beat(options, on, consumer);
+      await look(options, on, consumer);
+    });
     await sleep(worker.sideInterval, signal).catch(() => {});
   }
+  await consumersEnded;
+  if (session) await round((on, consumer) => beat(options, on, consumer));
   await session?.discard();
 }
 
-async function observe(
-  { worker, metrics, workerId, host, version }: SideOptions,
+function apiOf({ worker }: SideOptions, session: Session, { access }: QueueConsumer) {
+  if (!access?.api) return undefined;
+  return new RtmWorkerApi(session, worker.apiSchema ?? access.name.split(".")[0]!);
+}
+
+async function beat(
+  options: SideOptions,
   session: Session,
   consumer: QueueConsumer,
 ): Promise<void> {
-  const { access } = consumer;
-  if (!access?.api) return;
-  const api = new RtmWorkerApi(session, worker.apiSchema ?? access.name.split(".")[0]!);
+  const { workerId, host, version } = options;
   const state = HEARTBEAT_STATES[consumer.state.name];
-  if (state) await api.heartbeat({ workerId, queueName: access.name, host, version, state });
-  const { ready, oldestAgeS, exceptions } = await api.backlog(access.name, BACKLOG_LIMIT);
-  const queue = consumer.queueName;
-  metrics.backlog.set({ queue }, ready);
-  metrics.oldest.set({ queue }, oldestAgeS ?? 0);
-  metrics.exceptions.set({ queue }, exceptions);
-  consumer.state.backlog({ ready, oldestAgeS, exceptions });
+  const queueName = consumer.access?.name;
+  if (state === undefined || queueName === undefined) return;
+  await apiOf(options, session, consumer)?.heartbeat({ workerId, queueName, host, version, state });
+}
+
+async function look(
+  options: SideOptions,
+  session: Session,
+  consumer: QueueConsumer,
+): Promise<void> {
+  const { metrics, log } = options;
+  const { access, queueName: queue } = consumer;
+  const api = apiOf(options, session, consumer);
+  if (!api || !access) return;
+  const { clockOffsetMs } = await api.versions();
+  consumer.clockOffsetMs = clockOffsetMs;
+  metrics.clockOffset.set(clockOffsetMs / 1000);
+  const backlog = await api.backlog(access.name, BACKLOG_LIMIT);
+  metrics.backlog.set({ queue }, backlog.ready);
+  metrics.oldest.set({ queue }, backlog.oldestAgeS ?? 0);
+  metrics.exceptions.set({ queue }, backlog.exceptions);
+  if (!consumer.state.backlog(backlog)) return;
+  log.warn(
+    { queue, ready: backlog.ready },
+    "ready messages are not handed out to this waiting worker: another session has them locked",
+  );
+  // Should it be this session that has gone deaf, a new one hears again.
+  consumer.renewSession();
 }

@@ -28,6 +28,11 @@ export interface QueueStatus {
   readonly lastMoveMs: number;
   /** As the side connection last saw it; undefined before that. */
   readonly backlog: Backlog | undefined;
+  /**
+   * Ready messages that this consumer is not given although it waits for them: another session has
+   * them locked, most likely one that was abandoned and that the database still thinks alive.
+   */
+  readonly blocked: number;
 }
 
 export class QueueState {
@@ -40,6 +45,9 @@ export class QueueState {
   #lastTick: number | undefined;
   #lastMove = performance.now();
   #backlog: Backlog | undefined;
+  #blocked = 0;
+  /** Whether messages came since the backlog was last seen, or something else kept them waiting. */
+  #busySinceBacklog = true;
 
   constructor(queue: string, metrics: WorkerMetrics) {
     this.#queue = queue;
@@ -57,6 +65,7 @@ export class QueueState {
     this.#state = state;
     this.#reason = reason;
     this.#since = performance.now();
+    this.#busySinceBacklog = true;
     this.#export();
     for (const listener of this.#listeners) listener();
   }
@@ -72,8 +81,30 @@ export class QueueState {
     this.#lastMove = performance.now();
   }
 
-  backlog(backlog: Backlog): void {
+  /** Messages came. */
+  received(): void {
+    this.#busySinceBacklog = true;
+    this.#setBlocked(0);
+  }
+
+  /**
+   * Takes what the side connection saw. Messages that were ready both times while this consumer
+   * waited and got none are locked by somebody else; one look alone may have met a fresh commit.
+   * @returns true when that has just begun.
+   */
+  backlog(backlog: Backlog): boolean {
+    const idle = this.#state === "active" && !this.#busySinceBacklog;
+    const wasReady = (this.#backlog?.ready ?? 0) > 0;
+    const wasBlocked = this.#blocked > 0;
     this.#backlog = backlog;
+    this.#busySinceBacklog = false;
+    this.#setBlocked(idle && wasReady ? backlog.ready : 0);
+    return this.#blocked > 0 && !wasBlocked;
+  }
+
+  #setBlocked(messages: number): void {
+    this.#blocked = messages;
+    this.#metrics.blocked.set({ queue: this.#queue }, messages);
   }
 
   /** Calls `listener` after every change of state; the returned function ends it. */
@@ -92,6 +123,7 @@ export class QueueState {
       lastMoveMs: Math.round(now - this.#lastMove),
       lastTickMs: this.#lastTick === undefined ? undefined : Math.round(now - this.#lastTick),
       backlog: this.#backlog,
+      blocked: this.#blocked,
     };
   }
 

@@ -7,8 +7,10 @@ import type { Logger } from "../common/logger.ts";
 import type { Publisher } from "../relay/publisher.ts";
 import type { DatabaseConfig, WorkerConfig } from "./config.ts";
 import { type ConsumerOptions, QueueConsumer } from "./consumer.ts";
+import { Logon } from "./logon.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { FilePoisonStore } from "./poison.ts";
+import { reportServing } from "./serving.ts";
 import { runSide } from "./side.ts";
 import type { QueueStatus } from "./state.ts";
 
@@ -27,7 +29,9 @@ export interface WorkerOptions {
    */
   readonly onServing?: (serving: boolean) => void;
   /** Shorter waits, for tests. */
-  readonly timing?: Pick<ConsumerOptions, "holdBounds" | "sessionBounds">;
+  readonly timing?: Pick<ConsumerOptions, "holdBounds" | "sessionBounds"> & {
+    readonly servingGraceMs?: number;
+  };
 }
 
 export interface Worker {
@@ -50,40 +54,44 @@ export function startWorker(options: WorkerOptions): Worker {
   );
   const stopping = new AbortController();
   const { signal } = stopping;
-  const consumers = worker.queues.map(
-    (queue) =>
-      new QueueConsumer({
-        ...options.timing,
-        database,
-        queue,
-        worker,
-        publisher,
-        poisonStore,
-        metrics,
-        log,
-      }),
-  );
-  reportServing(consumers, options.onServing);
+  const logon = new Logon(database);
+  const shared = { logon, worker, publisher, poisonStore, metrics, log, ...options.timing };
+  const consumers = worker.queues.map((queue) => new QueueConsumer({ ...shared, queue }));
+  const stopReporting = reportServing({
+    consumers,
+    standby: worker.standby,
+    onServing: options.onServing ?? (() => {}),
+    ...(options.timing?.servingGraceMs === undefined
+      ? {}
+      : { graceMs: options.timing.servingGraceMs }),
+  });
 
   const [leader, ...followers] = consumers;
-  const host = hostname();
-  const side = { database, worker, consumers, metrics, log, host, version };
-  const workerId = `${host}:${process.pid}:${randomUUID().slice(0, 8)}`.slice(-128);
-  const runs = [
+  const loops = Promise.all([
     leader!.run(signal),
     ...followers.map((follower) => runFollower(leader!, follower, signal)),
-    runSide({ ...side, workerId }, signal),
-  ];
-  const done = Promise.all(runs).then(() => {});
-  // Whoever awaits `done` sees the failure; the others must not run on alone.
-  done.catch(() => stopping.abort(new Error("a consumer failed")));
+  ]);
+  const ended = loops.then(
+    () => {},
+    // Whoever awaits `done` sees the failure; the others must not run on alone.
+    () => stopping.abort(new Error("a consumer failed")),
+  );
+  const host = hostname();
+  const workerId = `${host}:${process.pid}:${randomUUID().slice(0, 8)}`.slice(-128);
+  const side = runSide(
+    { logon, worker, consumers, metrics, log, host, version, workerId },
+    signal,
+    ended,
+  );
+  const done = Promise.all([loops, side]).then(stopReporting);
+  done.catch(stopReporting);
 
   return {
     done,
     status: () => consumers.map((consumer) => consumer.state.status()),
     stop: async () => {
       stopping.abort(new Error("the worker is stopping"));
-      await Promise.allSettled(runs);
+      await Promise.allSettled([loops, side]);
     },
   };
 }
@@ -110,7 +118,9 @@ async function runFollower(
     } finally {
       unsubscribe();
     }
+    if (!signal.aborted) follower.state.set("standby");
   }
+  follower.state.set("stopped");
 }
 
 function untilState(
@@ -129,23 +139,4 @@ function untilState(
     signal.addEventListener("abort", check);
     check();
   });
-}
-
-function reportServing(
-  consumers: readonly QueueConsumer[],
-  onServing: ((serving: boolean) => void) | undefined,
-): void {
-  let reported: boolean | undefined;
-  const check = () => {
-    const states = consumers.map(({ state }) => state.name);
-    const serving = states.includes("standby")
-      ? false
-      : states.some((name) => name === "active" || name === "holding" || name === "backoff")
-        ? true
-        : reported;
-    if (serving === undefined || serving === reported) return;
-    reported = serving;
-    onServing?.(serving);
-  };
-  for (const { state } of consumers) state.onChange(check);
 }

@@ -9,6 +9,16 @@ describe("fullJitter", () => {
     expect(bounds).toEqual([100, 200, 400, 800, 1000, 1000]);
     expect(fullJitter(3, { baseMs: 100, capMs: 1000 }, () => 0)).toBe(0);
   });
+
+  it("never draws below the floor", () => {
+    const bounds = { baseMs: 100, capMs: 1000, floorMs: 300 };
+    expect([1, 3, 9].map((attempt) => fullJitter(attempt, bounds, () => 0))).toEqual([
+      300, 300, 300,
+    ]);
+    expect([1, 3, 9].map((attempt) => fullJitter(attempt, bounds, () => 1))).toEqual([
+      300, 400, 1000,
+    ]);
+  });
 });
 
 describe("retryForever", () => {

@@ -1,0 +1,53 @@
+/** Whether this node serves: it may dequeue, or nobody can. */
+import type { QueueConsumer } from "./consumer.ts";
+
+/**
+ * With a second node: how long this one serves on without its lease, ms. The other one may have
+ * taken over meanwhile, and clients here would hear nothing.
+ */
+const GRACE_MS = 15_000;
+
+export interface ServingOptions {
+  /** The first decides about the node. */
+  readonly consumers: readonly QueueConsumer[];
+  /** Whether another node shares the queues. */
+  readonly standby: boolean;
+  readonly onServing: (serving: boolean) => void;
+  /** For tests. Default 15 s. */
+  readonly graceMs?: number;
+}
+
+/**
+ * Reports every change. False as a standby, and, with a second node, some time after the database
+ * was lost. A node alone serves on while its database is away: nobody else can dequeue either.
+ * @returns a function that ends the reporting.
+ */
+export function reportServing(options: ServingOptions): () => void {
+  const { consumers, standby, onServing, graceMs = GRACE_MS } = options;
+  let reported: boolean | undefined;
+  let grace: NodeJS.Timeout | undefined;
+  const report = (serving: boolean) => {
+    if (serving === reported) return;
+    reported = serving;
+    onServing(serving);
+  };
+  const check = () => {
+    const states = consumers.map(({ state }) => state.name);
+    const leader = states[0]!;
+    const leads = leader === "active" || leader === "holding";
+    if (leads || states.includes("standby")) {
+      clearTimeout(grace);
+      grace = undefined;
+    }
+    if (states.includes("standby")) report(false);
+    else if (leads) report(true);
+    else if (!standby) {
+      if (leader === "backoff") report(true);
+    } else if (reported === true) grace ??= setTimeout(() => report(false), graceMs);
+  };
+  const unsubscribe = consumers.map(({ state }) => state.onChange(check));
+  return () => {
+    clearTimeout(grace);
+    for (const end of unsubscribe) end();
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * From a dequeued batch to its commit: decode, hand over, set poison aside, receipts, commit. The
+ * commit comes last, so a crash at any point before it gives a duplicate, which the relay drops by
+ * id, and never a loss.
+ */
+import type { Bounds } from "../common/backoff.ts";
+import { messageOf } from "../common/errors.ts";
+import type { RateLimitedLog } from "../common/logger.ts";
+import type { Message } from "../relay/message.ts";
+import type { Publisher } from "../relay/publisher.ts";
+import type { WorkerConfig } from "./config.ts";
+import {
+  type Claim,
+  claimUnreadable,
+  type Dequeued,
+  decode,
+  type Poison,
+  type Resolved,
+  withClaim,
+} from "./decode.ts";
+import { handOver, type Settled } from "./hand-over.ts";
+import type { WorkerMetrics } from "./metrics.ts";
+import { classifyOracleError } from "./oracle-errors.ts";
+import type { PoisonStore } from "./poison.ts";
+import type { QueueAccess } from "./queue-access.ts";
+import type { Session } from "./session.ts";
+
+const HOLD_BOUNDS: Bounds = { baseMs: 100, capMs: 5_000 };
+/** Rollbacks after which a claim check that cannot be read is poison. */
+const CLAIM_ATTEMPTS = 3;
+
+export interface SettlementOptions {
+  readonly session: Session;
+  readonly access: QueueAccess;
+  readonly publisher: Publisher;
+  readonly poisonStore: PoisonStore;
+  readonly worker: Pick<WorkerConfig, "holdPing" | "receipts">;
+  readonly metrics: WorkerMetrics;
+  /** The queue's name as configured, for metrics. */
+  readonly queue: string;
+  readonly warnings: RateLimitedLog;
+  /** Bounds of the retries of a hand-over. */
+  readonly holdBounds?: Bounds | undefined;
+  /** The database's clock minus ours, ms; undefined when unknown. */
+  readonly clockOffsetMs: () => number | undefined;
+  /** Called before each attempt to hand over. */
+  readonly onAttempt: () => void;
+  /** Called when a batch has to be held. */
+  readonly onHold: () => void;
+}
+
+interface Delivered {
+  readonly id: string;
+  readonly recipients: number;
+}
+
+type Decoded = Resolved & { readonly claimId?: string };
+
+export class Settlement {
+  readonly #options: SettlementOptions;
+
+  constructor(options: SettlementOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param signal ends the holding of a batch, never one that the relay has taken.
+   * @throws when the batch is not settled: the session must be discarded, the batch comes again.
+   */
+  async settle(batch: readonly Dequeued[], signal: AbortSignal): Promise<void> {
+    const { session, worker, metrics, queue } = this.#options;
+    const now = Date.now();
+    const decoded: Decoded[] = [];
+    for (const dequeued of batch) decoded.push(await this.#decode(dequeued, now));
+    const messages = decoded.flatMap((each) => (each.kind === "message" ? [each.message] : []));
+    const poison = decoded.flatMap((each) => (each.kind === "poison" ? [each.poison] : []));
+    this.#observeLatency(messages, now);
+    const settled = await this.#handOver(messages, signal);
+    const { delivered, rejected } = sort(messages, settled);
+    for (const each of [...poison, ...rejected]) await this.#setAside(each);
+    await this.#deleteClaims(decoded);
+    if (worker.receipts && delivered.length > 0) await this.#writeReceipts(delivered);
+    await session.commit();
+    metrics.batches.inc({ queue });
+    metrics.batchSize.observe({ queue }, batch.length);
+    const duplicates = settled.filter((each) => each.status === "accepted" && each.duplicate);
+    metrics.messages.inc({ queue, result: "duplicate" }, duplicates.length);
+    metrics.messages.inc({ queue, result: "accepted" }, delivered.length - duplicates.length);
+  }
+
+  async #decode(dequeued: Dequeued, now: number): Promise<Decoded> {
+    const { access } = this.#options;
+    const first = decode(dequeued, access.foreign, now);
+    if (first.kind !== "claim") return first;
+    return { ...(await this.#fetchClaim(first, dequeued.attempts)), claimId: first.claimId };
+  }
+
+  async #fetchClaim(claim: Claim, attempts: number): Promise<Resolved> {
+    const { api } = this.#options.access;
+    if (!api) return claimUnreadable(claim, "RTM_WORKER_API is not installed or not granted");
+    try {
+      return withClaim(claim, await api.claim(claim.claimId));
+    } catch (error) {
+      if (isSessionLost(error) || attempts < CLAIM_ATTEMPTS) throw error;
+      return claimUnreadable(claim, messageOf(error));
+    }
+  }
+
+  #handOver(messages: readonly Message[], signal: AbortSignal): Promise<Settled[]> {
+    const { publisher, session, worker, metrics, queue, warnings, onAttempt, onHold } =
+      this.#options;
+    return handOver(messages, {
+      publisher,
+      signal,
+      ping: () => session.ping(),
+      pingMs: worker.holdPing,
+      bounds: this.#options.holdBounds ?? HOLD_BOUNDS,
+      onAttempt,
+      onHold: (error) => {
+        metrics.retries.inc({ queue });
+        onHold();
+        warnings.warn("hold", { err: error, messages: messages.length }, "holding a batch");
+      },
+    });
+  }
+
+  async #setAside(poison: Poison): Promise<void> {
+    const { metrics, poisonStore, queue, access, warnings } = this.#options;
+    const { id, code, reason, channel, eventName } = poison;
+    warnings.warn(`poison ${code}`, { id, code, reason, channel, eventName }, "poison set aside");
+    const inLog = await this.#tolerate(
+      "set_aside",
+      "RTM_LOG cannot keep poison; using the file",
+      () => access.api?.setAside(access.name, poison),
+    );
+    if (!access.api || !inLog) await poisonStore.keep(access.name, poison);
+    metrics.poison.inc({ queue, reason: code });
+    metrics.messages.inc({ queue, result: "poison" });
+  }
+
+  async #deleteClaims(decoded: readonly Decoded[]): Promise<void> {
+    const { api } = this.#options.access;
+    const claims = decoded.flatMap(({ claimId }) => (claimId === undefined ? [] : [claimId]));
+    if (claims.length === 0) return;
+    await this.#tolerate("delete_claims", "claim checks were not deleted; delivery goes on", () =>
+      api?.deleteClaims(claims),
+    );
+  }
+
+  async #writeReceipts(delivered: readonly Delivered[]): Promise<void> {
+    const { api } = this.#options.access;
+    const written = await this.#tolerate(
+      "receipts",
+      "receipts were not written; delivery goes on",
+      async () => {
+        const error = api ? await api.receipts(delivered) : "RTM_WORKER_API is not there";
+        if (error !== null) throw new Error(error);
+      },
+    );
+    if (!written) this.#options.metrics.receiptErrors.inc({ queue: this.#options.queue });
+  }
+
+  /** Whether `run` worked. A lost session is thrown; anything else must not block delivery. */
+  async #tolerate(
+    key: string,
+    message: string,
+    run: () => Promise<void> | undefined,
+  ): Promise<boolean> {
+    try {
+      await run();
+      return true;
+    } catch (error) {
+      if (isSessionLost(error)) throw error;
+      this.#options.warnings.warn(key, { err: error }, message);
+      return false;
+    }
+  }
+
+  /** From the call to the dequeue, by the database's clock; a foreign queue's `ts` is our own. */
+  #observeLatency(messages: readonly Message[], dequeuedAt: number): void {
+    const { access, queue, metrics, clockOffsetMs } = this.#options;
+    const offset = clockOffsetMs();
+    if (access.foreign || offset === undefined) return;
+    for (const { ts } of messages) {
+      metrics.latency.observe({ queue }, Math.max(0, dequeuedAt + offset - ts) / 1000);
+    }
+  }
+}
+
+function isSessionLost(error: unknown): boolean {
+  const { class: errorClass } = classifyOracleError(error);
+  return errorClass === "session_lost" || errorClass === "cancelled";
+}
+
+/** Sorts the relay's answers: what it rejected is poison, the rest was delivered. */
+function sort(
+  messages: readonly Message[],
+  settled: readonly Settled[],
+): { delivered: Delivered[]; rejected: Poison[] } {
+  const delivered: Delivered[] = [];
+  const rejected: Poison[] = [];
+  for (const [index, result] of settled.entries()) {
+    const { id, channel, eventName, payload } = messages[index]!;
+    if (result.status === "accepted") delivered.push({ id, recipients: result.recipients });
+    else {
+      const reason = `${result.code}: ${result.message}`;
+      rejected.push({ id, code: "rejected", reason, channel, eventName, payload });
+    }
+  }
+  return { delivered, rejected };
+}
