@@ -1,5 +1,7 @@
 /** Writes the documentation pages that are made from code: `npm run docs`. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { configReference } from "../cli/reference.ts";
+import { withErrorTables } from "./error-tables.ts";
 
 writeFileSync("docs/configuration.md", configReference());
+writeFileSync("docs/errors.md", withErrorTables(readFileSync("docs/errors.md", "utf8")));
