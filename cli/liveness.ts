@@ -40,7 +40,9 @@ export function stuckLoops(
   return statuses.flatMap(({ queue, state, lastMoveMs }, index) => {
     // The other queues' loops have not begun before the first one leads.
     const waitsForLeader =
-      index > 0 && state === "connecting" && (leader === "standby" || leader === "connecting");
+      index > 0 &&
+      (state === "connecting" || state === "standby") &&
+      (leader === "standby" || leader === "connecting");
     const limit = stepLimitMs(state, worker.queues[index]!.wait, database);
     if (waitsForLeader || lastMoveMs <= limit) return [];
     return [

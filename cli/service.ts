@@ -165,7 +165,13 @@ function remotePublisher(config: RtmConfig): Publisher {
 }
 
 /** What a queue's state means for readiness. */
-export function readinessOf({ queue, state, reason }: QueueStatus): ReadinessReason[] {
+export function readinessOf({ queue, state, reason, blocked }: QueueStatus): ReadinessReason[] {
+  if (blocked > 0) {
+    const message =
+      `${queue}: ${blocked} ready messages are locked by another session ` +
+      '(docs/operations.md, "The database hangs")';
+    return [{ code: "queue_blocked", message, blocking: false }];
+  }
   if (state === "active" || state === "standby" || state === "stopped") return [];
   const advice = reason === undefined ? undefined : ORACLE_ERRORS.get(reason)?.advice;
   return [

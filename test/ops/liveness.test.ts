@@ -20,6 +20,7 @@ function status(state: QueueStateName, lastMoveMs: number): QueueStatus {
     lastTickMs: undefined,
     reason: undefined,
     backlog: undefined,
+    blocked: 0,
   };
 }
 
