@@ -51,6 +51,7 @@ export function sampleConfig(): string {
     worker: { queues: [{ name: "RTM.RTM_QUEUE" }] },
     relay: {
       origins: ["https://apex.example.com"],
+      trustedProxies: ["127.0.0.1"],
       tokens: { secrets: [{ kid: "2026-11", secretFile: "/etc/apex-rtm/token-secret" }] },
       apiKeys: [{ name: "mle", keyFile: "/etc/apex-rtm/api-key", trusted: true }],
       stateDirectory: "/var/lib/apex-rtm",

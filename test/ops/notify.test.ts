@@ -55,7 +55,6 @@ async function realSocket(): Promise<Recorder> {
   const socket = join(temporaryDirectory(), "notify");
   const listener = new Program("python3", ["-c", LISTENER, socket]);
   await until(() => listener.stdout.startsWith("listening"), "the notify socket listens");
-  onTestFinished(() => void listener.child.kill());
   return {
     env: { NOTIFY_SOCKET: socket },
     // systemd-notify ends each message with a barrier, which systemd answers by closing it.

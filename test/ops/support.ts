@@ -21,11 +21,17 @@ export function has(program: string): boolean {
 
 const running = new Set<ChildProcess>();
 
+const STOP_LIMIT_MS = 10_000;
+
 afterEach(async () => {
   for (const child of running) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    const exited = once(child, "exit");
+    // SIGKILL would leave the children of a child behind.
+    child.kill("SIGTERM");
+    const force = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);
+    await exited;
+    clearTimeout(force);
   }
   running.clear();
 });
@@ -36,7 +42,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** A child whose output is kept. It is killed after the test if it still runs. */
+/** A child whose output is kept. It is stopped after the test if it still runs. */
 export class Program {
   readonly child: ChildProcess;
   stdout = "";

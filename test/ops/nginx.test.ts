@@ -1,0 +1,236 @@
+/** The vhost in nginx/, run by a real nginx in front of a real relay. */
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { createLogger } from "../../common/logger.ts";
+import type { Relay } from "../../relay/relay.ts";
+import { Client, message, startTestRelay, token, until } from "../relay/support.ts";
+import { has, Program, temporaryDirectory } from "./support.ts";
+
+const ORIGIN = "https://apex.example.com";
+const NEEDED = ["nginx", "openssl"];
+const missing = NEEDED.filter((program) => !has(program));
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+interface Front {
+  readonly port: number;
+  readonly plainPort: number;
+  /** Everything nginx has logged. */
+  logs(): string;
+}
+
+/**
+ * The files of nginx/ with other paths and ports, and the ORDS locations inside the same server.
+ * Nothing else is changed, so what passes here is what an administrator copies.
+ */
+async function startNginx(relayPort: number): Promise<Front> {
+  const directory = temporaryDirectory();
+  const [port, plainPort] = [await freePort(), await freePort()];
+  mkdirSync(join(directory, "logs"));
+  cpSync("nginx", join(directory, "conf"), { recursive: true });
+  const certificate = join(directory, "cert.pem");
+  const key = join(directory, "key.pem");
+  const subject = ["-subj", "/CN=rtm.example.com", "-days", "2", "-nodes"];
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+  spawnSync("openssl", ["req", "-x509", ...curve, ...subject, "-keyout", key, "-out", certificate]);
+  for (const name of ["rtm.conf", "rtm-ords.inc", "rtm-proxy.inc"]) {
+    const path = join(directory, "conf", name);
+    const text = readFileSync(path, "utf8")
+      .replaceAll("/etc/nginx/apex-rtm/", `${directory}/conf/`)
+      .replaceAll("/var/log/nginx/", `${directory}/logs/`)
+      .replace(/\/etc\/letsencrypt\/\S+fullchain\.pem/, certificate)
+      .replace(/\/etc\/letsencrypt\/\S+privkey\.pem/, key)
+      .replaceAll("127.0.0.1:3000", `127.0.0.1:${relayPort}`)
+      .replace(/^ *listen \[::\].*$/gm, "")
+      .replace("listen 80;", `listen 127.0.0.1:${plainPort};`)
+      .replace(
+        "listen 443 ssl;",
+        `listen 127.0.0.1:${port} ssl;\n include ${directory}/conf/rtm-ords.inc;`,
+      );
+    writeFileSync(path, text);
+  }
+  const main = join(directory, "nginx.conf");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${directory}/${name};`)
+    .join("\n");
+  writeFileSync(
+    main,
+    `daemon off; pid ${directory}/pid; error_log ${directory}/logs/main.log;
+${process.getuid!() === 0 ? "user root;" : ""} worker_processes 1; events { worker_connections 256; }
+http { ${temporary} include ${directory}/conf/rtm.conf; }`,
+  );
+  const args = ["-e", join(directory, "logs/main.log"), "-p", directory, "-c", main];
+  const tested = spawnSync("nginx", ["-t", ...args], { encoding: "utf8" });
+  expect(tested.stderr).toContain("test is successful");
+  new Program("nginx", args);
+  const front = {
+    port,
+    plainPort,
+    logs: () =>
+      ["rtm-access.log", "rtm-error.log", "main.log"]
+        .map((name) => join(directory, "logs", name))
+        .map((path) => (existsSync(path) ? readFileSync(path, "utf8") : ""))
+        .join(""),
+  };
+  await until("nginx listens", async () => (await get(front, "/readyz").catch(() => 0)) !== 0);
+  return front;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+async function send(front: Front, path: string, options: object = {}, body = ""): Promise<Answer> {
+  const call = request({
+    host: "127.0.0.1",
+    port: front.port,
+    path,
+    rejectUnauthorized: false,
+    ...options,
+  });
+  call.end(body);
+  const [response] = await once(call, "response");
+  let text = "";
+  for await (const chunk of response) text += chunk;
+  return { status: response.statusCode, body: text };
+}
+
+const get = async (front: Front, path: string) => (await send(front, path)).status;
+
+async function openThrough(front: Front, path: string, protocol?: string): Promise<Client> {
+  const ws = new WebSocket(`wss://127.0.0.1:${front.port}${path}`, protocol ? [protocol] : [], {
+    rejectUnauthorized: false,
+    headers: { origin: ORIGIN, "x-forwarded-for": "203.0.113.99" },
+  });
+  const client = new Client(ws);
+  await once(ws, "open");
+  onTestFinished(() => client.terminate());
+  return client;
+}
+
+async function startBoth(overrides: object = {}): Promise<{
+  relay: Relay;
+  front: Front;
+  relayLog: () => string;
+}> {
+  let text = "";
+  const write = (line: string) => {
+    text += line;
+  };
+  const log = createLogger("debug", { write });
+  const relay = await startTestRelay(
+    {
+      origins: [ORIGIN],
+      trustedProxies: ["127.0.0.1"],
+      publicChannels: ["dashboard"],
+      ...overrides,
+    },
+    { log },
+  );
+  onTestFinished(() => relay.close());
+  return { relay, front: await startNginx(relay.port), relayLog: () => text };
+}
+
+const why = missing.length === 0 ? "" : ` (skipped: no ${missing.join(", no ")})`;
+
+describe.skipIf(missing.length > 0)(`nginx in front of the relay${why}`, () => {
+  it("passes rtm.v1 over TLS, both ways", async () => {
+    const { relay, front } = await startBoth();
+    const client = await openThrough(front, "/ws", "rtm.v1");
+    client.send({
+      op: "connect",
+      token: await token(["sales"]),
+      subscribe: [{ channel: "sales" }],
+    });
+    expect(await client.next()).toMatchObject({ op: "connected" });
+    expect(await client.next()).toMatchObject({ op: "subscribed" });
+    const large = "x".repeat(500_000);
+    await relay.publisher.publish([message("sales", { n: 1 }), message("sales", large)]);
+    expect(await client.next()).toMatchObject({ channel: "sales", payload: { n: 1 } });
+    expect((await client.next()).payload).toBe(large);
+    // The relay's close code reaches the page.
+    relay.setServing(false);
+    expect(await client.end()).toMatchObject({ code: 4005 });
+  });
+
+  it("gives pages below /ords/ the bare payloads of the dashboard", async () => {
+    const { relay, front } = await startBoth();
+    const client = await openThrough(front, "/ords/r/shop/42/dashboard/live?channel=secret");
+    await until("subscribed", () =>
+      relay.registry.metrics().then((text) => /^rtm_\w*connections\w* 1$/m.test(text)),
+    );
+    await relay.publisher.publish([message("secret", 1), message("dashboard", { total: 7 })]);
+    expect(await client.nextText()).toBe('{"total":7}');
+    const second = await openThrough(front, "/rtm/ws", "rtm.v1");
+    second.send({ op: "connect", subscribe: [{ channel: "dashboard" }] });
+    expect(await second.next()).toMatchObject({ op: "connected" });
+  });
+
+  it("takes POSTs up to the relay's own limit", async () => {
+    const { front } = await startBoth();
+    const headers = { "content-type": "application/json", "x-api-key": "test-key-0123456789" };
+    const post = (payload: string) =>
+      send(
+        front,
+        "/api/broadcast",
+        { method: "POST", headers },
+        JSON.stringify([{ channel: "sales", payload }]),
+      );
+    expect(await post("x".repeat(1_000_000))).toMatchObject({ status: 200 });
+    const tooLarge = JSON.parse((await post("x".repeat(2_000_000))).body);
+    expect(tooLarge).toMatchObject({ results: [{ code: "message_too_large" }] });
+  });
+
+  it("tells the relay the real address of a client, whatever the client claims", async () => {
+    const { front, relayLog } = await startBoth({ origins: ["https://other.example.com"] });
+    const client = await openThrough(front, "/ws", "rtm.v1");
+    expect(await client.end()).toMatchObject({ code: 4202 });
+    expect(relayLog()).toContain('"address":"127.0.0.1"');
+    expect(relayLog()).not.toContain("203.0.113.99");
+  });
+
+  it("never shows the admin listener", async () => {
+    const { front } = await startBoth();
+    for (const path of ["/metrics", "/healthz", "/rtm/metrics", "/anything"]) {
+      expect([path, await get(front, path)]).not.toEqual([path, 200]);
+    }
+    expect(await send(front, "/readyz")).toEqual({ status: 200, body: '{"ready":true}' });
+  });
+
+  it("writes no query string to any log, also when the relay is down", async () => {
+    const { relay, front } = await startBoth();
+    const jwt = await token(["sales"]);
+    const client = await openThrough(front, `/ws?channel=sales&token=${jwt}`);
+    await client.close();
+    await relay.close();
+    expect(await get(front, `/ws?token=${jwt}`)).toBe(502);
+    expect(await get(front, `/rtm/ws?token=${jwt}`)).toBe(502);
+    expect(await get(front, `/ords/a/dashboard/live?token=${jwt}`)).toBe(502);
+    const plain = await fetch(`http://127.0.0.1:${front.plainPort}/ws?token=${jwt}`, {
+      redirect: "manual",
+    });
+    expect(plain.status).toBe(308);
+    await until(
+      "six requests are logged",
+      () => (front.logs().match(/ "GET /g) ?? []).length >= 6,
+    );
+    expect(front.logs()).toContain('"GET /ws" 101');
+    expect(front.logs()).toContain('"GET /ws" 502');
+    expect(front.logs()).not.toContain("token");
+    expect(front.logs()).not.toContain(jwt.slice(0, 20));
+  });
+});
