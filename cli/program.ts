@@ -1,11 +1,23 @@
 /** The verbs of the `rtm` command and their flags. docs/cli.md is kept equal to it by a test. */
 import { Command, InvalidArgumentError } from "commander";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
+import { parseDuration } from "../common/units.ts";
 import { VERSION } from "./version.ts";
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
   return Number(text);
+}
+
+/** Longest life of a token, ms; the bound of relay.tokens.lifetime too. */
+const MAX_LIFETIME_MS = 86_400_000;
+
+function lifetime(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms < 1000 || ms > MAX_LIFETIME_MS) {
+    throw new InvalidArgumentError("a duration such as 15m is needed, from 1s to 1d");
+  }
+  return ms;
 }
 
 function oneOf<T extends string>(values: readonly T[]) {
@@ -25,8 +37,8 @@ export function program(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(rtm --help, or rtm <command> --help)");
-  const configured = (name: string, description: string) =>
-    rtm
+  const configured = (name: string, description: string, parent = rtm) =>
+    parent
       .command(name)
       .description(description)
       .option("-c, --config <file>", "configuration file (docs/configuration.md)");
@@ -88,6 +100,23 @@ export function program(): Command {
       const stop = new AbortController();
       for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
       await tail(channels, options, stop.signal);
+    });
+
+  const token = rtm.command("token").description("makes and explains tokens");
+  configured("mint", "prints a token signed with a secret of relay.tokens.secrets", token)
+    .argument("<channel...>", "names, or prefixes with a trailing *")
+    .requiredOption("-s, --sub <name>", "whose token it is")
+    .option("-l, --lifetime <duration>", "such as 15m; default relay.tokens.lifetime", lifetime)
+    .option("-k, --kid <kid>", "which secret signs; default the last one of the list")
+    .action(async (channels, options) => {
+      const { mint } = await import("./token.ts");
+      await mint(channels, options);
+    });
+  configured("explain", "shows a token's claims and whether the relay takes it", token)
+    .option("--token-file <file>", "file that holds it; default RTM_TOKEN, else standard input")
+    .action(async (options) => {
+      const { explain } = await import("./token.ts");
+      process.exitCode = await explain(options);
     });
   return rtm;
 }

@@ -1,10 +1,9 @@
 /** `rtm tail`: prints the messages of channels as JSON lines until it is interrupted. */
-import { readFileSync } from "node:fs";
 import WebSocket from "ws";
 import { fullJitter, sleep } from "../common/backoff.ts";
-import { messageOf } from "../common/errors.ts";
 import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../relay/protocol.ts";
 import { CommandError } from "./exit.ts";
+import { givenToken } from "./token.ts";
 
 export interface TailOptions {
   readonly url: string;
@@ -44,15 +43,6 @@ export async function tail(
   }
 }
 
-function token(file: string | undefined): string | undefined {
-  if (file === undefined) return process.env.RTM_TOKEN;
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch (error) {
-    throw new CommandError(`--token-file: ${messageOf(error)}`, { cause: error });
-  }
-}
-
 function session(
   channels: readonly string[],
   { url, tokenFile }: TailOptions,
@@ -63,7 +53,7 @@ function session(
 ): Promise<Outcome> {
   const target = new URL("/ws", url);
   target.protocol = target.protocol.replace("http", "ws");
-  const credentials = token(tokenFile);
+  const credentials = givenToken(tokenFile);
   const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: 10_000 });
   return new Promise((resolve, reject) => {
     let why = "the connection was closed";

@@ -224,10 +224,7 @@ describe.skipIf(missing.length > 0)(`nginx in front of the relay${why}`, () => {
       redirect: "manual",
     });
     expect(plain.status).toBe(308);
-    await until(
-      "six requests are logged",
-      () => (front.logs().match(/ "GET /g) ?? []).length >= 6,
-    );
+    await until("six requests are logged", () => (front.logs().match(/ "GET /g) ?? []).length >= 6);
     expect(front.logs()).toContain('"GET /ws" 101');
     expect(front.logs()).toContain('"GET /ws" 502');
     expect(front.logs()).not.toContain("token");
