@@ -119,8 +119,11 @@ describe("order", () => {
   });
 
   it("follows the clock when that is set back: enqueue time first, then the step", async () => {
-    const { clock, committed, take } = setUp();
-    committed("late");
+    const { clock, engine, committed, take } = setUp();
+    committed("gone", "late");
+    const owner = newOwner();
+    await take(owner, { max: 1 });
+    engine.commit(owner);
     clock.advance(-5000);
     committed("early1", "early2");
     expect(await take(newOwner())).toEqual(["early1", "early2", "late"]);
@@ -193,6 +196,7 @@ describe("selection", () => {
     const owner = newOwner();
     putWith(owner, "m1", {});
     const id = putWith(owner, "m2", {});
+    await expect(take(newOwner(), { messageId: id })).rejects.toMatchObject({ number: 25263 });
     engine.commit(owner);
     const reader = newOwner();
     expect(await take(reader, { messageId: id })).toEqual(["m2"]);
