@@ -7,7 +7,7 @@ import { decodeJson, encodeJson } from "./json.ts";
 import { Lobs } from "./lobs.ts";
 import type { LockResult, UserLocks } from "./locks.ts";
 import type { Cells } from "./sql-rows.ts";
-import { type Change, Transaction } from "./transaction.ts";
+import { type Change, type Mark, Transaction } from "./transaction.ts";
 import type { SessionAttributes } from "./ttc.ts";
 
 export interface SessionIdentity {
@@ -197,7 +197,7 @@ export class Session implements AqOwner {
   }
 
   /** Undoes the changes of a statement that failed. */
-  undoTo(mark: number): void {
+  undoTo(mark: Mark): void {
     this.transaction.undoTo(mark);
     this.#engine.wake();
   }

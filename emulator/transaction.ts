@@ -14,10 +14,18 @@ export interface Change {
   commit?(): void;
 }
 
+/** A position in a session's work. */
+export interface Mark {
+  /** Which transaction of the session. */
+  readonly transaction: number;
+  readonly changes: number;
+}
+
 /** The undo log of one session: whatever is transactional adds its steps here. */
 export class Transaction {
   #changes: Change[] = [];
-  #savepoints: { name: string; mark: number }[] = [];
+  #savepoints: { name: string; mark: Mark }[] = [];
+  #number = 0;
 
   /** Whether there is anything to commit or to roll back. */
   get active(): boolean {
@@ -29,13 +37,19 @@ export class Transaction {
   }
 
   /** A position for `undoTo`. */
-  mark(): number {
-    return this.#changes.length;
+  mark(): Mark {
+    return { transaction: this.#number, changes: this.#changes.length };
   }
 
-  undoTo(mark: number, cause: UndoCause = "savepoint"): void {
-    for (const change of this.#changes.splice(mark).reverse()) change.undo(cause);
-    this.#savepoints = this.#savepoints.filter((savepoint) => savepoint.mark <= mark);
+  /** Takes back what came after the mark, except for what has been committed since. */
+  undoTo(mark: Mark): void {
+    const changes = mark.transaction === this.#number ? mark.changes : 0;
+    this.#undo(changes, "savepoint");
+    this.#savepoints = this.#savepoints.filter((savepoint) => savepoint.mark.changes <= changes);
+  }
+
+  #undo(from: number, cause: UndoCause): void {
+    for (const change of this.#changes.splice(from).reverse()) change.undo(cause);
   }
 
   /** `SAVEPOINT name`. A second one of the same name moves it. */
@@ -61,11 +75,13 @@ export class Transaction {
     const changes = this.#changes;
     this.#changes = [];
     this.#savepoints = [];
+    this.#number += 1;
     for (const change of changes) change.commit?.();
   }
 
   rollback(cause: UndoCause = "rollback"): void {
-    this.undoTo(0, cause);
+    this.#undo(0, cause);
     this.#savepoints = [];
+    this.#number += 1;
   }
 }

@@ -7,7 +7,7 @@ import oracledb, { type Connection } from "oracledb";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type AqMessage, type AqQueue, codeOf, openQueue, texts } from "./aq.ts";
 import type { ContractQueue, ContractTarget } from "./contract-target.ts";
-import { openLine } from "./proxy.ts";
+import { type CuttableLine, openLine } from "./proxy.ts";
 
 /** Seconds a dequeue waits when something has to arrive: a deadline, not a delay. */
 const LONG_WAIT = 20;
@@ -63,14 +63,36 @@ export function describeContract(name: string, openTarget: () => Promise<Contrac
       return messages;
     };
 
+    const expectBack = async (queue: ContractQueue | string, text: string) => {
+      const { from } = await receiver(queue, LONG_WAIT);
+      expect(String((await from.deqOne())?.payload)).toBe(text);
+    };
+
+    /** Runs with a session that has dequeued the only message, "m1", over a line that can be cut. */
+    const overLine = async (
+      run: (line: CuttableLine, queue: ContractQueue, connection: Connection) => Promise<void>,
+    ) => {
+      const queue = await target.createQueue();
+      await send(queue, "m1");
+      const line = await openLine(target.host, target.port);
+      try {
+        const connection = await connect(line.port);
+        expect(await (await openQueue(connection, queue.name)).deqOne()).toBeDefined();
+        await run(line, queue, connection);
+      } finally {
+        await line.close();
+      }
+    };
+
     describe("connections", () => {
       it("answer ping, and tell a wrong password from an unknown service", async () => {
         const connection = await connect();
         await connection.ping();
         const { user, host, port } = target;
-        const attributes = { user, password: "wrong", connectString: `${host}:${port}/` };
-        const at = (service: string) =>
-          oracledb.getConnection({ ...attributes, connectString: `${host}:${port}/${service}` });
+        const at = (service: string) => {
+          const connectString = `${host}:${port}/${service}`;
+          return oracledb.getConnection({ user, password: "wrong", connectString });
+        };
         expect(await codeOf(at(target.serviceName))).toBe("ORA-01017");
         expect(await codeOf(at("RTM_NO_SUCH_SERVICE"))).toBe("NJS-518");
       });
@@ -243,9 +265,7 @@ export function describeContract(name: string, openTarget: () => Promise<Contrac
           await connection.rollback();
         }
         expect(await from.deqOne()).toBeUndefined();
-        const exceptions = await receiver(queue.exceptionQueue, LONG_WAIT);
-        expect(String((await exceptions.from.deqOne())?.payload)).toBe("bad");
-        await exceptions.connection.commit();
+        await expectBack(queue.exceptionQueue, "bad");
       });
 
       it("happens when a connection with an open dequeue is closed", async () => {
@@ -254,8 +274,7 @@ export function describeContract(name: string, openTarget: () => Promise<Contrac
         const first = await receiver(queue);
         expect(await first.from.deqOne()).toBeDefined();
         await first.connection.close();
-        const second = await receiver(queue, LONG_WAIT);
-        expect(String((await second.from.deqOne())?.payload)).toBe("m1");
+        await expectBack(queue, "m1");
       });
     });
 
@@ -377,59 +396,30 @@ export function describeContract(name: string, openTarget: () => Promise<Contrac
         expect(await waiting).toBe("NJS-500");
       });
 
-      it("by a broken line with a dequeue open: the messages come back", async () => {
-        const queue = await target.createQueue();
-        await send(queue, "m1");
-        const line = await openLine(target.host, target.port);
-        try {
-          const connection = await connect(line.port);
-          const from = await openQueue(connection, queue.name);
-          expect(await from.deqOne()).toBeDefined();
+      it("by a broken line with a dequeue open: the messages come back", () =>
+        overLine(async (line, queue) => {
           line.cut();
-          const other = await receiver(queue, LONG_WAIT);
-          expect(String((await other.from.deqOne())?.payload)).toBe("m1");
-        } finally {
-          await line.close();
-        }
-      });
+          await expectBack(queue, "m1");
+        }));
 
-      it("commit-in-doubt: the commit never arrived, the message comes again", async () => {
-        const queue = await target.createQueue();
-        await send(queue, "m1");
-        const line = await openLine(target.host, target.port);
-        try {
-          const connection = await connect(line.port);
-          const from = await openQueue(connection, queue.name);
-          expect(await from.deqOne()).toBeDefined();
+      it("commit-in-doubt: the commit never arrived, the message comes again", () =>
+        overLine(async (line, queue, connection) => {
           line.blockRequests();
           const commit = codeOf(connection.commit());
           line.cut();
           expect(await commit).toBe("NJS-500");
-          const other = await receiver(queue, LONG_WAIT);
-          expect(String((await other.from.deqOne())?.payload)).toBe("m1");
-        } finally {
-          await line.close();
-        }
-      });
+          await expectBack(queue, "m1");
+        }));
 
-      it("commit-in-doubt: the commit stands, only its answer was lost", async () => {
-        const queue = await target.createQueue();
-        await send(queue, "m1");
-        const line = await openLine(target.host, target.port);
-        try {
-          const connection = await connect(line.port);
-          const from = await openQueue(connection, queue.name);
-          expect(await from.deqOne()).toBeDefined();
+      it("commit-in-doubt: the commit stands, only its answer was lost", () =>
+        overLine(async (line, queue, connection) => {
           const answered = line.blockAnswers();
           const commit = codeOf(connection.commit());
           await answered;
           line.cut();
           expect(await commit).toBe("NJS-500");
           expect(await queue.depth()).toBe(0);
-        } finally {
-          await line.close();
-        }
-      });
+        }));
     });
   });
 }
