@@ -418,6 +418,19 @@ describe("savepoints", () => {
     expect(() => owner.transaction.rollbackTo("A")).toThrow("ORA-01086");
   });
 
+  it("of the same name move", () => {
+    const { engine, put, list } = setUp();
+    const owner = newOwner();
+    put(owner, "m1");
+    owner.transaction.savepoint("S");
+    put(owner, "m2");
+    owner.transaction.savepoint("S");
+    put(owner, "m3");
+    owner.transaction.rollbackTo("S");
+    engine.commit(owner);
+    expect(list()).toEqual(["m1", "m2"]);
+  });
+
   it("carry other data along: undone in reverse, committed in order", () => {
     const owner = newOwner();
     const log: string[] = [];
