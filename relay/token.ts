@@ -1,4 +1,5 @@
 /** Tokens: JWT signed with HS256, what `APEX_JWT.encode` can mint (docs/protocol.md, Tokens). */
+import { webcrypto } from "node:crypto";
 import {
   decodeJwt,
   decodeProtectedHeader,
@@ -30,6 +31,19 @@ export class TokenError extends RtmError {
 
 function invalid(message: string, cause?: unknown): TokenError {
   return new TokenError("token_invalid", message, cause);
+}
+
+const importedKeys = new WeakMap<Uint8Array, Promise<webcrypto.CryptoKey>>();
+
+/** Importing a secret costs as much as verifying with it, so each is imported once. */
+function importKey(secret: Uint8Array): Promise<webcrypto.CryptoKey> {
+  let key = importedKeys.get(secret);
+  if (!key) {
+    const algorithm = { name: "HMAC", hash: "SHA-256" };
+    key = webcrypto.subtle.importKey("raw", secret, algorithm, false, ["verify"]);
+    importedKeys.set(secret, key);
+  }
+  return key;
 }
 
 function chooseSecret(secrets: ReadonlyMap<string, Uint8Array>, kid: unknown): Uint8Array {
@@ -66,7 +80,7 @@ export async function verifyToken(
 ): Promise<Grant> {
   let claims: JWTPayload;
   try {
-    const verified = await jwtVerify(token, (header) => chooseSecret(secrets, header.kid), {
+    const verified = await jwtVerify(token, (header) => importKey(chooseSecret(secrets, header.kid)), {
       algorithms: ["HS256"],
       clockTolerance: Math.ceil(clockToleranceMs / 1000),
       currentDate: new Date(now),

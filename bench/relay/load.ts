@@ -1,0 +1,222 @@
+/** The load process: opens the connections, counts what arrives, and posts where a scenario says so. */
+import { once } from "node:events";
+import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { WebSocket } from "ws";
+import {
+  API_KEY,
+  type Command,
+  channelName,
+  payloadText,
+  type Report,
+  type Scenario,
+  type ServerKind,
+  sharedClock,
+} from "./protocol.ts";
+
+const [kindText, scenarioText] = process.argv.slice(2);
+const kind = kindText as ServerKind;
+const scenario = JSON.parse(scenarioText as string) as Scenario;
+const perMessage = scenario.connections / scenario.channels;
+
+let deliveries = 0;
+let acked = 0;
+let ackSocket: Socket | undefined;
+let scheduled = false;
+/** In a paced scenario: when message n was due is `startsAt + n * interval`. */
+let latencies: { startsAt: number; from: number; values: number[] } | undefined;
+let onCompleted: () => void = () => {};
+
+function completedMessages(): number {
+  return Math.floor(deliveries / perMessage);
+}
+
+function acknowledge(): void {
+  scheduled = false;
+  const completed = completedMessages();
+  if (completed === acked) return;
+  acked = completed;
+  ackSocket?.write(`${completed}\n`);
+  onCompleted();
+}
+
+/** Counts message frames in the bytes of one connection: those with a 16-bit length. */
+function counter(): (chunk: Buffer) => void {
+  let skip = 0;
+  let header: Buffer = Buffer.alloc(0);
+  let received = 0;
+  return (chunk) => {
+    let at = 0;
+    const before = received;
+    while (at < chunk.length) {
+      if (skip > 0) {
+        const step = Math.min(skip, chunk.length - at);
+        skip -= step;
+        at += step;
+        continue;
+      }
+      let head = chunk;
+      let start = at;
+      if (header.length > 0 || chunk.length - at < 4) {
+        head = Buffer.concat([header, chunk.subarray(at)]);
+        start = 0;
+        if (head.length < 4) {
+          header = head;
+          break;
+        }
+        at -= header.length;
+        header = Buffer.alloc(0);
+      }
+      const length = (head[start + 1] as number) & 127;
+      if (length === 126) {
+        skip = 4 + head.readUInt16BE(start + 2);
+        received++;
+      } else skip = 2 + length;
+      const step = Math.min(skip, chunk.length - at);
+      skip -= step;
+      at += step;
+    }
+    if (received === before) return;
+    deliveries += received - before;
+    if (latencies) {
+      const now = sharedClock();
+      const interval = 1000 / scenario.ratePerSecond;
+      for (let number = before; number < received; number++) {
+        const due = latencies.startsAt + number * interval;
+        if (due >= latencies.from) latencies.values.push(now - due);
+      }
+    }
+    if (!scheduled) {
+      scheduled = true;
+      setImmediate(acknowledge);
+    }
+  };
+}
+
+async function openOne(index: number, port: number, token: string): Promise<void> {
+  const channel = channelName(index % scenario.channels);
+  const ws =
+    kind === "plain"
+      ? new WebSocket(`ws://127.0.0.1:${port}/?channel=${channel}`, { perMessageDeflate: false })
+      : new WebSocket(`ws://127.0.0.1:${port}/ws`, ["rtm.v1"], { perMessageDeflate: false });
+  ws.on("error", (error) => {
+    throw error;
+  });
+  const subscribed = new Promise<void>((resolve) => {
+    ws.on("message", (data) => {
+      if (String(data).includes('"subscribed"')) resolve();
+    });
+  });
+  await once(ws, "open");
+  if (kind === "relay") ws.send(JSON.stringify({ op: "connect", token, subscribe: [{ channel }] }));
+  await subscribed;
+  // From here on only bytes are counted: a client that parses would cost more than the server.
+  const socket = (ws as unknown as { _socket: Socket })._socket;
+  socket.removeAllListeners("data");
+  socket.on("data", counter());
+  socket.resume();
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+let posted = 0;
+
+function post(port: number): Promise<void> {
+  const body: string[] = [];
+  for (let count = 0; count < scenario.postSize; count++) {
+    const channel = channelName(posted++ % scenario.channels);
+    body.push(`{"channel":"${channel}","eventName":"event","payload":${payloadText()}}`);
+  }
+  const bytes = Buffer.from(scenario.postSize === 1 ? (body[0] as string) : `[${body.join(",")}]`);
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        port,
+        host: "127.0.0.1",
+        method: "POST",
+        path: "/api/broadcast",
+        agent,
+        headers: {
+          "content-type": "application/json",
+          "content-length": bytes.length,
+          "x-api-key": API_KEY,
+        },
+      },
+      (response) => {
+        if (response.statusCode !== 200) reject(new Error(`POST: ${response.statusCode}`));
+        response.resume();
+        response.on("end", resolve);
+      },
+    );
+    outgoing.on("error", reject);
+    outgoing.end(bytes);
+  });
+}
+
+/** Keeps at most `inFlight` messages posted and not yet received. */
+async function postLoop(port: number, until: number): Promise<void> {
+  let open = 0;
+  await new Promise<void>((resolve, reject) => {
+    const fill = () => {
+      if (sharedClock() >= until) {
+        if (open === 0) resolve();
+        return;
+      }
+      while (posted - completedMessages() + scenario.postSize <= scenario.inFlight) {
+        open++;
+        post(port).then(() => {
+          open--;
+          fill();
+        }, reject);
+      }
+    };
+    onCompleted = fill;
+    fill();
+  });
+}
+
+function report(value: Report): void {
+  process.send?.(value);
+}
+
+let serverPort = 0;
+
+async function connectAll(command: Extract<Command, { do: "connect" }>): Promise<void> {
+  serverPort = command.port;
+  ackSocket = connect(command.ackPort, "127.0.0.1").setNoDelay();
+  await once(ackSocket, "connect");
+  for (let index = 0; index < scenario.connections; index += 50) {
+    const count = Math.min(50, scenario.connections - index);
+    await Promise.all(
+      Array.from({ length: count }, (_, offset) =>
+        openOne(index + offset, command.port, command.token),
+      ),
+    );
+  }
+  report({ is: "connected" });
+}
+
+async function run({
+  warmUpMs,
+  measureMs,
+  startsAt,
+}: Extract<Command, { do: "run" }>): Promise<void> {
+  const until = startsAt + warmUpMs + measureMs + 100;
+  if (scenario.feed === "post") {
+    await postLoop(serverPort, until);
+    return;
+  }
+  if (scenario.inFlight > 0) return;
+  latencies = { startsAt, from: startsAt + warmUpMs, values: [] };
+  await new Promise((resolve) => setTimeout(resolve, warmUpMs + measureMs));
+  const values = Float64Array.from(latencies.values).sort();
+  latencies = undefined;
+  const at = (share: number) => values[Math.floor((values.length - 1) * share)] ?? Number.NaN;
+  report({ is: "latency", p50: at(0.5), p99: at(0.99), count: values.length });
+}
+
+process.on("message", (command: Command) => {
+  if (command.do === "connect") void connectAll(command);
+  else if (command.do === "run") void run(command);
+  else if (command.do === "stop") process.exit(0);
+});
+process.on("disconnect", () => process.exit(0));

@@ -1,0 +1,192 @@
+/**
+ * `npm run bench:relay`: the relay with all features on against a plain `ws` + express server that
+ * loops `client.send`. Each round runs the baseline and ours one after the other; CPU is that of
+ * the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 3.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { parseArgs } from "node:util";
+import {
+  type Command,
+  type Report,
+  type Scenario,
+  type ServerKind,
+  sharedClock,
+} from "./protocol.ts";
+
+const base = { feed: "in-process", postSize: 1, ratePerSecond: 0 } as const;
+const one = { ...base, connections: 1000, channels: 1 } as const;
+const many = { ...base, connections: 1000, channels: 200 } as const;
+
+const SCENARIOS: readonly (Scenario & { readonly measures: "cpu" | "latency" | "memory" })[] = [
+  { name: "a 1x1000 in-process, 32 in flight", ...one, inFlight: 32, measures: "cpu" },
+  { name: "a 1x1000 in-process, 1 in flight", ...one, inFlight: 1, measures: "cpu" },
+  { name: "a 1x1000 POST, 32 in flight", ...one, feed: "post", inFlight: 32, measures: "cpu" },
+  { name: "a 1x1000 POST, 1 in flight", ...one, feed: "post", inFlight: 1, measures: "cpu" },
+  { name: "b 200x5 in-process, 32 in flight", ...many, inFlight: 32, measures: "cpu" },
+  {
+    name: "b 200x5 single POST, 32 in flight",
+    ...many,
+    feed: "post",
+    inFlight: 32,
+    measures: "cpu",
+  },
+  {
+    name: "b 200x5 POST of 50, 100 in flight",
+    ...many,
+    feed: "post",
+    postSize: 50,
+    inFlight: 100,
+    measures: "cpu",
+  },
+  { name: "c 5000 idle", ...one, connections: 5000, inFlight: 1, measures: "memory" },
+  {
+    name: "d 1x500 at 200/s",
+    ...one,
+    connections: 500,
+    inFlight: 0,
+    ratePerSecond: 200,
+    measures: "latency",
+  },
+];
+
+const { values: args } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+    only: { type: "string", default: "" },
+    profile: { type: "string", multiple: true, default: [] },
+  },
+});
+const rounds = Number(args.rounds);
+const measureMs = Number(args.seconds) * 1000;
+const WARM_UP_MS = 1500;
+const REPORT_DEADLINE_MS = 120_000;
+
+class Child {
+  readonly #process: ChildProcess;
+  readonly #reports: Report[] = [];
+
+  constructor(script: string, kind: ServerKind, scenario: Scenario) {
+    this.#process = fork(new URL(script, import.meta.url), [kind, JSON.stringify(scenario)], {
+      execArgv: ["--expose-gc", ...args.profile],
+    });
+    this.#process.on("message", (report: Report) => this.#reports.push(report));
+  }
+
+  tell(command: Command): void {
+    this.#process.send(command);
+  }
+
+  async expect<I extends Report["is"]>(is: I): Promise<Extract<Report, { is: I }>> {
+    const signal = AbortSignal.timeout(REPORT_DEADLINE_MS);
+    for (;;) {
+      const index = this.#reports.findIndex((report) => report.is === is);
+      if (index >= 0) return this.#reports.splice(index, 1)[0] as Extract<Report, { is: I }>;
+      await Promise.race([
+        once(this.#process, "message", { signal }),
+        once(this.#process, "exit", { signal }).then(() => {
+          throw new Error(`a process ended before it reported ${is}`);
+        }),
+      ]);
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode !== null) return;
+    const exit = once(this.#process, "exit");
+    this.tell({ do: "stop" });
+    await exit;
+  }
+}
+
+/** The figures of one run, by name. */
+type Figures = Record<string, number>;
+
+async function measure(kind: ServerKind, scenario: (typeof SCENARIOS)[number]): Promise<Figures> {
+  const server = new Child("./server.js", kind, scenario);
+  const load = new Child("./load.js", kind, scenario);
+  try {
+    const { port, ackPort, token } = await server.expect("listening");
+    load.tell({ do: "connect", port, ackPort, token });
+    await load.expect("connected");
+    if (scenario.measures === "memory") {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      server.tell({ do: "measure-memory" });
+      const { rss } = await server.expect("memory");
+      return { "RSS MiB": rss / 1024 ** 2 };
+    }
+    const run: Command = {
+      do: "run",
+      warmUpMs: WARM_UP_MS,
+      measureMs,
+      startsAt: sharedClock() + 20,
+    };
+    load.tell(run);
+    server.tell(run);
+    const { deliveries, cpuSeconds, seconds } = await server.expect("measured");
+    if (scenario.measures === "cpu") {
+      return {
+        "deliveries/CPU s": deliveries / cpuSeconds,
+        "deliveries/s": deliveries / seconds,
+      };
+    }
+    const { p50, p99 } = await load.expect("latency");
+    return { "p50 ms": p50, "p99 ms": p99, "CPU %": (cpuSeconds / seconds) * 100 };
+  } finally {
+    await Promise.all([server.stop(), load.stop()]);
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[Math.floor(middle)] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+function show(value: number): string {
+  return value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
+}
+
+function row(scenario: string, figure: string, plain: number[], ours: number[]): string {
+  const ratios = ours.map((value, round) => value / (plain[round] as number));
+  const spread = `${Math.min(...ratios).toFixed(2)}-${Math.max(...ratios).toFixed(2)}`;
+  const cells = [
+    scenario,
+    figure,
+    show(median(plain)),
+    show(median(ours)),
+    median(ratios).toFixed(2),
+    spread,
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+const version = (name: string) =>
+  JSON.parse(
+    readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), "utf8"),
+  ).version;
+console.log(
+  `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB, ` +
+    `Linux; Node ${process.version}, ws ${version("ws")}, express ${version("express")}; ` +
+    `${rounds} rounds of ${args.seconds} s, baseline and ours in turn; ` +
+    "medians, ratio = ours / plain of the same round, spread = its smallest and largest\n",
+);
+console.log("| scenario | figure | plain | ours | ratio | spread |");
+console.log("| --- | --- | ---: | ---: | ---: | --- |");
+for (const scenario of SCENARIOS.filter(({ name }) => name.includes(args.only))) {
+  const results: Record<ServerKind, Figures[]> = { plain: [], relay: [] };
+  for (let round = 0; round < rounds; round++) {
+    // The order changes each round, so that whatever drifts hits both.
+    const kinds: ServerKind[] = round % 2 === 0 ? ["plain", "relay"] : ["relay", "plain"];
+    for (const kind of kinds) results[kind].push(await measure(kind, scenario));
+  }
+  for (const figure of Object.keys(results.plain[0] as Figures)) {
+    const of = (kind: ServerKind) => results[kind].map((figures) => figures[figure] as number);
+    console.log(row(scenario.name, figure, of("plain"), of("relay")));
+  }
+}

@@ -1,0 +1,191 @@
+/** The measured process: the relay with all features on, or a plain `ws` + express server. */
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import express from "express";
+import { type WebSocket, WebSocketServer } from "ws";
+import { parseConfig } from "../../common/config.ts";
+import { createLogger } from "../../common/logger.ts";
+import { relayConfig } from "../../relay/config.ts";
+import { startRelay } from "../../relay/relay.ts";
+import { mintToken } from "../../relay/token.ts";
+import {
+  API_KEY,
+  type Command,
+  channelName,
+  payloadText,
+  type Report,
+  type Scenario,
+  SECRET,
+  type ServerKind,
+  sharedClock,
+} from "./protocol.ts";
+
+/** Publishes one message to the channel. */
+type Publish = (channel: string) => void;
+
+/** The loop that everybody writes first: stringify once, `send` to each. */
+async function startPlain(): Promise<{ port: number; publish: Publish; token: string }> {
+  const app = express();
+  app.use(express.json({ limit: "8mb" }));
+  const server = createServer(app);
+  const sockets = new WebSocketServer({ server });
+  const channels = new Map<string, Set<WebSocket>>();
+  let seq = 0;
+  sockets.on("connection", (ws, request) => {
+    const name = new URL(request.url ?? "", "http://x").searchParams.get("channel") ?? "";
+    const members = channels.get(name) ?? new Set();
+    channels.set(name, members.add(ws));
+    ws.on("close", () => members.delete(ws));
+    ws.on("error", () => {});
+    ws.send('{"op":"subscribed"}');
+  });
+  const send = (message: { channel: string; eventName: string; payload: unknown }) => {
+    seq++;
+    const { channel, eventName, payload } = message;
+    const text = JSON.stringify({
+      channel,
+      eventName,
+      payload,
+      id: randomUUID(),
+      seq,
+      ts: Date.now(),
+    });
+    let recipients = 0;
+    for (const ws of channels.get(channel) ?? []) {
+      if (ws.readyState !== ws.OPEN) continue;
+      ws.send(text);
+      recipients++;
+    }
+    return recipients;
+  };
+  app.post("/api/broadcast", (request, response) => {
+    if (Array.isArray(request.body)) {
+      response.json({
+        ok: true,
+        results: request.body.map((m) => ({ ok: true, recipients: send(m) })),
+      });
+    } else response.json({ ok: true, recipients: send(request.body) });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const payload = JSON.parse(payloadText());
+  return {
+    port: (server.address() as AddressInfo).port,
+    publish: (channel) => void send({ channel, eventName: "event", payload }),
+    token: "",
+  };
+}
+
+async function startOurs(): Promise<{ port: number; publish: Publish; token: string }> {
+  const config = parseConfig(relayConfig, {
+    port: 0,
+    admin: { port: 0 },
+    tokens: { secrets: [{ kid: "bench", secret: SECRET }] },
+    apiKeys: [{ name: "bench", key: API_KEY, trusted: true }],
+    limits: { connections: 20_000 },
+  });
+  const relay = await startRelay(config, { log: createLogger("silent") });
+  const payload = payloadText();
+  const token = await mintToken({
+    subject: "bench",
+    channels: ["channel-*"],
+    lifetimeMs: 3_600_000,
+    kid: "bench",
+    secret: Buffer.from(SECRET),
+  });
+  return {
+    port: relay.port,
+    publish: (channel) => {
+      const message = { channel, eventName: "event", payload, id: randomUUID(), ts: Date.now() };
+      void relay.publisher.publish([message]);
+    },
+    token,
+  };
+}
+
+const [kind, scenarioText] = process.argv.slice(2);
+const scenario = JSON.parse(scenarioText as string) as Scenario;
+const { port, publish, token } = await ((kind as ServerKind) === "plain"
+  ? startPlain()
+  : startOurs());
+
+let published = 0;
+/** Messages that all their subscribers have received, as the load process says. */
+let completed = 0;
+let running = false;
+
+function publishNext(): void {
+  publish(channelName(published++ % scenario.channels));
+}
+
+function feed(): void {
+  if (!running || scenario.feed !== "in-process" || scenario.inFlight === 0) return;
+  while (published - completed < scenario.inFlight) publishNext();
+}
+
+const acks = createTcpServer((socket) => {
+  socket.on("data", (data) => {
+    const lines = data.toString().trimEnd().split("\n");
+    completed = Number(lines.at(-1));
+    feed();
+  });
+});
+acks.listen(0, "127.0.0.1");
+await once(acks, "listening");
+
+function report(value: Report): void {
+  process.send?.(value);
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Publishes at fixed moments, whatever the server takes for it. */
+async function publishAtRate(startsAt: number, endsAt: number): Promise<void> {
+  const interval = 1000 / scenario.ratePerSecond;
+  while (sharedClock() < endsAt) {
+    if (startsAt + published * interval > sharedClock()) await pause(1);
+    else {
+      publishNext();
+      // A server that is behind still serves its sockets, as if messages came from one of them.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+async function run({
+  warmUpMs,
+  measureMs,
+  startsAt,
+}: Extract<Command, { do: "run" }>): Promise<void> {
+  running = true;
+  const paced =
+    scenario.inFlight === 0
+      ? publishAtRate(startsAt, startsAt + warmUpMs + measureMs)
+      : Promise.resolve();
+  feed();
+  await pause(warmUpMs);
+  const before = { completed, cpu: process.cpuUsage(), at: sharedClock() };
+  await pause(measureMs);
+  const cpu = process.cpuUsage(before.cpu);
+  const perMessage = scenario.connections / scenario.channels;
+  report({
+    is: "measured",
+    deliveries: (completed - before.completed) * perMessage,
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    seconds: (sharedClock() - before.at) / 1000,
+  });
+  running = false;
+  await paced;
+}
+
+process.on("message", (command: Command) => {
+  if (command.do === "run") void run(command);
+  else if (command.do === "measure-memory") {
+    globalThis.gc?.();
+    report({ is: "memory", rss: process.memoryUsage().rss });
+  } else if (command.do === "stop") process.exit(0);
+});
+process.on("disconnect", () => process.exit(0));
+report({ is: "listening", port, ackPort: (acks.address() as AddressInfo).port, token });
