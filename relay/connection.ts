@@ -101,9 +101,10 @@ export abstract class Connection {
     if (this.outlet.makeRoom(data.length + PONG_HEADER_BYTES)) this.outlet.wire.pong(data);
   }
 
-  beat(now: number): void {
+  /** @param patient nobody is closed for silence now */
+  beat(now: number, patient: boolean): void {
     const silence = now - this.#heardAt;
-    if (silence > 2 * this.front.config.heartbeat.interval) {
+    if (!patient && silence > 2 * this.front.config.heartbeat.interval) {
       this.close("heartbeat_timeout", "nothing heard");
     } else if (this.outlet.makeRoom(PONG_HEADER_BYTES)) {
       this.ping();

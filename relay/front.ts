@@ -31,6 +31,8 @@ export class Front {
   readonly #heartbeat: NodeJS.Timeout;
   #nextShare = 0;
   #nextBeat = 0;
+  #lastBeatAt = performance.now();
+  #patientUntil = 0;
 
   constructor(options: {
     config: RelayConfig;
@@ -81,8 +83,14 @@ export class Front {
 
   readonly #beat = (): void => {
     const now = performance.now();
+    // After a pause of this process (a suspended machine, a long garbage collection) the silence
+    // was ours: the clients get the time to answer.
+    const interval = this.config.heartbeat.interval;
+    if (now - this.#lastBeatAt > interval / 2) this.#patientUntil = now + 2 * interval;
+    this.#lastBeatAt = now;
+    const patient = now < this.#patientUntil;
     for (const connection of this.#shares[this.#nextBeat] as Set<Connection>) {
-      connection.beat(now);
+      connection.beat(now, patient);
     }
     this.#nextBeat = (this.#nextBeat + 1) % SHARES;
   };

@@ -152,7 +152,7 @@ export class Hub {
     channel.pending.push(entry);
     channel.pendingBytes += entry.frame.length;
     if (channel.pendingBytes > EAGER_FLUSH_BYTES) this.flush();
-    else this.#flushing ??= setImmediate(this.#endTurn);
+    this.#flushing ??= setImmediate(this.#endTurn);
     return { status: "accepted", recipients };
   }
 

@@ -1,19 +1,26 @@
-/** The publisher for a worker in the same process. */
+/** The publisher for a worker in the same process, and what REST publishes through. */
 import type { Hub } from "./hub.ts";
 import type { Message } from "./message.ts";
 import type { Publisher, PublishResult } from "./publisher.ts";
 import type { Serving } from "./serving.ts";
 
-/** After this much the event loop gets a turn, so that readers can take what was written, bytes. */
-const QUANTUM_BYTES = 512 * 1024;
+/** The most that is published in one turn of the event loop, bytes. */
+const MAX_QUANTUM_BYTES = 512 * 1024;
 
 export class LocalPublisher implements Publisher {
   readonly #hub: Hub;
   readonly #serving: Serving;
+  /** Readers take what was written only when the event loop gets a turn. */
+  readonly #quantum: number;
+  #turn = 0;
+  #bytes = 0;
 
-  constructor(hub: Hub, serving: Serving) {
+  /** @param historyBytes what is kept of one channel; a burst must not outrun it */
+  constructor(hub: Hub, serving: Serving, historyBytes: number) {
     this.#hub = hub;
     this.#serving = serving;
+    const cap = hub.limits.connectionBytes;
+    this.#quantum = Math.min(MAX_QUANTUM_BYTES, cap / 4, Math.max(historyBytes / 4, cap / 64));
   }
 
   async publish(
@@ -21,27 +28,38 @@ export class LocalPublisher implements Publisher {
     signal?: AbortSignal,
   ): Promise<readonly PublishResult[]> {
     const results: PublishResult[] = [];
-    let bytes = 0;
     for (const message of batch) {
-      if (bytes >= QUANTUM_BYTES) {
-        bytes = 0;
-        await nextTurn();
-      }
-      results.push(this.publishOne(message, false, signal));
-      bytes += message.payload.length;
+      if (this.full) await this.nextTurn();
+      results.push(
+        signal?.aborted
+          ? { status: "unavailable", code: "unavailable", message: "the caller gave up" }
+          : this.publishOne(message, false),
+      );
     }
     return results;
   }
 
+  /** Whether this turn of the event loop had its share; wait for `nextTurn` then. */
+  get full(): boolean {
+    return this.#turn === this.#hub.turn && this.#bytes >= this.#quantum;
+  }
+
+  nextTurn(): Promise<void> {
+    // Twice, because the hub ends its turn in an immediate of its own, which may come later.
+    return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  }
+
   /** @param ownId the id was made here and cannot have been seen before */
-  publishOne(message: Message, ownId: boolean, signal?: AbortSignal): PublishResult {
-    const problem = this.#serving.problem ?? (signal?.aborted ? "the caller gave up" : undefined);
-    if (problem !== undefined)
+  publishOne(message: Message, ownId: boolean): PublishResult {
+    const problem = this.#serving.problem;
+    if (problem !== undefined) {
       return { status: "unavailable", code: "unavailable", message: problem };
+    }
+    if (this.#turn !== this.#hub.turn) {
+      this.#turn = this.#hub.turn;
+      this.#bytes = 0;
+    }
+    this.#bytes += message.payload.length;
     return this.#hub.publish(message, { ownId });
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

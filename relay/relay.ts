@@ -100,7 +100,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   const registry = options.registry ?? new Registry();
   registerMetrics(registry, front);
   const serving = new Serving();
-  const publisher = new LocalPublisher(hub, serving);
+  const publisher = new LocalPublisher(hub, serving, config.history.bytes);
 
   const readiness = (): readonly ReadinessReason[] => [
     ...(serving.reason

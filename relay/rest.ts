@@ -128,7 +128,11 @@ async function broadcast(
     if (value.length > batchMessages) {
       throw new Refusal("batch_too_large", `more than ${batchMessages} messages in one body`);
     }
-    const results = value.map((item, index) => publishOne(item, raw[index], key, publisher));
+    const results: Answer[] = [];
+    for (const [index, item] of value.entries()) {
+      if (publisher.full) await publisher.nextTurn();
+      results.push(publishOne(item, raw[index], key, publisher));
+    }
     answer(response, 200, { ok: results.every(({ ok }) => ok), results });
     return;
   }

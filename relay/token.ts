@@ -80,12 +80,16 @@ export async function verifyToken(
 ): Promise<Grant> {
   let claims: JWTPayload;
   try {
-    const verified = await jwtVerify(token, (header) => importKey(chooseSecret(secrets, header.kid)), {
-      algorithms: ["HS256"],
-      clockTolerance: Math.ceil(clockToleranceMs / 1000),
-      currentDate: new Date(now),
-      requiredClaims: ["sub", "exp"],
-    });
+    const verified = await jwtVerify(
+      token,
+      (header) => importKey(chooseSecret(secrets, header.kid)),
+      {
+        algorithms: ["HS256"],
+        clockTolerance: Math.ceil(clockToleranceMs / 1000),
+        currentDate: new Date(now),
+        requiredClaims: ["sub", "exp"],
+      },
+    );
     claims = verified.payload;
   } catch (error) {
     if (error instanceof TokenError) throw error;

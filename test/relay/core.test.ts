@@ -1,0 +1,270 @@
+/** The pure parts: frames, spans of JSON text, patterns, rates, deadlines. */
+import fc from "fast-check";
+import { describe, expect, it, vi } from "vitest";
+import { isProblem, parseClientFrame, parsePosition } from "../../relay/client-frame.ts";
+import { Deadlines } from "../../relay/deadlines.ts";
+import { channelPrefix, encodeMessage, payloadFrame } from "../../relay/encode.ts";
+import { frameText, textBytes, textFrame } from "../../relay/frame.ts";
+import { rawMember } from "../../relay/json-span.ts";
+import { matchesAny, patternProblem } from "../../relay/patterns.ts";
+import { CODES } from "../../relay/protocol.ts";
+import { RateLimit } from "../../relay/rate-limit.ts";
+import { Rights } from "../../relay/rights.ts";
+
+describe("frames", () => {
+  it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])("carry %i bytes", (length) => {
+    const frame = textFrame("x".repeat(length));
+    expect(textBytes(frame)).toBe(length);
+    expect(frameText(frame).toString()).toBe("x".repeat(length));
+    expect(frame.length - length).toBe(length < 126 ? 2 : length < 65_536 ? 4 : 10);
+  });
+
+  it("encode any message as the JSON that its parts say", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary" }),
+        fc.string({ unit: "binary" }),
+        fc.jsonValue(),
+        (channel, eventName, value) => {
+          const payload = JSON.stringify(value);
+          const message = { channel, eventName, payload, id: "i", ts: 5 };
+          const entry = encodeMessage(message, channelPrefix(channel), 7, 0);
+          const text = frameText(entry.frame).toString();
+          expect(text).toBe(
+            JSON.stringify({ channel, eventName, payload: value, id: "i", seq: 7, ts: 5 }),
+          );
+          expect(frameText(payloadFrame(entry)).toString()).toBe(payload);
+        },
+      ),
+    );
+  });
+});
+
+describe("rawMember", () => {
+  it("finds the text as it was written, wherever it stands", () => {
+    expect(rawMember('{"payload":1}', "payload")).toEqual(["1"]);
+    expect(
+      rawMember(' { "a" : [{"payload":2}, "]}" ] , "payload" : {"x": "\\"}"} } ', "payload"),
+    ).toEqual(['{"x": "\\"}"}']);
+    expect(rawMember('{"p\\u0061yload":9007199254740993}', "payload")).toEqual([
+      "9007199254740993",
+    ]);
+    expect(rawMember('{"payload":1,"payload":"\\\\"}', "payload")).toEqual(['"\\\\"']);
+    expect(rawMember('[{"payload":1.0},{},{"payload":null}]', "payload")).toEqual([
+      "1.0",
+      undefined,
+      "null",
+    ]);
+    expect(rawMember("[]", "payload")).toEqual([]);
+    expect(rawMember("[ ]", "payload")).toEqual([]);
+    expect(rawMember("{}", "payload")).toEqual([undefined]);
+  });
+
+  it("agrees with JSON.parse on any object, any spacing, any depth", () => {
+    const spaced = fc
+      .tuple(
+        fc.array(fc.dictionary(fc.oneof(fc.constant("payload"), fc.string()), fc.jsonValue())),
+        fc.constantFrom(0, 1, "\t", "\n "),
+      )
+      .map(([value, space]) => ({ value, text: JSON.stringify(value, null, space) }));
+    fc.assert(
+      fc.property(spaced, ({ value, text }) => {
+        const raw = rawMember(text, "payload");
+        const parsed = raw.map((part) => (part === undefined ? undefined : JSON.parse(part)));
+        const expected = JSON.parse(JSON.stringify(value)) as Record<string, unknown>[];
+        expect(parsed).toEqual(
+          expected.map((item) => (Object.hasOwn(item, "payload") ? item.payload : undefined)),
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("survives depth and long escapes", () => {
+    const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+    expect(rawMember(`{"payload":${deep}}`, "payload")[0]).toBe(deep);
+    const escapes = JSON.stringify('\\"'.repeat(100_000));
+    expect(rawMember(`{"payload":${escapes},"b":1}`, "payload")[0]).toBe(escapes);
+  });
+});
+
+describe("parseClientFrame", () => {
+  const codes = new Set<string>(CODES);
+
+  it("answers anything at all with a frame or a code of the table", () => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.json(),
+      fc
+        .record(
+          {
+            op: fc.oneof(
+              fc.constantFrom(
+                "connect",
+                "subscribe",
+                "unsubscribe",
+                "refresh",
+                "pong",
+                "__proto__",
+              ),
+              fc.jsonValue(),
+            ),
+            token: fc.jsonValue(),
+            channels: fc.oneof(fc.array(fc.jsonValue()), fc.jsonValue()),
+            subscribe: fc.oneof(
+              fc.array(
+                fc.oneof(
+                  fc.jsonValue(),
+                  fc.record(
+                    { channel: fc.jsonValue(), since: fc.jsonValue() },
+                    { requiredKeys: [] },
+                  ),
+                  fc.record({
+                    channel: fc.string(),
+                    since: fc.record(
+                      { epoch: fc.jsonValue(), seq: fc.jsonValue(), ageMs: fc.jsonValue() },
+                      { requiredKeys: [] },
+                    ),
+                  }),
+                ),
+              ),
+              fc.jsonValue(),
+            ),
+          },
+          { requiredKeys: [] },
+        )
+        .map((frame) => JSON.stringify(frame)),
+    );
+    fc.assert(
+      fc.property(text, (text) => {
+        const frame = parseClientFrame(text);
+        if (isProblem(frame)) expect(codes).toContain(frame.code);
+        else if (frame.op === "connect" || frame.op === "subscribe") {
+          for (const entry of frame.subscribe) {
+            if (isProblem(entry)) expect(codes).toContain(entry.code);
+            else expect(typeof entry.channel).toBe("string");
+          }
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("survives depth", () => {
+    const deep = "[".repeat(300_000);
+    expect(parseClientFrame(deep)).toMatchObject({ code: "bad_frame" });
+    expect(parseClientFrame(`{"op":"pong","x":${deep}${"]".repeat(300_000)}}`)).toEqual({
+      op: "pong",
+    });
+  });
+
+  it("reads positions of plain URLs", () => {
+    expect(parsePosition("e-1:41")).toEqual({ epoch: "e-1", seq: 41 });
+    for (const bad of ["", "e", ":1", "e:", "e:-1", "e:1.5", "e:1:2", `e:${"9".repeat(16)}`]) {
+      expect(parsePosition(bad)).toBeUndefined();
+    }
+  });
+});
+
+describe("patterns", () => {
+  it("match exact names and prefixes", () => {
+    expect(matchesAny(["a", "b:*"], "a")).toBe(true);
+    expect(matchesAny(["a", "b:*"], "ab")).toBe(false);
+    expect(matchesAny(["a", "b:*"], "b:x")).toBe(true);
+    expect(matchesAny(["*"], "anything")).toBe(true);
+    expect(matchesAny([], "a")).toBe(false);
+  });
+
+  it("are refused with * elsewhere", () => {
+    expect(patternProblem("a*")).toBeUndefined();
+    expect(patternProblem("*")).toBeUndefined();
+    for (const bad of ["", "a*b", "**", "*a", 5, "a\n"])
+      expect(patternProblem(bad)).toBeTypeOf("string");
+  });
+});
+
+describe("RateLimit", () => {
+  it("allows a burst, then the rate", () => {
+    const limits = { perSecond: 10, burst: 5 };
+    const rate = new RateLimit(5, 0);
+    expect([1, 2, 3, 4, 5, 6].map(() => rate.take(1, 0, limits))).toEqual([
+      true,
+      true,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(rate.take(1, 100, limits)).toBe(true);
+    expect(rate.take(1, 100, limits)).toBe(false);
+    expect(rate.take(5, 10_000, limits)).toBe(true);
+    expect(rate.take(6, 99_000, limits)).toBe(false);
+  });
+});
+
+describe("Rights", () => {
+  const grant = (channels: string[], endsAt: number, subject = "s") => ({
+    subject,
+    channels,
+    endsAt,
+  });
+
+  it("add up per subject, and each ends by itself", () => {
+    const rights = new Rights(["public"]);
+    expect(rights.add(grant(["a"], 10))).toBe(true);
+    expect(rights.add(grant(["b"], 20))).toBe(true);
+    expect(rights.add(grant(["c"], 30, "other"))).toBe(false);
+    expect(["a", "b", "c", "public"].map((name) => rights.allows(name))).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    expect([rights.nextEnd, rights.endsAt]).toEqual([10, 20]);
+    rights.expire(10);
+    expect([rights.allows("a"), rights.allows("b")]).toEqual([false, true]);
+    rights.expire(20);
+    expect([rights.nextEnd, rights.endsAt, rights.allows("public")]).toEqual([
+      undefined,
+      undefined,
+      true,
+    ]);
+  });
+
+  it("keep few grants of a client that refreshes for ever", () => {
+    const rights = new Rights([]);
+    for (let n = 0; n < 1000; n++) rights.add(grant([`c${n % 100}`], 1000 + n));
+    expect(rights.allows("c99")).toBe(true);
+    expect(rights.endsAt).toBe(1999);
+  });
+});
+
+describe("Deadlines", () => {
+  it("fire each owner once, in time, unless moved or deleted", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    try {
+      const fired: string[] = [];
+      const deadlines = new Deadlines<string>((owner) => fired.push(owner));
+      deadlines.set("b", 200);
+      deadlines.set("a", 100);
+      deadlines.set("gone", 100);
+      deadlines.set("moved", 100);
+      deadlines.delete("gone");
+      deadlines.set("moved", 300);
+      vi.advanceTimersByTime(99);
+      expect(fired).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(fired).toEqual(["a"]);
+      vi.advanceTimersByTime(100);
+      expect(fired).toEqual(["a", "b"]);
+      deadlines.set("far", 3e9);
+      vi.advanceTimersByTime(1000);
+      expect(fired).toEqual(["a", "b", "moved"]);
+      vi.advanceTimersByTime(3e9);
+      expect(fired).toEqual(["a", "b", "moved", "far"]);
+      deadlines.clear();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});

@@ -1,0 +1,220 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DuplicateWindow } from "../../relay/duplicates.ts";
+import { textFrame } from "../../relay/frame.ts";
+import { type ChannelLog, type Entry, History } from "../../relay/history.ts";
+import type { Since } from "../../relay/protocol.ts";
+
+const LIMITS = { count: 5, bytes: 1000, age: 1000, totalCount: 12, totalBytes: 3000 };
+const EPOCH = "e1";
+
+function entry(seq: number, at: number, bytes = 20): Entry {
+  const frame = textFrame("x".repeat(bytes));
+  return { seq, at, eventName: "e", frame, payloadStart: 2, payloadEnd: 3 };
+}
+
+function append(history: History, log: ChannelLog, at: number, bytes?: number): void {
+  history.append(log, entry(log.seq + 1, at, bytes));
+}
+
+describe("History", () => {
+  it("keeps count, bytes and age, per channel and in all", () => {
+    const history = new History(LIMITS, 0);
+    const [a, b, c] = [history.open(), history.open(), history.open()];
+    for (let n = 0; n < 8; n++) append(history, a, 10 + n);
+    expect([a.size, a.evictedSeq, a.evictedAt]).toEqual([5, 3, 12]);
+    for (let n = 0; n < 5; n++) append(history, b, 30 + n);
+    for (let n = 0; n < 5; n++) append(history, c, 50 + n);
+    // 12 in all: the oldest of all channels went.
+    expect([a.size, b.size, c.size, history.count]).toEqual([2, 5, 5, 12]);
+    append(history, c, 60, 950);
+    expect(c.size).toBe(3);
+    append(history, c, 61, 2000);
+    expect([c.size, c.evictedSeq]).toEqual([0, 7]);
+    history.expire(1033);
+    expect([a.size, b.size]).toEqual([0, 2]);
+    expect([history.count, history.bytes]).toEqual([2, b.bytes]);
+  });
+
+  it("recovers an age only when nothing after it was evicted, with the margin", () => {
+    const history = new History(LIMITS, 0);
+    const log = history.open();
+    for (let n = 1; n <= 7; n++) append(history, log, n * 100);
+    const ask = (ageMs: number) =>
+      history.recover(log, { ageMs }, { epoch: EPOCH, now: 1000, marginMs: 50 });
+    // Message 2 (accepted at 200) is the last evicted one.
+    expect(ask(740)).toEqual({ recovered: true, from: 3 });
+    expect(ask(750)).toEqual({ recovered: false, from: 8 });
+    expect(ask(450)).toEqual({ recovered: true, from: 5 });
+    expect(ask(449)).toEqual({ recovered: true, from: 6 });
+    expect(ask(0)).toEqual({ recovered: true, from: 8 });
+  });
+
+  it("cannot recover an age that reaches behind its start", () => {
+    const history = new History(LIMITS, 500);
+    const log = history.open();
+    const options = { epoch: EPOCH, now: 1000, marginMs: 0 };
+    expect(history.recover(log, { ageMs: 499 }, options).recovered).toBe(true);
+    expect(history.recover(log, { ageMs: 500 }, options).recovered).toBe(false);
+  });
+
+  it("a forgotten channel comes back above every number it can have had", () => {
+    const history = new History(LIMITS, 0);
+    const a = history.open();
+    for (let n = 1; n <= 9; n++) append(history, a, n);
+    history.forget(a);
+    expect(history.count).toBe(0);
+    const again = history.open();
+    const ask = (seq: number) =>
+      history.recover(again, { epoch: EPOCH, seq }, { epoch: EPOCH, now: 10, marginMs: 0 });
+    expect(ask(9)).toEqual({ recovered: true, from: 10 });
+    expect(ask(8).recovered).toBe(false);
+    append(history, again, 20);
+    expect(again.seq).toBe(10);
+    expect(ask(9)).toEqual({ recovered: true, from: 10 });
+    expect(ask(5).recovered).toBe(false);
+    const age = { epoch: EPOCH, now: 20, marginMs: 0 };
+    expect(history.recover(again, { ageMs: 10 }, age).recovered).toBe(true);
+    expect(history.recover(again, { ageMs: 11 }, age).recovered).toBe(false);
+  });
+
+  it("never claims a recovery that leaves something out (against a model that forgets nothing)", () => {
+    const command = fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          do: fc.constant("append" as const),
+          channel: fc.nat(3),
+          bytes: fc.integer({ min: 1, max: 400 }),
+        }),
+      },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          do: fc.constant("wait" as const),
+          ms: fc.integer({ min: 1, max: 600 }),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({ do: fc.constant("forget" as const), channel: fc.nat(3) }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          do: fc.constant("position" as const),
+          channel: fc.nat(3),
+          back: fc.integer({ min: -2, max: 12 }),
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          do: fc.constant("age" as const),
+          channel: fc.nat(3),
+          ageMs: fc.nat(2000),
+        }),
+      },
+    );
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
+        let now = 1;
+        const history = new History(LIMITS, 0);
+        const logs = new Map<number, ChannelLog>();
+        const model = new Map<number, { seq: number; at: number }[]>();
+        const logOf = (channel: number) => {
+          const log = logs.get(channel) ?? history.open();
+          logs.set(channel, log);
+          return log;
+        };
+        const modelOf = (channel: number) => {
+          const list = model.get(channel) ?? [];
+          model.set(channel, list);
+          return list;
+        };
+        for (const step of commands) {
+          now += 1;
+          if (step.do === "wait") {
+            now += step.ms;
+            history.expire(now);
+            continue;
+          }
+          const log = logOf(step.channel);
+          const all = modelOf(step.channel);
+          if (step.do === "append") {
+            const last = all.at(-1)?.seq ?? 0;
+            append(history, log, now, step.bytes);
+            expect(log.seq).toBeGreaterThan(last);
+            all.push({ seq: log.seq, at: now });
+          } else if (step.do === "forget") {
+            history.forget(log);
+            logs.delete(step.channel);
+          } else {
+            const since: { ageMs?: number; epoch?: string; seq?: number } =
+              step.do === "age"
+                ? { ageMs: step.ageMs }
+                : { epoch: EPOCH, seq: Math.max(0, log.seq - step.back) };
+            const answer = history.recover(log, since as Since, { epoch: EPOCH, now, marginMs: 0 });
+            const wanted = all.filter((message) =>
+              "seq" in since
+                ? message.seq > (since.seq as number)
+                : message.at >= now - (since.ageMs as number),
+            );
+            if (!answer.recovered) {
+              expect(answer.from).toBe(log.seq + 1);
+            } else {
+              const given = log.slice(answer.from, Number.POSITIVE_INFINITY);
+              expect(given.map(({ seq }) => seq)).toEqual(wanted.map(({ seq }) => seq));
+            }
+          }
+          expect(history.count).toBeLessThanOrEqual(LIMITS.totalCount);
+          expect(history.bytes).toBeLessThanOrEqual(LIMITS.totalBytes);
+          expect(log.size).toBeLessThanOrEqual(LIMITS.count);
+          expect([...log.entries()].map(({ seq }) => seq)).toEqual(
+            Array.from({ length: log.size }, (_, index) => log.evictedSeq + 1 + index),
+          );
+        }
+        const sum = [...logs.values()].reduce((total, log) => total + log.size, 0);
+        expect(history.count).toBe(sum);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("ChannelLog.slice", () => {
+  it("gives one message at least, and no more than fits", () => {
+    const history = new History({ ...LIMITS, bytes: 10_000, totalBytes: 10_000 }, 0);
+    const log = history.open();
+    for (const bytes of [300, 300, 100]) append(history, log, 1, bytes);
+    expect(log.slice(1, 10).map(({ seq }) => seq)).toEqual([1]);
+    expect(log.slice(2, 420).map(({ seq }) => seq)).toEqual([2, 3]);
+    expect(log.slice(4, 420)).toEqual([]);
+  });
+});
+
+describe("DuplicateWindow", () => {
+  it("knows an id for its window, and no more ids than it may", () => {
+    const window = new DuplicateWindow({ count: 3, window: 100 });
+    window.add("a", 0, 7);
+    expect(window.find("a", 100)).toBe(7);
+    expect(window.find("a", 101)).toBeUndefined();
+    for (const id of ["b", "c", "d"]) window.add(id, 50, 0);
+    expect(window.find("a", 50)).toBeUndefined();
+    expect(window.size).toBe(3);
+    window.add("b", 160, 1);
+    window.expire(151);
+    expect([...window.entries()].map(({ id }) => id)).toEqual(["b"]);
+  });
+
+  it("stays inside its count whatever is added (and keeps none with count 0)", () => {
+    const none = new DuplicateWindow({ count: 0, window: 100 });
+    none.add("a", 0, 1);
+    expect([none.size, none.find("a", 0)]).toEqual([0, undefined]);
+    const window = new DuplicateWindow({ count: 10, window: 1e9 });
+    for (let n = 0; n < 10_000; n++) window.add(String(n % 17), n, n);
+    expect(window.size).toBe(10);
+    expect([...window.entries()].length).toBe(10);
+    expect(window.find(String(9999 % 17), 9999)).toBe(9999);
+  });
+});

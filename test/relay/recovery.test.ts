@@ -1,0 +1,239 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createLogger } from "../../common/logger.ts";
+import type { Relay, RelayOptions } from "../../relay/relay.ts";
+import { Client, type Frame, message, startTestRelay } from "./support.ts";
+
+/** Everything is public here: recovery is the subject. */
+const OPEN = { publicChannels: ["*"] };
+
+let directory: string;
+let relays: Relay[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "rtm-relay-"));
+});
+
+afterEach(async () => {
+  for (const relay of relays) await relay.close();
+  relays = [];
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function start(overrides: object = {}, options: Partial<RelayOptions> = {}): Promise<Relay> {
+  const relay = await startTestRelay({ ...OPEN, stateDirectory: directory, ...overrides }, options);
+  relays.push(relay);
+  return relay;
+}
+
+async function subscribe(relay: Relay, channel: string, since?: object) {
+  const client = await Client.connect(relay, {
+    subscribe: [since === undefined ? { channel } : { channel, since }],
+  });
+  await client.next();
+  return { client, answer: (await client.next()) as Frame & { epoch: string; seq: number } };
+}
+
+async function publish(relay: Relay, channel: string, ...payloads: unknown[]): Promise<void> {
+  const results = await relay.publisher.publish(payloads.map((value) => message(channel, value)));
+  expect(results.every(({ status }) => status === "accepted")).toBe(true);
+}
+
+const stateFiles = () => readdirSync(directory);
+
+describe("graceful restart", () => {
+  it("keeps the epoch, the history and the duplicate window: nothing is lost", async () => {
+    const first = await start();
+    const { client, answer } = await subscribe(first, "sales");
+    await publish(first, "sales", 1, 2);
+    expect((await client.nextN(2)).map(({ payload }) => payload)).toEqual([1, 2]);
+    const last = message("sales", 3, { payload: '{"n": 1.50}' });
+    await first.publisher.publish([last]);
+    await first.drain();
+    expect((await client.end()).code).toBe(4000);
+    expect(stateFiles()).toEqual(["relay-history.state"]);
+    expect(statSync(join(directory, "relay-history.state")).mode & 0o777).toBe(0o600);
+
+    const second = await start();
+    expect(stateFiles()).toEqual([]);
+    const back = await subscribe(second, "sales", { epoch: answer.epoch, seq: 2 });
+    expect(back.answer).toMatchObject({ recovered: true, epoch: answer.epoch, seq: 3 });
+    expect(await back.client.nextText()).toContain('"payload":{"n": 1.50}');
+    const [again] = await second.publisher.publish([last]);
+    expect(again).toMatchObject({ status: "accepted", duplicate: true });
+    await publish(second, "sales", 4);
+    expect(await back.client.next()).toMatchObject({ payload: 4, seq: 4 });
+  });
+
+  it("recovers ages across the restart, on the same boot of the system", async () => {
+    const first = await start();
+    await publish(first, "sales", 1, 2);
+    await first.drain();
+    const second = await start({ history: { ageMargin: "0ms" } });
+    // Younger than the first relay, older than its messages.
+    const { client, answer } = await subscribe(second, "sales", { ageMs: 0 });
+    expect(answer.recovered).toBe(true);
+    await client.close();
+    const older = await subscribe(second, "sales", { ageMs: 3_600_000 });
+    expect(older.answer.recovered).toBe(false);
+  });
+
+  it("does not recover ages from another boot, but positions", async () => {
+    const first = await start();
+    await publish(first, "sales", 1, 2);
+    await first.drain();
+    const path = join(directory, "relay-history.state");
+    rewrite(path, (text) => text.replace(/"bootId":("[^"]*"|null)/, '"bootId":"another"'));
+    const second = await start();
+    const byAge = await subscribe(second, "sales", { ageMs: 500 });
+    expect(byAge.answer.recovered).toBe(false);
+    const { epoch } = byAge.answer;
+    const byPosition = await subscribe(second, "sales", { epoch, seq: 0 });
+    expect(byPosition.answer).toMatchObject({ recovered: true, seq: 2 });
+  });
+
+  it("crash after a restore does not revive the old epoch", async () => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    await first.drain();
+    const second = await start();
+    const { answer } = await subscribe(second, "sales");
+    await publish(second, "sales", 2);
+    // A crash: nothing is saved.
+    await second.close();
+    expect(stateFiles()).toEqual([]);
+    const third = await start();
+    const back = await subscribe(third, "sales", { epoch: answer.epoch, seq: 1 });
+    expect(back.answer).toMatchObject({ recovered: false });
+    expect(back.answer.epoch).not.toBe(answer.epoch);
+  });
+
+  it.each([
+    ["cut off", (bytes: Buffer) => bytes.subarray(0, bytes.length - 10)],
+    ["empty", () => Buffer.alloc(0)],
+    [
+      "of a later version",
+      (bytes: Buffer) => Buffer.from(bytes.toString().replace('"version":1', '"version":2')),
+    ],
+    [
+      "changed in one byte",
+      (bytes: Buffer) => {
+        bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+        return bytes;
+      },
+    ],
+  ])("a damaged file (%s) means a new epoch and a log line, not a crash", async (_what, damage) => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    await first.drain();
+    const path = join(directory, "relay-history.state");
+    writeFileSync(path, damage(readFileSync(path)));
+    const lines: string[] = [];
+    const log = createLogger("warn", { write: (line) => lines.push(line) });
+    const second = await start({}, { log });
+    expect(lines.join("")).toContain("damaged or unknown");
+    expect(stateFiles()).toEqual([]);
+    const { answer } = await subscribe(second, "sales");
+    expect(answer.seq).toBe(0);
+  });
+
+  it("a node that stood by saves nothing", async () => {
+    const standby = await start({}, { serving: false });
+    await standby.drain();
+    expect(stateFiles()).toEqual([]);
+  });
+
+  it("a takeover starts a new epoch, a first start keeps what was saved", async () => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    await first.drain();
+    const second = await start({}, { serving: false });
+    second.setServing(true);
+    const { client, answer } = await subscribe(second, "sales");
+    expect(answer.seq).toBe(1);
+    second.setServing(false);
+    expect((await client.end()).code).toBe(4005);
+    expect(await second.publisher.publish([message("sales", 2)])).toMatchObject([
+      { status: "unavailable", code: "unavailable" },
+    ]);
+    second.setServing(true);
+    const back = await subscribe(second, "sales", { epoch: answer.epoch, seq: 1 });
+    expect(back.answer).toMatchObject({ recovered: false, seq: 0 });
+  });
+});
+
+/** Changes the text of a state file and gives it a right checksum again. */
+function rewrite(path: string, change: (text: string) => string): void {
+  const text = change(readFileSync(path).toString()).slice(0, -64);
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  writeFileSync(path, text + createHash("sha256").update(text).digest("hex"));
+}
+
+describe("in one life", () => {
+  it("a forgotten channel comes back above its old numbers", async () => {
+    const relay = await start({ history: { age: "1s", ageMargin: "0ms" } });
+    const { client, answer } = await subscribe(relay, "sales");
+    await publish(relay, "sales", 1, 2, 3);
+    await client.nextN(3);
+    await client.close();
+    // The sweep forgets it when its messages are too old and nobody reads it.
+    const scrape = async () =>
+      (await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text()).includes(
+        "rtm_relay_channels 0",
+      );
+    const deadline = performance.now() + 20_000;
+    while (!(await scrape())) {
+      if (performance.now() > deadline) throw new Error("the channel was not forgotten");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await publish(relay, "other", 0);
+    await publish(relay, "sales", 4);
+    const old = await subscribe(relay, "sales", { epoch: answer.epoch, seq: 2 });
+    expect(old.answer).toMatchObject({ recovered: false, seq: 4 });
+    const all = await subscribe(relay, "sales", { epoch: answer.epoch, seq: 3 });
+    expect(all.answer).toMatchObject({ recovered: true, seq: 4 });
+    expect(await all.client.next()).toMatchObject({ payload: 4 });
+  });
+
+  it("refuses a position that lies before the last evicted message", async () => {
+    const relay = await start({ history: { count: 3 } });
+    const { answer } = await subscribe(relay, "sales");
+    await publish(relay, "sales", 1, 2, 3, 4, 5);
+    const { epoch } = answer;
+    expect((await subscribe(relay, "sales", { epoch, seq: 1 })).answer.recovered).toBe(false);
+    const { client, answer: last } = await subscribe(relay, "sales", { epoch, seq: 2 });
+    expect(last).toMatchObject({ recovered: true, seq: 5 });
+    expect((await client.nextN(3)).map(({ payload }) => payload)).toEqual([3, 4, 5]);
+  });
+
+  it("subscribe racing publish: no gap and no duplicate at the seam", async () => {
+    const relay = await start({ stateDirectory: undefined });
+    const { answer } = await subscribe(relay, "sales");
+    const total = 3000;
+    let sent = 0;
+    const publishing = (async () => {
+      while (sent < total) {
+        const burst = Math.min(1 + (sent % 7), total - sent);
+        await publish(relay, "sales", ...Array.from({ length: burst }, () => ++sent));
+        if (sent % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    })();
+    const readers = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        while (sent < (index * total) / 25) await new Promise((resolve) => setImmediate(resolve));
+        const since = { epoch: answer.epoch, seq: Math.max(0, sent - 50) };
+        const { client, answer: own } = await subscribe(relay, "sales", since);
+        expect(own.recovered).toBe(true);
+        const seqs: number[] = [];
+        while (seqs.at(-1) !== total) seqs.push((await client.next()).seq as number);
+        return { since, seqs };
+      }),
+    );
+    await publishing;
+    for (const { since, seqs } of readers) {
+      expect(seqs).toEqual(Array.from({ length: total - since.seq }, (_, n) => since.seq + 1 + n));
+    }
+  });
+});

@@ -1,0 +1,121 @@
+/** Both ways to the socket: what leaves, in which order, and the check that chooses one. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import type { Frames } from "../../relay/batch.ts";
+import { textFrame } from "../../relay/frame.ts";
+import { joinedWire, joinedWritesWork, publicWire, type Wire } from "../../relay/wire.ts";
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A wire, and the raw bytes that arrive at the other end. */
+async function pair(makeWire: typeof joinedWire) {
+  const http = createServer();
+  const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  const made = new Promise<{ wire: Wire; socket: Socket }>((resolve) => {
+    http.on("upgrade", (request, socket, head) => {
+      server.handleUpgrade(request, socket, head, (ws) => {
+        ws.on("error", () => {});
+        resolve({ wire: makeWire(ws, socket), socket: socket as Socket });
+      });
+    });
+  });
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  cleanups.push(() => new Promise((resolve) => http.close(resolve)));
+  const client = connect((http.address() as AddressInfo).port, "127.0.0.1");
+  cleanups.push(() => client.destroy());
+  client.write(
+    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+  );
+  const { wire, socket } = await made;
+  cleanups.push(() => wire.destroy());
+  await once(client, "data");
+  const bytes: Buffer[] = [];
+  client.on("data", (chunk) => bytes.push(chunk));
+  return { wire, socket, client, received: () => Buffer.concat(bytes) };
+}
+
+function frames(...texts: string[]): Frames {
+  const all = texts.map(textFrame);
+  return { frames: all, joined: Buffer.concat(all) };
+}
+
+describe.each([
+  ["joined", joinedWire],
+  ["public", publicWire],
+])("%s wire", (_name, makeWire) => {
+  it("keeps pings, pongs, data and the close in one order, and writes nothing after it", async () => {
+    const { wire, client, received } = await pair(makeWire as typeof joinedWire);
+    wire.write(frames("1", "2"));
+    wire.ping();
+    wire.write(frames("3"));
+    wire.pong(Buffer.from("x"));
+    wire.write(frames("4", "5"));
+    wire.close(4000, "x");
+    wire.write(frames("6"));
+    wire.ping();
+    wire.pong(Buffer.alloc(0));
+    expect(wire.open).toBe(false);
+    // The client answers the close; the server then ends the connection.
+    await vi.waitFor(() => expect(received().length).toBeGreaterThanOrEqual(25), 10_000);
+    client.write(Buffer.from([0x88, 0x80, 0, 0, 0, 0]));
+    await once(client, "end");
+    expect(received().toString("hex")).toBe(
+      ["810131", "810132", "8900", "810133", "8a0178", "810134", "810135", "88030fa078"].join(""),
+    );
+  });
+
+  it("counts what the kernel did not take, tells when it drained, and loses nothing", async () => {
+    const { wire, client, received } = await pair(makeWire as typeof joinedWire);
+    client.pause();
+    let drained = 0;
+    wire.onDrain(() => drained++);
+    const text = "x".repeat(100_000);
+    let count = 0;
+    while (wire.pending < 1_000_000) {
+      wire.write(frames(text));
+      count++;
+    }
+    wire.ping();
+    client.resume();
+    await vi.waitFor(() => expect(received().length).toBe(count * 100_010 + 2), 20_000);
+    expect(wire.pending).toBe(0);
+    expect(drained).toBeGreaterThan(0);
+  });
+
+  it("does not throw once the other side is gone", async () => {
+    const { wire, client, socket } = await pair(makeWire as typeof joinedWire);
+    client.destroy();
+    await once(socket, "close");
+    wire.write(frames("late"));
+    wire.ping();
+    wire.pong(Buffer.alloc(0));
+    wire.close(4000, "late");
+    wire.destroy();
+    expect([wire.open, wire.pending]).toEqual([false, 0]);
+  });
+});
+
+describe("joinedWritesWork", () => {
+  it("finds that this version of ws writes as expected", () => {
+    expect(joinedWritesWork()).toBe(true);
+  });
+
+  it("finds out when ws does not write at once", () => {
+    const ping = vi.spyOn(WebSocket.prototype, "ping").mockImplementation(() => {});
+    expect(joinedWritesWork()).toBe(false);
+    ping.mockRestore();
+    const close = vi.spyOn(WebSocket.prototype, "close").mockImplementation(() => {
+      throw new Error("changed");
+    });
+    expect(joinedWritesWork()).toBe(false);
+    close.mockRestore();
+  });
+});
