@@ -2,7 +2,7 @@ import oracledb from "oracledb";
 import { describe, expect, it, vi } from "vitest";
 import { OraError, startEmulator } from "../../emulator/index.ts";
 import { codeOf, openQueue, texts } from "../oracle-contract/aq.ts";
-import { PROFILES, withEmulator } from "./helpers.ts";
+import { PROFILES, withEmulator } from "./support.ts";
 
 describe.each(PROFILES)("the unmodified driver, %s framing", (profile) => {
   it("logs on, shows the release, and its close() is a logoff", async () => {

@@ -2,7 +2,7 @@ import { createConnection } from "node:net";
 import { describe, expect, it } from "vitest";
 import { OraError } from "../../emulator/index.ts";
 import { codeOf, openQueue } from "../oracle-contract/aq.ts";
-import { PROFILES, withEmulator } from "./helpers.ts";
+import { PROFILES, withEmulator } from "./support.ts";
 
 /** Resolves when the promise has not settled after the event loop went round a few times. */
 async function isPending(promise: Promise<unknown>): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { codeOf, openQueue, texts } from "../oracle-contract/aq.ts";
-import { PROFILES, withEmulator } from "./helpers.ts";
+import { PROFILES, withEmulator } from "./support.ts";
 
 describe.each(PROFILES)("sessions, %s framing", (profile) => {
   it("commit on logoff, roll back first when the driver knows of a transaction", async () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { OraError } from "../../emulator/index.ts";
 import { shapeOf } from "../../emulator/statements.ts";
 import { codeOf } from "../oracle-contract/aq.ts";
-import { PROFILES, withEmulator } from "./helpers.ts";
+import { PROFILES, withEmulator } from "./support.ts";
 
 const { BIND_IN, BIND_INOUT, BIND_OUT } = oracledb;
 
