@@ -9,13 +9,24 @@ class Activity {
   #waiting: (() => void)[] = [];
 
   constructor() {
-    const sign = () => {
+    const active = () => {
       this.#active = true;
       this.#check();
     };
+    let place: string | undefined;
+    const sign = (event: Event) => {
+      if (!event.isTrusted) return;
+      if (event instanceof MouseEvent && event.type === "pointermove") {
+        // Browsers report a move when the page changes below a mouse that lies still.
+        const before = place;
+        place = `${event.screenX} ${event.screenY}`;
+        if (before === undefined || before === place) return;
+      }
+      active();
+    };
     for (const type of SIGNS) addEventListener(type, sign, { passive: true, capture: true });
     // Going back to a page is something the user did.
-    addEventListener("pageshow", ({ persisted }) => persisted && sign());
+    addEventListener("pageshow", ({ persisted }) => persisted && active());
     document.addEventListener("visibilitychange", () => this.#check());
   }
 

@@ -1,0 +1,230 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { listening, Tab, until, useWorld } from "./kit.ts";
+import { SECRET } from "./stack.ts";
+
+const world = useWorld();
+
+afterEach(() => {
+  world.site.alive = true;
+  world.site.secret = SECRET;
+  world.site.tokenLifetimeMs = 900_000;
+  world.site.refused.clear();
+});
+
+const REFRESHING = { 5: "REFRESH", 7: "ORDERS", 9: "20", 10: "REFRESH" } as const;
+
+describe("relay restart", () => {
+  it("nothing is missed: before, while it is down, and after", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "restart", ...REFRESHING, 5: "EVENT" }, { regions: ["ORDERS"] }),
+    );
+    await tab.subscribed("restart");
+    const before = (await tab.seen("refreshes")).length;
+    await world.stack.send("restart", "e", "before");
+    await tab.payloadCount(1);
+    await world.stack.stopService();
+    await tab.sees("statuses", { state: "waiting", code: 4000 });
+    await world.stack.send("restart", "e", "while it is down");
+    await world.stack.startService();
+    await world.stack.send("restart", "e", "after");
+    expect(await tab.payloadCount(3)).toEqual(["before", "while it is down", "after"]);
+    expect(await tab.seen("refreshes")).toHaveLength(before);
+    expect(await tab.problems()).toEqual([]);
+  });
+
+  it("after a crash the page is told and refreshes its regions", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "crash", ...REFRESHING, 5: "EVENT" }, { regions: ["ORDERS"] }),
+    );
+    await tab.subscribed("crash");
+    await world.stack.send("crash", "e", "before");
+    await tab.payloadCount(1);
+    const before = (await tab.seen("refreshes")).length;
+    await world.stack.crashService();
+    await tab.sees("statuses", { state: "waiting" });
+    await world.stack.startService();
+    await tab.sees("statuses", { state: "gap", channel: "crash" });
+    await tab.page.waitForFunction((count) => window.seen.refreshes!.length > count, before);
+    await world.stack.send("crash", "e", "after");
+    expect(await tab.payloadCount(2)).toEqual(["before", "after"]);
+    expect(await tab.seen("refreshes")).toEqual(Array(before + 1).fill("ORDERS"));
+  });
+});
+
+describe("tokens", () => {
+  it("are renewed while somebody uses the page, on the same socket", async () => {
+    world.site.tokenLifetimeMs = 2_000;
+    const tab = await Tab.open(world, listening({ 2: "renewed" }));
+    await tab.subscribed("renewed");
+    const calls = world.site.ajaxCalls.length;
+    await until("three renewals", async () => {
+      await tab.active();
+      return world.site.ajaxCalls.length >= calls + 3;
+    });
+    await world.stack.send("renewed", "e", "still here");
+    expect(await tab.payloadCount(1)).toEqual(["still here"]);
+    expect(tab.sockets).toBe(1);
+  });
+
+  it("an idle or hidden page asks for none, and continues without a loss when it is used", async () => {
+    world.site.tokenLifetimeMs = 5_000;
+    const tab = await Tab.open(world, listening({ 2: "idle" }));
+    await tab.subscribed("idle");
+    await world.stack.send("idle", "e", "while it is valid");
+    await tab.payloadCount(1);
+    const calls = world.site.ajaxCalls.length;
+    await tab.sees("statuses", { state: "token" });
+    await world.stack.send("idle", "e", "after its end");
+    await tab.visible(false);
+    await tab.active();
+    expect(world.site.ajaxCalls).toHaveLength(calls);
+    world.site.tokenLifetimeMs = 900_000;
+    await tab.visible(true);
+    expect(await tab.payloadCount(2)).toEqual(["while it is valid", "after its end"]);
+    expect(world.site.ajaxCalls).toHaveLength(calls + 1);
+  });
+
+  it("a wrong token: the page says so and works as soon as the secret is right", async () => {
+    world.site.secret = "another-secret-of-enough-bytes-0123456789";
+    const tab = await Tab.open(world, listening({ 2: "wrong" }));
+    await tab.sees("statuses", { state: "token", code: 4101 });
+    world.site.secret = SECRET;
+    await tab.active();
+    await tab.subscribed("wrong");
+    await world.stack.send("wrong", "e", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+  });
+
+  it.each([
+    [false, "an answer with an error"],
+    ["login page", "the login page"],
+  ] as const)("an ended session stops the client (%s: %s)", async (alive, _answer) => {
+    world.site.tokenLifetimeMs = 1_000;
+    const tab = await Tab.open(world, listening({ 2: "ended" }));
+    world.site.alive = alive;
+    await tab.active();
+    await tab.sees("statuses", { state: "stopped", code: "session_ended" });
+    await tab.sees("statuses", { state: "denied", channel: "ended", code: "session_ended" });
+    const calls = world.site.ajaxCalls.length;
+    await tab.active();
+    expect(world.site.ajaxCalls).toHaveLength(calls);
+    expect(await tab.problems()).toEqual([]);
+  });
+
+  it("a user the installation refuses gets no token, and the page says why", async () => {
+    world.site.refused.add("secret");
+    const tab = await Tab.open(world, listening({ 2: "secret" }));
+    await tab.sees("statuses", { state: "stopped", code: "configuration" });
+    expect(tab.sockets).toBe(0);
+  });
+
+  it("a right that is withdrawn ends with the token", async () => {
+    world.site.tokenLifetimeMs = 1_000;
+    const tab = await Tab.open(world, listening({ 2: "withdrawn" }));
+    world.site.refused.add("withdrawn");
+    await tab.active();
+    await tab.sees("statuses", { state: "denied", channel: "withdrawn", code: "not_authorized" });
+  });
+
+  it("public channels need none", async () => {
+    const tab = await Tab.open(world, listening({ 2: "public-news", 12: "PUBLIC" }));
+    await tab.subscribed("public-news");
+    await world.stack.send("public-news", "e", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+  });
+});
+
+describe("the page's life", () => {
+  // The headless shell has no back-forward cache (its delegate disables it), so the page gets the
+  // events and the freeze that entering and leaving the cache consist of.
+  it("L12: leaves for the back-forward cache with a closed socket and comes back complete", async () => {
+    const tab = await Tab.open(world, listening({ 2: "bfcache" }));
+    const transition = (type: string) =>
+      tab.page.evaluate((name) => {
+        dispatchEvent(new PageTransitionEvent(name, { persisted: true }));
+      }, type);
+    await tab.subscribed("bfcache");
+    await world.stack.send("bfcache", "e", "seen");
+    await tab.payloadCount(1);
+    const session = await tab.page.context().newCDPSession(tab.page);
+    const closed = tab.page.waitForEvent("websocket").then(() => "opened again");
+    await transition("pagehide");
+    await tab.sees("statuses", { state: "paused" });
+    await session.send("Page.setWebLifecycleState", { state: "frozen" });
+    await world.stack.send("bfcache", "e", "missed");
+    await session.send("Page.setWebLifecycleState", { state: "active" });
+    expect(tab.sockets).toBe(1);
+    await transition("pageshow");
+    expect(await closed).toBe("opened again");
+    expect(await tab.payloadCount(2)).toEqual(["seen", "missed"]);
+    expect(tab.sockets).toBe(2);
+  });
+
+  it("a frozen page is woken and gets what it missed", async () => {
+    const tab = await Tab.open(world, listening({ 2: "frozen" }));
+    await tab.subscribed("frozen");
+    const session = await tab.page.context().newCDPSession(tab.page);
+    await session.send("Page.setWebLifecycleState", { state: "frozen" });
+    await world.stack.send("frozen", "e", 1);
+    await session.send("Page.setWebLifecycleState", { state: "active" });
+    expect(await tab.payloadCount(1)).toEqual([1]);
+  });
+
+  it("L3: the network goes and comes: back at once, nothing missed", async () => {
+    const tab = await Tab.open(world, listening({ 2: "network" }));
+    await tab.subscribed("network");
+    await world.stack.send("network", "e", 1);
+    await tab.payloadCount(1);
+    await world.stack.crashService();
+    await tab.sees("statuses", { state: "waiting" });
+    await world.stack.startService();
+    await tab.page.evaluate(() => dispatchEvent(new Event("online")));
+    await tab.sees("statuses", { state: "gap", channel: "network" });
+  });
+});
+
+describe("policies", () => {
+  it("a policy that does not name the relay stops the client with a reason", async () => {
+    const tab = await Tab.open(world, listening({ 2: "csp" }, { policy: "without relay" }));
+    await tab.sees("statuses", { state: "stopped", code: "csp_blocked" });
+    expect(await tab.seen("violations")).toHaveLength(1);
+  });
+
+  it("L11: a URL that cannot be used is reported, and the actions after it run", async () => {
+    const tab = await Tab.open(world, {
+      actions: [
+        {
+          event: "ready",
+          actions: [
+            {
+              script:
+                "window.seen.statuses=[];jQuery(document).on('rtm_listener_status',(e,s)=>window.seen.statuses.push(s));",
+            },
+            { listener: { 1: "ftp://relay.example" } },
+            { script: "window.seen.after=[1];" },
+          ],
+        },
+      ],
+    });
+    await tab.sees("statuses", { state: "stopped", code: "configuration" });
+    expect(await tab.seen("after")).toEqual([1]);
+    expect(await tab.problems()).toEqual([]);
+  });
+
+  it("a page of another origin is not served", async () => {
+    const { origins } = world.stack;
+    const own = origins.splice(0, origins.length, "https://apex.example");
+    await world.stack.stopService();
+    await world.stack.startService();
+    try {
+      const tab = await Tab.open(world, listening({ 2: "origin" }));
+      await tab.sees("statuses", { state: "stopped", code: 4202 });
+    } finally {
+      origins.splice(0, origins.length, ...own);
+      await world.stack.stopService();
+      await world.stack.startService();
+    }
+  });
+});

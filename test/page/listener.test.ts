@@ -1,0 +1,255 @@
+import { describe, expect, it } from "vitest";
+import { listening, Tab, until, useWorld } from "./kit.ts";
+
+const world = useWorld();
+
+describe("the Hello example", () => {
+  it("what one page sends is in the item of the other, and an event tells so", async () => {
+    const spec = listening(
+      { 2: "test", 3: "ping" },
+      {
+        items: ["P10_MESSAGE"],
+        buttons: ["SEND_HELLO"],
+        actions: [
+          {
+            event: "click",
+            on: "#SEND_HELLO",
+            actions: [{ broadcast: { 3: "test", 4: "ping", 5: "P10_MESSAGE", 6: "LOG" } }],
+          },
+        ],
+      },
+    );
+    const sender = await Tab.open(world, spec);
+    const receiver = await Tab.open(world, spec);
+    await receiver.subscribed("test");
+    await sender.page.fill("#P10_MESSAGE", "Hello & <b>welcome</b> äöü 🌍");
+    await sender.page.click("#SEND_HELLO");
+    await receiver.sees("messages", { channel: "test", eventName: "ping" });
+    expect(await receiver.value("P10_MESSAGE")).toBe("Hello & <b>welcome</b> äöü 🌍");
+    expect(await receiver.payloads()).toEqual([
+      { itemName: "P10_MESSAGE", value: "Hello & <b>welcome</b> äöü 🌍" },
+    ]);
+    expect([...(await sender.problems()), ...(await receiver.problems())]).toEqual([]);
+  });
+
+  it("nothing arrives of a transaction that is rolled back", async () => {
+    const tab = await Tab.open(world, listening({ 2: "rollback" }));
+    await tab.subscribed("rollback");
+    await world.stack.transaction([{ channel: "rollback", eventName: "e", payload: 1 }], false);
+    await world.stack.send("rollback", "e", 2);
+    expect(await tab.payloadCount(1)).toEqual([2]);
+  });
+});
+
+describe("several listeners", () => {
+  it("L2: two with two tokens share one socket, and a second firing changes nothing", async () => {
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "one" },
+        {
+          buttons: ["AGAIN"],
+          actions: [
+            { event: "ready", actions: [{ listener: { 2: "two, three", 3: "*" } }] },
+            { event: "click", on: "#AGAIN", actions: [{ listener: { 2: "four", 3: "*" } }] },
+          ],
+        },
+      ),
+    );
+    for (const channel of ["one", "two", "three"]) await tab.subscribed(channel);
+    await tab.page.click("#AGAIN");
+    await tab.page.click("#AGAIN");
+    await tab.subscribed("four");
+    for (const channel of ["one", "two", "three", "four"]) {
+      await world.stack.send(channel, "e", channel);
+    }
+    expect((await tab.payloadCount(4)).sort()).toEqual(["four", "one", "three", "two"]);
+    expect(tab.sockets).toBe(1);
+    expect(await tab.problems()).toEqual([]);
+  });
+
+  it("L1, L5: each gets its own channel and events, whatever else arrives", async () => {
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "mixed", 3: "wanted,other", 4: "rtm-message" },
+        { actions: [{ event: "ready", actions: [{ listener: { 2: "mixed", 3: "third" } }] }] },
+      ),
+    );
+    await tab.subscribed("mixed");
+    for (const event of ["unwanted", "wanted", "nothing", "other"]) {
+      await world.stack.send("mixed", event, event);
+    }
+    expect(await tab.payloadCount(2)).toEqual(["wanted", "other"]);
+  });
+
+  it("L10: events reach the affected elements, the body and the document, once each", async () => {
+    const record = `
+      window.seen.where = [];
+      jQuery("#ORDERS").on("rtm-message", () => window.seen.where.push("region"));
+      jQuery("body").on("rtm-message", () => window.seen.where.push("body"));
+      jQuery(document).on("rtm_listener_message", () => window.seen.where.push("declared event"));
+    `;
+    const tab = await Tab.open(world, {
+      regions: ["ORDERS"],
+      actions: [
+        { event: "ready", actions: [{ script: record }] },
+        { event: "ready", actions: [{ listener: { 2: "where", 3: "*" }, affected: "#ORDERS" }] },
+      ],
+    });
+    await until(
+      "the page listens",
+      () => world.stack.service.relay !== undefined && tab.sockets === 1,
+    );
+    await world.stack.send("where", "e", 1);
+    await tab.page.waitForFunction(() => (window.seen.where ?? []).length >= 3);
+    expect(await tab.seen("where")).toEqual(["region", "body", "declared event"]);
+  });
+});
+
+describe("what a message does", () => {
+  it("L7: sets an item to an empty text, null, a number, and a list", async () => {
+    const tab = await Tab.open(world, listening({ 2: "items" }, { items: ["P1_A"] }));
+    await tab.subscribed("items");
+    const after: string[] = [];
+    for (const value of ["x", "", "y", null, 7, false]) {
+      await world.stack.send("items", "e", { itemName: "P1_A", value });
+      await tab.payloadCount(after.length + 1);
+      after.push(await tab.value("P1_A"));
+    }
+    expect(after).toEqual(["x", "", "y", "", "7", "false"]);
+  });
+
+  it("L8: only listed items can be set, and a missing one is reported", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "allowed", 5: "ITEMS", 6: "P1_A,P1_GONE" }, { items: ["P1_A", "P1_SECRET"] }),
+    );
+    await tab.subscribed("allowed");
+    await world.stack.send("allowed", "e", { itemName: "P1_SECRET", value: "taken" });
+    await world.stack.send("allowed", "e", { P1_A: "a", P1_SECRET: "taken", P1_GONE: "g" });
+    await tab.payloadCount(2);
+    expect(await tab.value("P1_A")).toBe("a");
+    expect(await tab.value("P1_SECRET")).toBe("");
+    const debug = (await tab.seen("debug")).join("\n");
+    expect(debug).toContain("P1_SECRET");
+    expect(debug).toContain("P1_GONE");
+  });
+
+  it("event only: the payload's item stays as it is", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "event-only", 5: "EVENT" }, { items: ["P1_A"] }),
+    );
+    await tab.subscribed("event-only");
+    await world.stack.send("event-only", "e", { itemName: "P1_A", value: "x" });
+    await tab.payloadCount(1);
+    expect(await tab.value("P1_A")).toBe("");
+  });
+
+  it("L8: items that broadcast their changes do not answer each other for ever", async () => {
+    const spec = listening(
+      { 2: "echo", 11: "Y" },
+      {
+        items: ["P1_A"],
+        actions: [
+          {
+            event: "change",
+            on: "#P1_A",
+            actions: [{ broadcast: { 3: "echo", 4: "changed", 5: "P1_A" } }],
+          },
+        ],
+      },
+    );
+    const [first, second] = [await Tab.open(world, spec), await Tab.open(world, spec)];
+    await first.subscribed("echo");
+    await second.subscribed("echo");
+    await first.page.fill("#P1_A", "once");
+    await first.page.dispatchEvent("#P1_A", "change");
+    await second.payloadCount(1);
+    expect(await second.value("P1_A")).toBe("once");
+    await second.page.fill("#P1_A", "back");
+    await second.page.dispatchEvent("#P1_A", "change");
+    await first.payloadCount(2);
+    await world.stack.send("echo", "end", {});
+    await first.payloadCount(3);
+    await second.payloadCount(3);
+    const values = world.stack.schema.log.filter(({ channel }) => channel === "echo");
+    expect(values.map(({ eventName }) => eventName)).toEqual(["changed", "changed", "end"]);
+    expect(await first.value("P1_A")).toBe("back");
+  });
+
+  it("refreshes a region once per burst of 1,000", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "burst", 5: "REFRESH", 7: "ORDERS", 9: "400" }, { regions: ["ORDERS"] }),
+    );
+    await tab.subscribed("burst");
+    const gaps = (await tab.seen("refreshes")).length;
+    await world.stack.burst("burst", 1_000);
+    expect(await tab.payloadCount(1_000)).toEqual(Array.from({ length: 1_000 }, (_, n) => n));
+    await tab.page.waitForFunction((before) => window.seen.refreshes!.length > before, gaps);
+    await world.stack.send("burst", "row", "last");
+    await tab.payloadCount(1_001);
+    await tab.page.waitForFunction((before) => window.seen.refreshes!.length > before + 1, gaps);
+    expect(await tab.seen("refreshes")).toHaveLength(gaps + 2);
+  });
+
+  it("a page in the background refreshes when it is looked at", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "background", 5: "REFRESH", 7: "ORDERS", 9: "1" }, { regions: ["ORDERS"] }),
+    );
+    await tab.subscribed("background");
+    await tab.visible(false);
+    for (let n = 0; n < 3; n++) await world.stack.send("background", "row", n);
+    await tab.payloadCount(3);
+    await world.stack.send("background", "row", "later");
+    await tab.payloadCount(4);
+    expect(await tab.seen("refreshes")).toEqual([]);
+    await tab.visible(true);
+    await tab.page.waitForFunction(() => window.seen.refreshes!.length > 0);
+    expect(await tab.seen("refreshes")).toEqual(["ORDERS"]);
+  });
+
+  it("L15: markup in a payload stays text, also without a policy", async () => {
+    const attack = '<img src=x onerror="window.seen.errors.push(1)">';
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "attack", 5: "NOTIFY", 8: "New: #value#", 9: "20" },
+        {
+          policy: false,
+          items: ["P1_A"],
+          displayOnly: ["P1_SHOWN"],
+          actions: [
+            { event: "ready", actions: [{ listener: { 2: "attack", 3: "*", 4: "other-event" } }] },
+          ],
+        },
+      ),
+    );
+    await tab.subscribed("attack");
+    for (const itemName of ["P1_A", "P1_SHOWN"]) {
+      await world.stack.send("attack", "e", { itemName, value: attack });
+    }
+    await tab.page.waitForFunction(
+      () => document.querySelector("#APEX_SUCCESS_MESSAGE")?.textContent !== "",
+    );
+    expect(await tab.page.textContent("#APEX_SUCCESS_MESSAGE")).toBe(`New: ${attack}`);
+    expect(await tab.page.textContent("#P1_SHOWN_DISPLAY")).toBe(attack);
+    expect(await tab.value("P1_A")).toBe(attack);
+    expect(await tab.page.locator("img").count()).toBe(0);
+    expect(await tab.problems()).toEqual([]);
+  });
+});
+
+describe("a message committed between rendering and subscribing", () => {
+  it("is replayed by the age of the page", async () => {
+    world.site.beforeScript = async () => {
+      world.site.beforeScript = async () => {};
+      await world.stack.send("early", "e", "before the script ran");
+    };
+    const tab = await Tab.open(world, listening({ 2: "early" }));
+    expect(await tab.payloadCount(1)).toEqual(["before the script ran"]);
+  });
+});

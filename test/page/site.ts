@@ -1,0 +1,367 @@
+/**
+ * The application server of the page tests: renders pages as APEX would (scripts of the exports,
+ * a nonce for the one inline script, a strict policy) and stands in for the plug-ins' PL/SQL, of
+ * which it follows listener.sql and broadcast-da.sql. The scripts in the page are the ones that
+ * the exports in dist/ embed.
+ */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createRequire } from "node:module";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { build } from "esbuild";
+import { mintToken } from "../../relay/token.ts";
+import { embeddedFiles } from "../apex/reader.ts";
+import { SECRET, type Stack } from "./stack.ts";
+
+const SUBJECT = "SCOTT";
+const DIST = "apex-plugins/dist";
+const SCRIPTS = {
+  "/rtm-listener.js": ["dynamic_action_plugin_rtm_listener_da.sql", "js/rtm-listener.min.js"],
+  "/rtm-broadcast.js": ["dynamic_action_plugin_rtm_broadcast_da.sql", "js/rtm-broadcast.min.js"],
+} as const;
+
+export type Attributes = Readonly<Record<number, string>>;
+
+export type ActionSpec = (
+  | { readonly listener: Attributes }
+  | { readonly broadcast: Attributes }
+  /** Native "Execute JavaScript Code": the body of a function. */
+  | { readonly script: string }
+) & {
+  readonly wait?: boolean;
+  readonly stopOnError?: boolean;
+  readonly affected?: string;
+};
+
+export interface DynamicActionSpec {
+  /** `ready` is Page Load. */
+  readonly event: string;
+  readonly on?: string;
+  readonly actions: readonly ActionSpec[];
+}
+
+export interface PageSpec {
+  readonly items?: readonly string[];
+  readonly displayOnly?: readonly string[];
+  readonly buttons?: readonly string[];
+  readonly regions?: readonly string[];
+  readonly actions: readonly DynamicActionSpec[];
+  /** False: no policy at all. Without `relay` the page may not connect to it. Default strict. */
+  readonly policy?: false | "without relay";
+  /** More body text, and a stylesheet or script by path. */
+  readonly body?: string;
+  readonly head?: string;
+}
+
+interface Registered {
+  readonly kind: "listener" | "broadcast";
+  readonly attributes: Attributes;
+}
+
+export class Site {
+  readonly #server: Server;
+  readonly #double: string;
+  readonly #pages = new Map<string, PageSpec>();
+  readonly #actions = new Map<string, Registered>();
+  readonly #files = new Map<string, Buffer>();
+  readonly #upgraded = new Set<Socket>();
+  #stack: Stack | undefined;
+  /** The APEX session: false once it has ended. */
+  alive: boolean | "login page" = true;
+  secret = SECRET;
+  tokenLifetimeMs = 900_000;
+  /** Channels the installation's authorization function refuses. */
+  readonly refused = new Set<string>();
+  /** Kinds of AJAX calls, in order. */
+  readonly ajaxCalls: string[] = [];
+  /** Awaited before a plug-in script is answered: the page is rendered, but does not run yet. */
+  beforeScript: () => Promise<void> = async () => {};
+  /** Content of a region; by default a counter. */
+  region: (id: string) => string = () => "";
+  /** When set, a broadcast fails with this text. */
+  broadcastError: string | undefined;
+
+  private constructor(double: string) {
+    this.#double = double;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error) => {
+        response.writeHead(500).end(String(error));
+      });
+    });
+    this.#server.on("upgrade", (request, socket) => this.#proxy(request, socket as Socket));
+  }
+
+  static async start(): Promise<Site> {
+    const { outputFiles } = await build({
+      entryPoints: ["test/page/browser/apex-double.ts"],
+      bundle: true,
+      write: false,
+      format: "iife",
+      target: "es2022",
+    });
+    const site = new Site(outputFiles[0]!.text);
+    site.#server.listen(0, "127.0.0.1");
+    await once(site.#server, "listening");
+    return site;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** The database that broadcasts go to. */
+  use(stack: Stack): void {
+    this.#stack = stack;
+  }
+
+  /** Adds a page; returns its address. */
+  page(spec: PageSpec): string {
+    const path = `/page/${this.#pages.size + 1}`;
+    this.#pages.set(path, spec);
+    return this.origin + path;
+  }
+
+  /** Adds a file; returns its path. */
+  file(path: string, content: string | Buffer): string {
+    this.#files.set(path, Buffer.from(content));
+    return path;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#upgraded) socket.destroy();
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams } = new URL(request.url ?? "/", this.origin);
+    const page = this.#pages.get(pathname);
+    if (page) return this.#render(page, response);
+    if (pathname === "/ajax") return this.#ajax(request, response);
+    if (pathname === "/region") {
+      response.end(this.region(searchParams.get("id") ?? ""));
+      return;
+    }
+    const content = await this.#static(pathname);
+    if (content === undefined) {
+      response.writeHead(404).end();
+      return;
+    }
+    const type = pathname.endsWith(".css") ? "text/css" : "text/javascript";
+    response.writeHead(200, { "content-type": type }).end(content);
+  }
+
+  async #static(pathname: string): Promise<Buffer | undefined> {
+    const added = this.#files.get(pathname);
+    if (added) return added;
+    if (pathname === "/jquery.js") {
+      return readFileSync(createRequire(import.meta.url).resolve("jquery/dist/jquery.min.js"));
+    }
+    if (pathname === "/apex.js") return Buffer.from(this.#double);
+    const script = SCRIPTS[pathname as keyof typeof SCRIPTS];
+    if (!script) return undefined;
+    await this.beforeScript();
+    const [file, name] = script;
+    return embeddedFiles(readFileSync(`${DIST}/${file}`, "utf8")).get(name);
+  }
+
+  async #render(page: PageSpec, response: ServerResponse): Promise<void> {
+    const nonce = randomBytes(12).toString("base64");
+    const relay = page.policy === "without relay" ? "" : ` ws://127.0.0.1:${this.#stack?.port}`;
+    const policy =
+      `default-src 'self'; script-src 'self' 'nonce-${nonce}'; style-src 'self'; ` +
+      `connect-src 'self'${relay}; img-src 'self' data:; object-src 'none'; base-uri 'none'`;
+    const lists = await Promise.all(page.actions.map((action) => this.#dynamicAction(action)));
+    const { items = [], displayOnly = [], buttons = [], regions = [] } = page;
+    const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>page</title>
+<script src="/jquery.js"></script><script src="/apex.js"></script>
+<script src="/rtm-listener.js"></script><script src="/rtm-broadcast.js"></script>
+${page.head ?? ""}
+<script nonce="${nonce}">window.pageActions=[${lists.join(",\n")}];</script>
+</head><body>
+<div id="APEX_SUCCESS_MESSAGE"></div><div id="APEX_ERROR_MESSAGE"></div>
+${items.map((id) => `<input id="${id}" name="${id}">`).join("\n")}
+${displayOnly.map((id) => `<span id="${id}_DISPLAY"></span><input type="hidden" id="${id}">`).join("\n")}
+${buttons.map((id) => `<button type="button" id="${id}">${id}</button>`).join("\n")}
+${regions.map((id) => `<div id="${id}"></div>`).join("\n")}
+${page.body ?? ""}
+</body></html>`;
+    response.writeHead(200, {
+      "content-type": "text/html; charset=utf-8",
+      ...(page.policy === false ? {} : { "content-security-policy": policy }),
+    });
+    response.end(html);
+  }
+
+  async #dynamicAction({ event, on, actions }: DynamicActionSpec): Promise<string> {
+    const list = await Promise.all(actions.map((action) => this.#action(action)));
+    const selector = on === undefined ? "" : `selector:${JSON.stringify(on)},`;
+    return `{event:${JSON.stringify(event)},${selector}actions:[${list.join(",")}]}`;
+  }
+
+  async #action(action: ActionSpec): Promise<string> {
+    const common = [
+      `waitForResult:${action.wait ?? false}`,
+      `stopExecutionOnError:${action.stopOnError ?? false}`,
+      action.affected === undefined ? "" : `affectedElements:${JSON.stringify(action.affected)}`,
+    ].filter(Boolean);
+    if ("script" in action) {
+      return `{name:"script",javascriptFunction:function(){${action.script}},${common}}`;
+    }
+    const kind = "listener" in action ? "listener" : "broadcast";
+    const attributes = "listener" in action ? action.listener : action.broadcast;
+    const id = `id${this.#actions.size + 1}`;
+    this.#actions.set(id, { kind, attributes });
+    const rendered =
+      kind === "listener" ? await this.#renderListener(attributes) : renderBroadcast(attributes);
+    // JSON inside a script element: no end tag may appear in it.
+    const attribute01 = JSON.stringify(JSON.stringify(rendered.configuration)).replaceAll(
+      "<",
+      "\\u003c",
+    );
+    return `{name:${JSON.stringify(kind)},javascriptFunction:${rendered.fn},attribute01:${attribute01},ajaxIdentifier:${JSON.stringify(id)},${common}}`;
+  }
+
+  async #token(attributes: Attributes): Promise<{ token: string; channels: string[] } | undefined> {
+    const channels = list(attributes[2] ?? "test").filter((name) => !this.refused.has(name));
+    if (channels.length === 0) return undefined;
+    const token = await mintToken(
+      {
+        subject: SUBJECT,
+        channels,
+        lifetimeMs: this.tokenLifetimeMs,
+        kid: "k1",
+        secret: Buffer.from(this.secret),
+      },
+      Date.now(),
+    );
+    return { token, channels: channels.filter((name) => !name.endsWith("*")) };
+  }
+
+  /** rtm_listener_render of listener.sql. */
+  async #renderListener(attributes: Attributes) {
+    const minted = await this.#token(attributes);
+    const fn = "rtm.listen";
+    if (!minted) {
+      return { fn, configuration: { error: "Channel: you may not listen to any of the channels" } };
+    }
+    const access = attributes[12] ?? "TOKEN";
+    const configuration = {
+      url: attributes[1] ?? this.#stack?.url,
+      channels: minted.channels,
+      events: list(attributes[3] ?? "ping"),
+      apexEvent: attributes[4] ?? "rtm-message",
+      onMessage: attributes[5] ?? null,
+      items: list(attributes[6] ?? ""),
+      regions: list(attributes[7] ?? ""),
+      text: attributes[8] ?? null,
+      throttleMs: Number(attributes[9] ?? 200),
+      refreshAfterGap: attributes[10] === "REFRESH",
+      fireChange: (attributes[11] ?? "Y") === "Y",
+      ...(access === "PUBLIC" ? {} : { token: minted.token, renew: true }),
+    };
+    return { fn, configuration };
+  }
+
+  async #ajax(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = new URLSearchParams(await text(request));
+    const action = this.#actions.get(body.get("ajaxIdentifier") ?? "");
+    this.ajaxCalls.push(action?.kind ?? "unknown");
+    if (this.alive === "login page") {
+      response.writeHead(200, { "content-type": "text/html" }).end("<h1>Log in</h1>");
+      return;
+    }
+    const answer = (value: object) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
+    };
+    if (!this.alive) answer({ error: "Your session has ended." });
+    else if (action?.kind === "listener") {
+      answer((await this.#token(action.attributes)) ?? { code: "not_authorized" });
+    } else if (action?.kind === "broadcast") {
+      answer(await this.#broadcast(action.attributes, body.getAll("f01").join("")));
+    } else response.writeHead(404).end();
+  }
+
+  /** rtm_broadcast_ajax of broadcast-da.sql. */
+  async #broadcast(attributes: Attributes, request: string): Promise<object> {
+    const { source, items, onError } = broadcastSource(attributes);
+    try {
+      if (this.broadcastError !== undefined) throw new Error(this.broadcastError);
+      let payload: unknown = {};
+      if (source === "JSON") payload = JSON.parse(attributes[9] ?? "{}");
+      else if (source === "SCRIPT") payload = JSON.parse(request);
+      else if (items.length > 0) {
+        const values: unknown = JSON.parse(request);
+        if (!Array.isArray(values) || values.length !== items.length) throw new Error("values");
+        payload =
+          source === "ITEM"
+            ? { itemName: items[0], value: values[0] }
+            : Object.fromEntries(items.map((item, index) => [item, values[index]]));
+      }
+      await this.#stack?.send(attributes[3] ?? "", attributes[4] ?? "", payload);
+      return { status: "OK" };
+    } catch {
+      if (onError === "RAISE") return { error: "The message could not be sent." };
+      return { status: onError === "LOG" ? "LOGGED" : "IGNORED" };
+    }
+  }
+
+  /** What the nginx location of the article does: any path below /ords/ to the plain URL. */
+  #proxy(request: IncomingMessage, client: Socket): void {
+    const relay = connect(this.#stack?.port ?? 0, "127.0.0.1", () => {
+      const headers = request.rawHeaders
+        .map((value, index) => (index % 2 === 0 ? `${value}: ` : `${value}\r\n`))
+        .join("");
+      relay.write(`GET /ws?channel=dashboard&format=payload HTTP/1.1\r\n${headers}\r\n`);
+      relay.pipe(client).pipe(relay);
+    });
+    for (const socket of [relay, client]) {
+      this.#upgraded.add(socket);
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => {
+        relay.destroy();
+        client.destroy();
+      });
+    }
+  }
+}
+
+function list(value: string): string[] {
+  return value
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+}
+
+function broadcastSource(attributes: Attributes) {
+  const source = attributes[7] ?? (attributes[5] === undefined ? "NONE" : "ITEM");
+  const items = source === "ITEM" ? [attributes[5] ?? ""] : list(attributes[8] ?? "");
+  return { source, items, onError: attributes[6] ?? "RAISE" };
+}
+
+/** rtm_broadcast_render of broadcast-da.sql. */
+function renderBroadcast(attributes: Attributes) {
+  const { source, items, onError } = broadcastSource(attributes);
+  const script = attributes[10];
+  const configuration = {
+    source: source === "JSON" ? "NONE" : source,
+    items,
+    onError,
+    debounceMs: Number(attributes[11] ?? 0),
+  };
+  const fn =
+    source === "SCRIPT"
+      ? `function(){return rtm.broadcast.call(this,function(){return(${script}\n);});}`
+      : "rtm.broadcast";
+  return { fn, configuration };
+}
+
+async function text(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString("utf8");
+}

@@ -1,0 +1,195 @@
+/** The way of a message without APEX: emulator, worker and relay as `rtm serve` composes them. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import oracledb from "oracledb";
+import { rtmConfig } from "../../cli/config.ts";
+import { type Service, startService } from "../../cli/service.ts";
+import { parseConfig } from "../../common/config.ts";
+import { createLogger } from "../../common/logger.ts";
+import { type Emulator, RtmSchema, startEmulator } from "../../emulator/index.ts";
+
+const PASSWORD = "emulator-password";
+export const SECRET = "0123456789abcdef0123456789abcdef";
+/** A bare-JSON queue as in the dashboard article, read into a public channel. */
+export const ARTICLE = { queue: "RTM.SALES_FEED", channel: "dashboard", eventName: "row" } as const;
+
+/** Waits for what has no event of its own; says what was awaited when it never comes. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>) {
+  const deadline = performance.now() + 20_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited too long until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+export interface Sent {
+  readonly channel: string;
+  readonly eventName: string;
+  readonly payload: unknown;
+}
+
+export class Stack {
+  readonly emulator: Emulator;
+  readonly schema: RtmSchema;
+  readonly origins: string[] = [];
+  readonly #connection: oracledb.Connection;
+  readonly #stateDirectory: string;
+  #service: Service | undefined;
+  #port = 0;
+  #long: Sent | undefined;
+
+  private constructor(
+    emulator: Emulator,
+    schema: RtmSchema,
+    connection: oracledb.Connection,
+    stateDirectory: string,
+  ) {
+    this.emulator = emulator;
+    this.schema = schema;
+    this.#connection = connection;
+    this.#stateDirectory = stateDirectory;
+  }
+
+  /** `origins` are those of the pages. */
+  static async start(origins: readonly string[]): Promise<Stack> {
+    const emulator = await startEmulator({ users: { RTM: PASSWORD } });
+    const schema = new RtmSchema(emulator);
+    emulator.createQueue({ name: ARTICLE.queue });
+    emulator.onStatement(/page_test\.burst/i, ({ session, binds }) => {
+      for (let n = 0; n < Number(binds.ROWS); n++) {
+        schema.broadcast(session, String(binds.CHANNEL), "row", String(n));
+      }
+      return {};
+    });
+    const { connectString } = emulator;
+    const connection = await oracledb.getConnection({
+      user: "RTM",
+      password: PASSWORD,
+      connectString,
+    });
+    const directory = await mkdtemp(join(tmpdir(), "rtm-page-"));
+    const stack = new Stack(emulator, schema, connection, directory);
+    stack.origins.push(...origins);
+    emulator.onStatement(/page_test\.long/i, ({ session }) => {
+      const { channel, eventName, payload } = stack.#long!;
+      schema.broadcast(session, channel, eventName, JSON.stringify(payload));
+      return {};
+    });
+    await stack.startService();
+    return stack;
+  }
+
+  /** Port of the relay, the same after a restart. */
+  get port(): number {
+    return this.#port;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.#port}/ws`;
+  }
+
+  get service(): Service {
+    if (!this.#service) throw new Error("the service is stopped");
+    return this.#service;
+  }
+
+  async startService(): Promise<void> {
+    const config = parseConfig(rtmConfig, {
+      database: { connectString: this.emulator.connectString, user: "RTM", password: PASSWORD },
+      worker: {
+        queues: [
+          { name: "RTM_QUEUE", wait: "1s" },
+          {
+            name: ARTICLE.queue,
+            payload: "RAW",
+            channel: ARTICLE.channel,
+            eventName: ARTICLE.eventName,
+            wait: "1s",
+          },
+        ],
+      },
+      relay: {
+        port: this.#port,
+        admin: { port: 0 },
+        origins: this.origins,
+        publicChannels: ["public*", ARTICLE.channel],
+        tokens: { secrets: [{ kid: "k1", secret: SECRET }], clockTolerance: "0s" },
+        drain: { window: "0s" },
+        stateDirectory: this.#stateDirectory,
+      },
+    });
+    this.#service = await startService({
+      config,
+      roles: { worker: true, relay: true },
+      log: createLogger((process.env.RTM_TEST_LOG as "silent") ?? "silent"),
+    });
+    this.#port = this.#service.relay?.port ?? 0;
+    const { relay } = this.#service;
+    await until("the relay serves", () => relay?.readiness().length === 0);
+  }
+
+  /** SIGTERM: what is in hand is settled, the history is kept. */
+  async stopService(): Promise<void> {
+    const { service } = this;
+    this.#service = undefined;
+    await service.stop();
+  }
+
+  /** The relay dies: no close codes, no history. */
+  async crashService(): Promise<void> {
+    const { service } = this;
+    this.#service = undefined;
+    await service.relay?.close();
+    await service.worker?.stop();
+    await rm(this.#stateDirectory, { recursive: true, force: true });
+  }
+
+  /** One transaction: the calls, and then the commit or the rollback. */
+  async transaction(messages: readonly Sent[], commit = true): Promise<void> {
+    for (const message of messages) {
+      const { channel, eventName, payload } = message;
+      if (JSON.stringify(payload).length > 8_000) {
+        // The emulator takes no CLOB as a bind, so PL/SQL that has one stands in.
+        this.#long = message;
+        await this.#connection.execute("begin page_test.long; end;");
+        continue;
+      }
+      await this.#connection.execute(
+        "begin websocket_api.broadcast_item(:api_key, :base_url, :channel, :event_name, :payload); end;",
+        {
+          api_key: null,
+          base_url: null,
+          channel,
+          event_name: eventName,
+          payload: JSON.stringify(payload),
+        },
+      );
+    }
+    if (commit) await this.#connection.commit();
+    else await this.#connection.rollback();
+  }
+
+  async send(channel: string, eventName: string, payload: unknown): Promise<void> {
+    await this.transaction([{ channel, eventName, payload }]);
+  }
+
+  /** One transaction of a statement whose row trigger broadcasts 0, 1, 2, … */
+  async burst(channel: string, rows: number): Promise<void> {
+    const binds = { channel, rows };
+    await this.#connection.execute("begin page_test.burst(:channel, :rows); end;", binds);
+    await this.#connection.commit();
+  }
+
+  /** A row trigger of the article enqueues bare JSON. */
+  async enqueueBare(payload: unknown): Promise<void> {
+    this.emulator.queue(ARTICLE.queue).enqueue(Buffer.from(JSON.stringify(payload)));
+  }
+
+  async close(): Promise<void> {
+    if (this.#service) await this.stopService();
+    await this.#connection.close();
+    await this.emulator.close();
+    await rm(this.#stateDirectory, { recursive: true, force: true });
+  }
+}
