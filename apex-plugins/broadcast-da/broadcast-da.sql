@@ -73,15 +73,8 @@ function request_text return clob
 is
   l_text clob;
 begin
-  sys.dbms_lob.createtemporary(lob_loc => l_text, cache => true);
   for i in 1 .. apex_application.g_f01.count loop
-    if apex_application.g_f01(i) is not null then
-      sys.dbms_lob.writeappend(
-        lob_loc => l_text,
-        amount  => length(apex_application.g_f01(i)),
-        buffer  => apex_application.g_f01(i)
-      );
-    end if;
+    l_text := l_text || to_clob(apex_application.g_f01(i));
   end loop;
   return l_text;
 end request_text;

@@ -41,7 +41,7 @@ end own_channel;
 procedure find_channels(
   p_dynamic_action in apex_plugin.t_dynamic_action,
   p_plugin         in apex_plugin.t_plugin,
-  p_granted        out nocopy apex_t_varchar2,
+  p_granted        out nocopy websocket_api.t_channels,
   p_subscribed     out nocopy apex_t_varchar2
 )
 is
@@ -49,7 +49,7 @@ is
   l_entries  constant apex_t_varchar2 := entries(nvl(p_dynamic_action.attribute_02, 'test'));
   l_channel  varchar2(32767);
 begin
-  p_granted    := apex_t_varchar2();
+  p_granted.delete;
   p_subscribed := apex_t_varchar2();
   if l_entries.count = 0 then
     raise_usage('Channel: name at least one channel');
@@ -63,8 +63,7 @@ begin
       raise_usage('Channel: * may only be the last character of ' || l_entries(i));
     end if;
     if is_allowed(l_function, l_channel, 'LISTEN') then
-      p_granted.extend;
-      p_granted(p_granted.count) := l_channel;
+      p_granted(p_granted.count + 1) := l_channel;
       -- A prefix grants; what a script of the page subscribes to has a full name.
       if l_channel not like '%*' then
         p_subscribed.extend;
@@ -86,7 +85,7 @@ end wants_token;
 -- the relay then lets it listen to public channels only.
 procedure add_token(
   p_dynamic_action in apex_plugin.t_dynamic_action,
-  p_channels       in apex_t_varchar2,
+  p_channels       in websocket_api.t_channels,
   p_configuration  in out nocopy json_object_t
 )
 is
@@ -119,7 +118,7 @@ is
   l_after_gap   constant varchar2(32767) := p_dynamic_action.attribute_10;
   l_fire_change constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, 'Y');
   l_event_names apex_t_varchar2 := entries(l_events);
-  l_granted     apex_t_varchar2;
+  l_granted     websocket_api.t_channels;
   l_subscribed  apex_t_varchar2;
 begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
@@ -182,7 +181,7 @@ function rtm_listener_ajax(
 is
   l_result     apex_plugin.t_dynamic_action_ajax_result;
   l_answer     json_object_t := json_object_t();
-  l_granted    apex_t_varchar2;
+  l_granted    websocket_api.t_channels;
   l_subscribed apex_t_varchar2;
 begin
   begin

@@ -172,16 +172,20 @@ describe("the page's life", () => {
     expect(await tab.payloadCount(1)).toEqual([1]);
   });
 
-  it("L3: the network goes and comes: back at once, nothing missed", async () => {
-    const tab = await Tab.open(world, listening({ 2: "network" }));
+  it("L12: does not wait any longer when the network is back", async () => {
+    const context = await world.browser.newContext();
+    // The backoff's share of chance: every wait is longer than this test may take.
+    await context.addInitScript(() => {
+      Math.random = () => 60;
+    });
+    const tab = await Tab.open(world, listening({ 2: "network" }), context);
     await tab.subscribed("network");
-    await world.stack.send("network", "e", 1);
-    await tab.payloadCount(1);
-    await world.stack.crashService();
-    await tab.sees("statuses", { state: "waiting" });
+    await world.stack.stopService();
+    await tab.sees("statuses", { state: "waiting", retryInMs: 60_000 });
     await world.stack.startService();
     await tab.page.evaluate(() => dispatchEvent(new Event("online")));
-    await tab.sees("statuses", { state: "gap", channel: "network" });
+    await world.stack.send("network", "e", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
   });
 });
 

@@ -37,7 +37,6 @@ export class Stack {
   readonly #stateDirectory: string;
   #service: Service | undefined;
   #port = 0;
-  #long: Sent | undefined;
 
   private constructor(
     emulator: Emulator,
@@ -71,11 +70,6 @@ export class Stack {
     const directory = await mkdtemp(join(tmpdir(), "rtm-page-"));
     const stack = new Stack(emulator, schema, connection, directory);
     stack.origins.push(...origins);
-    emulator.onStatement(/page_test\.long/i, ({ session }) => {
-      const { channel, eventName, payload } = stack.#long!;
-      schema.broadcast(session, channel, eventName, JSON.stringify(payload));
-      return {};
-    });
     await stack.startService();
     return stack;
   }
@@ -147,14 +141,7 @@ export class Stack {
 
   /** One transaction: the calls, and then the commit or the rollback. */
   async transaction(messages: readonly Sent[], commit = true): Promise<void> {
-    for (const message of messages) {
-      const { channel, eventName, payload } = message;
-      if (JSON.stringify(payload).length > 8_000) {
-        // The emulator takes no CLOB as a bind, so PL/SQL that has one stands in.
-        this.#long = message;
-        await this.#connection.execute("begin page_test.long; end;");
-        continue;
-      }
+    for (const { channel, eventName, payload } of messages) {
       await this.#connection.execute(
         "begin websocket_api.broadcast_item(:api_key, :base_url, :channel, :event_name, :payload); end;",
         {
@@ -162,7 +149,7 @@ export class Stack {
           base_url: null,
           channel,
           event_name: eventName,
-          payload: JSON.stringify(payload),
+          payload: { type: oracledb.DB_TYPE_CLOB, val: JSON.stringify(payload) },
         },
       );
     }
@@ -182,7 +169,7 @@ export class Stack {
   }
 
   /** A row trigger of the article enqueues bare JSON. */
-  async enqueueBare(payload: unknown): Promise<void> {
+  enqueueBare(payload: unknown): void {
     this.emulator.queue(ARTICLE.queue).enqueue(Buffer.from(JSON.stringify(payload)));
   }
 

@@ -42,6 +42,8 @@ begin
     p_base_url   => apex_plugin_util.replace_substitutions(p_value => p_base_url, p_escape => false),
     p_channel    => l_channel,
     p_event_name => substituted(p_event, 'Event Name'),
-    p_payload    => p_payload
+    p_payload    => p_payload,
+    p_on_error   => 'RAISE',
+    p_source     => 'APEX-PLUGIN'
   );
 end send;
