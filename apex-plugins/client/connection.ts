@@ -88,7 +88,7 @@ export class Connection {
   #unready(): "idle" | "token" | undefined {
     if (this.#channels.size === 0) return "idle";
     const sources = this.#sources();
-    for (const source of sources) if (source && !source.usable) this.#fetchToken(source, "initial");
+    for (const source of sources) if (source) this.#want(source);
     const ready = [...sources].some((source) => !source || source.usable);
     return ready ? undefined : "token";
   }
@@ -129,7 +129,7 @@ export class Connection {
     if (subscribe.length > 0) this.link.send({ op: "subscribe", subscribe });
     for (const source of this.#sources()) {
       if (source?.usable) this.#present(source);
-      else if (source) this.#fetchToken(source, "initial");
+      else if (source) this.#want(source);
     }
   }
 
@@ -160,6 +160,10 @@ export class Connection {
   #accepted(source: TokenSource, expiresInMs: number): void {
     source.presented = source.token;
     source.failures = 0;
+    // What was refused without a token may be granted now.
+    for (const channel of this.#channels.values()) {
+      if (channel.state === "denied" && channel.tried.has(undefined)) channel.reset();
+    }
     clearTimeout(source.timer);
     const left = Math.min(expiresInMs, lifetimeMs(source.token), LONGEST_TIMER);
     source.timer = setTimeout(() => this.#fetchToken(source, "renew"), left * RENEW_AT);
@@ -170,6 +174,11 @@ export class Connection {
     source.drop();
     if (source.failures++ === 0) this.#fetchToken(source, code);
     else this.#fetchLater(source, code);
+  }
+
+  /** After a failure the next attempt is under way or has its time already. */
+  #want(source: TokenSource): void {
+    if (!source.usable && source.failures === 0) this.#fetchToken(source, "initial");
   }
 
   #fetchLater(source: TokenSource, reason: string): void {

@@ -124,6 +124,8 @@ begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
   if l_granted.count = 0 then
     raise_usage('Channel: you may not listen to any of the channels');
+  elsif l_subscribed.count = 0 then
+    raise_usage('Channel: name a channel that does not end with *, too');
   end if;
   for i in 1 .. l_event_names.count loop
     if l_event_names(i) <> '*' then

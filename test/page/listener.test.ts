@@ -83,6 +83,22 @@ describe("several listeners", () => {
     expect(await tab.payloadCount(2)).toEqual(["wanted", "other"]);
   });
 
+  it("a prefix grants what a script of the page subscribes to", async () => {
+    const script = `
+      rtm.connect({ url: ${JSON.stringify(world.stack.url)} }).subscribe("room:7", {
+        onMessage: (message) => window.seen.messages.push(message),
+      });`;
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "lobby, room:*" }, { actions: [{ event: "ready", actions: [{ script }] }] }),
+    );
+    await tab.subscribed("lobby");
+    await world.stack.send("room:8", "e", "another room");
+    await world.stack.send("room:7", "e", "this room");
+    expect(await tab.payloadCount(1)).toEqual(["this room"]);
+    expect(tab.sockets).toBe(1);
+  });
+
   it("L10: events reach the affected elements, the body and the document, once each", async () => {
     const record = `
       window.seen.where = [];
@@ -198,7 +214,24 @@ describe("what a message does", () => {
   it("a page in the background refreshes when it is looked at", async () => {
     const tab = await Tab.open(
       world,
-      listening({ 2: "background", 5: "REFRESH", 7: "ORDERS", 9: "1" }, { regions: ["ORDERS"] }),
+      // The affected region is refreshed when the attribute names none.
+      listening(
+        { 2: "background" },
+        {
+          regions: ["ORDERS"],
+          actions: [
+            {
+              event: "ready",
+              actions: [
+                {
+                  listener: { 2: "background", 3: "*", 4: "other", 5: "REFRESH", 9: "1" },
+                  affected: "#ORDERS",
+                },
+              ],
+            },
+          ],
+        },
+      ),
     );
     await tab.subscribed("background");
     await tab.visible(false);
@@ -229,7 +262,7 @@ describe("what a message does", () => {
       ),
     );
     await tab.subscribed("attack");
-    for (const itemName of ["P1_A", "P1_SHOWN"]) {
+    for (const itemName of ["APEX_ERROR_MESSAGE", "P1_A", "P1_SHOWN"]) {
       await world.stack.send("attack", "e", { itemName, value: attack });
     }
     await tab.page.waitForFunction(
@@ -238,6 +271,7 @@ describe("what a message does", () => {
     expect(await tab.page.textContent("#APEX_SUCCESS_MESSAGE")).toBe(`New: ${attack}`);
     expect(await tab.page.textContent("#P1_SHOWN_DISPLAY")).toBe(attack);
     expect(await tab.value("P1_A")).toBe(attack);
+    expect(await tab.page.textContent("#APEX_ERROR_MESSAGE")).toBe("");
     expect(await tab.page.locator("img").count()).toBe(0);
     expect(await tab.problems()).toEqual([]);
   });

@@ -184,8 +184,8 @@ ${page.head ?? ""}
 <script nonce="${nonce}">window.pageActions=[${lists.join(",\n")}];</script>
 </head><body>
 <div id="APEX_SUCCESS_MESSAGE"></div><div id="APEX_ERROR_MESSAGE"></div>
-${items.map((id) => `<input id="${id}" name="${id}">`).join("\n")}
-${displayOnly.map((id) => `<span id="${id}_DISPLAY"></span><input type="hidden" id="${id}">`).join("\n")}
+${items.map((id) => `<input id="${id}" name="${id}" data-item>`).join("\n")}
+${displayOnly.map((id) => `<span id="${id}_DISPLAY"></span><input type="hidden" id="${id}" data-item>`).join("\n")}
 ${buttons.map((id) => `<button type="button" id="${id}">${id}</button>`).join("\n")}
 ${regions.map((id) => `<div id="${id}"></div>`).join("\n")}
 ${page.body ?? ""}

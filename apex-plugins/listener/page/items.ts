@@ -26,12 +26,19 @@ function takesHtml(name: string, item: ApexItem, node: HTMLElement): boolean {
   return !node.tagName.includes("-") || /RICH-TEXT|MARKDOWN/.test(node.tagName);
 }
 
-/** Sets item `name` when the page has it. The change event fires only for a new value. */
-export function setItem(name: string, value: unknown, fireChange: boolean): void {
+/** The page item of that name; an element that is no item is none. */
+function pageItem(name: string): (ApexItem & { readonly node: HTMLElement }) | undefined {
+  if (apex.item.isItem && !apex.item.isItem(name)) return undefined;
   const item = apex.item(name);
+  return item.node ? (item as ApexItem & { readonly node: HTMLElement }) : undefined;
+}
+
+/** Sets item `name` when the page has it. The change event fires only for a new value. */
+function setItem(name: string, value: unknown, fireChange: boolean): void {
+  const item = pageItem(name);
   const wanted = itemValue(value);
-  if (!item.node || wanted === undefined) {
-    const reason = item.node ? "the value is neither text nor a list of texts" : "no such item";
+  if (!item || wanted === undefined) {
+    const reason = item ? "the value is neither text nor a list of texts" : "no such item";
     apex.debug.warn("rtm: item not set:", name, reason);
     return;
   }
@@ -60,7 +67,7 @@ export function setItems(
     if (allowed.length === 0 || allowed.includes(itemName)) setItem(itemName, value, fireChange);
     else apex.debug.warn("rtm: a message named an item that is not listed:", itemName);
   } else if (members) {
-    const names = allowed.length > 0 ? allowed : Object.keys(payload);
+    const names = allowed.length > 0 ? allowed : Object.keys(payload).filter(pageItem);
     for (const name of names) {
       if (Object.hasOwn(payload, name)) setItem(name, payload[name], fireChange);
     }

@@ -56,7 +56,10 @@ declare const apex: {
   readonly event: {
     trigger(target: HTMLElement | Document, event: string, data: object): boolean;
   };
-  item(name: string): ApexItem;
+  readonly item: ((name: string) => ApexItem) & {
+    /** Tells page items from other elements. */
+    isItem?(name: string): boolean;
+  };
   region(staticId: string): ApexRegion | null;
   readonly message: {
     /** Inserts `html` as it is. */

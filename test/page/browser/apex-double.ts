@@ -93,6 +93,8 @@ function item(id: string) {
   };
 }
 
+item.isItem = (id: string) => document.getElementById(id)?.hasAttribute("data-item") ?? false;
+
 function region(id: string) {
   const element = $(`[id="${id}"]`);
   if (element.length === 0) return null;
