@@ -230,7 +230,8 @@ wwv_flow_imp_shared.create_plugin(
 '  p_configuration  in out nocopy json_object_t',
 ')',
 'is',
-'  l_url         constant varchar2(32767) := nvl(p_dynamic_action.attribute_01, p_plugin.attribute_02);',
+'  l_url         constant varchar2(32767) := ',
+'    coalesce(p_dynamic_action.attribute_01, p_plugin.attribute_02, ''/rtm/ws'');',
 '  l_events      constant varchar2(32767) := nvl(p_dynamic_action.attribute_03, ''ping'');',
 '  l_apex_event  constant varchar2(32767) := nvl(p_dynamic_action.attribute_04, ''rtm-message'');',
 '  l_on_message  constant varchar2(32767) := p_dynamic_action.attribute_05;',
@@ -395,7 +396,8 @@ wwv_flow_imp_shared.create_plugin_attribute(
 ,p_examples=>'<pre>wss://relay.example/ws</pre><pre>/rtm/ws</pre>'
 ,p_help_text=>wwv_flow_string.join(wwv_flow_t_varchar2(
 'Where the relay listens. Empty: the Relay URL of the component settings, and without one the',
-'path /ws on the host that serves this application. A page served by https needs wss.'))
+'path /rtm/ws on the host that serves this application (nginx/rtm-ords.inc). A page served by https',
+'needs wss.'))
 );
 wwv_flow_imp_shared.create_plugin_attribute(
  p_id=>wwv_flow_imp.id(205458866483484795)

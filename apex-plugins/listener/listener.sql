@@ -107,7 +107,8 @@ procedure write_configuration(
   p_configuration  in out nocopy json_object_t
 )
 is
-  l_url         constant varchar2(32767) := nvl(p_dynamic_action.attribute_01, p_plugin.attribute_02);
+  l_url         constant varchar2(32767) := 
+    coalesce(p_dynamic_action.attribute_01, p_plugin.attribute_02, '/rtm/ws');
   l_events      constant varchar2(32767) := nvl(p_dynamic_action.attribute_03, 'ping');
   l_apex_event  constant varchar2(32767) := nvl(p_dynamic_action.attribute_04, 'rtm-message');
   l_on_message  constant varchar2(32767) := p_dynamic_action.attribute_05;

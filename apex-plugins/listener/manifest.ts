@@ -46,7 +46,8 @@ paused or stopped; <code>this.data.code</code> says why.</p>`,
       label: "Base WebSocket URL",
       type: "TEXT",
       help: `Where the relay listens. Empty: the Relay URL of the component settings, and without one the
-path /ws on the host that serves this application. A page served by https needs wss.`,
+path /rtm/ws on the host that serves this application (nginx/rtm-ords.inc). A page served by https
+needs wss.`,
       examples: "<pre>wss://relay.example/ws</pre><pre>/rtm/ws</pre>",
     },
     {

@@ -1,6 +1,6 @@
 /** What the render function hands to the page (listener.sql). */
 export interface ListenerConfig {
-  /** Empty: `/ws` on the page's own host. */
+  /** The relay, absolute or as a path of the page's own host. */
   readonly url: string;
   readonly channels: readonly string[];
   readonly events: readonly string[];
