@@ -240,6 +240,10 @@ function publishOne(
     id: (given as string | undefined) ?? randomUUID(),
     ts: (ts as number | undefined) ?? Date.now(),
   };
+  if (channel === undefined || channel === null || channel === "") {
+    // Word for word what the published predecessor answers.
+    return { ok: false, code: "bad_channel", message: "channel is required" };
+  }
   if (typeof channel === "string" && !matchesAny(key.channels, channel)) {
     return { ok: false, code: "channel_forbidden", message: "the key does not grant this channel" };
   }
