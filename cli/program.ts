@@ -10,11 +10,11 @@ function wholeNumber(text: string): number {
 }
 
 /** Longest life of a token, ms; the bound of relay.tokens.lifetime too. */
-const MAX_LIFETIME_MS = 86_400_000;
+const MAX_DURATION_MS = 86_400_000;
 
-function lifetime(text: string): number {
+function positiveDuration(text: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined || ms < 1000 || ms > MAX_LIFETIME_MS) {
+  if (ms === undefined || ms < 1000 || ms > MAX_DURATION_MS) {
     throw new InvalidArgumentError("a duration such as 15m is needed, from 1s to 1d");
   }
   return ms;
@@ -75,6 +75,16 @@ export function program(): Command {
       checkConfig(config, options);
     });
 
+  configured("doctor", "checks everything between the database and a page, one line each")
+    .option("--probe", "sends one message on the channel rtm:probe and waits for it")
+    .option("--timeout <duration>", "how long --probe waits", positiveDuration, 30_000)
+    .option("-u, --url <url>", "the relay; default worker.publishUrl, else relay.host and port")
+    .option("--token-file <file>", "token for --probe; default RTM_TOKEN, else one is made")
+    .action(async (options) => {
+      const { doctor } = await import("./doctor.ts");
+      process.exitCode = await doctor(options);
+    });
+
   rtm
     .command("publish")
     .description("posts one message to a relay; the API key comes from RTM_API_KEY or a file")
@@ -106,7 +116,11 @@ export function program(): Command {
   configured("mint", "prints a token signed with a secret of relay.tokens.secrets", token)
     .argument("<channel...>", "names, or prefixes with a trailing *")
     .requiredOption("-s, --sub <name>", "whose token it is")
-    .option("-l, --lifetime <duration>", "such as 15m; default relay.tokens.lifetime", lifetime)
+    .option(
+      "-l, --lifetime <duration>",
+      "such as 15m; default relay.tokens.lifetime",
+      positiveDuration,
+    )
     .option("-k, --kid <kid>", "which secret signs; default the last one of the list")
     .action(async (channels, options) => {
       const { mint } = await import("./token.ts");

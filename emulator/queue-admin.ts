@@ -22,6 +22,12 @@ export interface QueueAdmin {
   readonly payload: PayloadKind;
   /** Full name of the exception queue. */
   readonly exceptionQueue: string;
+  readonly table: string;
+  readonly maxRetries: number;
+  /** Seconds. */
+  readonly retryDelay: number;
+  readonly enqueueEnabled: boolean;
+  readonly dequeueEnabled: boolean;
   /** Dequeues that wait here now. */
   readonly waiters: number;
   /** Messages that are committed and not finally gone: ready, waiting or locked. */
@@ -41,6 +47,15 @@ export function queueAdmin(engine: AqEngine, name: string, changed: () => void):
     name: queue.name,
     payload: queue.payload,
     exceptionQueue: queue.exceptionQueue,
+    table: queue.table,
+    maxRetries: queue.maxRetries,
+    retryDelay: queue.retryDelay,
+    get enqueueEnabled() {
+      return queue.enqueueEnabled;
+    },
+    get dequeueEnabled() {
+      return queue.dequeueEnabled;
+    },
     get waiters() {
       return queue.waiters.size;
     },

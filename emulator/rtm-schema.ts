@@ -3,6 +3,7 @@
  * RTM_WORKER_API (docs/worker-api.md), answered by handlers. Arguments are taken by position, as
  * PL/SQL takes them; only calls whose arguments are all binds are understood.
  */
+import { addDictionary } from "./dictionary.ts";
 import { OraError } from "./errors.ts";
 import type { Emulator } from "./server.ts";
 import type { Session } from "./session.ts";
@@ -19,6 +20,8 @@ export interface RtmSchemaOptions {
   readonly lease?: boolean;
   /** What RTM_WORKER_API.VERSIONS says. Default 1. */
   readonly apiVersion?: number;
+  /** What it says is installed. Default "emulator". */
+  readonly schemaVersion?: string;
   /** What the database's clock is ahead of the machine's, ms. Default 0. */
   readonly clockOffsetMs?: number;
 }
@@ -86,6 +89,7 @@ export class RtmSchema {
     for (const [name, run] of Object.entries(this.#workerApi())) {
       this.#register(`rtm_worker_api.${name}`, run);
     }
+    addDictionary(emulator);
     emulator.onStatement(/current_schema/i, ({ session }) => ({
       columns: ["OWNER"],
       rows: [[session.resolve("X").split(".")[0]!]],
@@ -161,7 +165,7 @@ export class RtmSchema {
     return {
       versions: () => ({
         0: options.apiVersion ?? 1,
-        1: "emulator",
+        1: options.schemaVersion ?? "emulator",
         2: "emulator",
         3: this.queueName,
         4: options.payload ?? "RAW",

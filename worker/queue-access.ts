@@ -68,7 +68,8 @@ export async function prepareQueue(
   };
 }
 
-async function qualifiedName(session: Session, name: string): Promise<string> {
+/** OWNER.QUEUE of a configured name. */
+export async function qualifiedName(session: Session, name: string): Promise<string> {
   if (name.includes(".")) return name;
   const result = await session.execute<{ OWNER: string }>(
     "current schema",
