@@ -1,4 +1,5 @@
 /** The relay's part of the configuration. */
+import proxyAddr from "proxy-addr";
 import { z } from "zod";
 import { duration, size } from "../common/schema.ts";
 import { formatSize } from "../common/units.ts";
@@ -265,6 +266,13 @@ export const relayConfig = z
       const canonical = originOf(origin);
       if (canonical === undefined) {
         problem(["origins", index], 'is not an origin; write it like "https://apex.example.com"');
+      }
+    }
+    for (const [index, address] of config.trustedProxies.entries()) {
+      try {
+        proxyAddr.compile([address]);
+      } catch {
+        problem(["trustedProxies", index], "is neither an address nor a range such as 10.0.0.0/8");
       }
     }
     duplicateNames(tokens.secrets, "kid", ["tokens", "secrets"], problem);

@@ -93,7 +93,12 @@ export abstract class Connection {
   received(data: Buffer, isBinary: boolean): void {
     if (this.outlet.dead || !this.heard(1)) return;
     this.front.stats.framesReceived++;
-    this.frame(data, isBinary);
+    try {
+      this.frame(data, isBinary);
+    } catch (error) {
+      this.front.log.error({ err: error }, "frame handling failed");
+      this.terminate();
+    }
   }
 
   pinged(data: Buffer): void {
@@ -130,7 +135,7 @@ export abstract class Connection {
       this.drop(subscription);
       this.lost(channel);
     }
-    this.watchTokens();
+    if (!this.outlet.dead) this.watchTokens();
   }
 
   /** Ends a subscription. */

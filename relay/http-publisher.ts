@@ -212,6 +212,9 @@ function parseAnswer(status: number, text: string, expected: number): ParsedAnsw
   try {
     value = JSON.parse(text);
   } catch {
+    // A proxy's own limit. Smaller bodies may pass it; a single message is held, not set aside.
+    if (status === 413 && expected > 1)
+      return { kind: "refused", code: "batch_too_large", message: text };
     return { kind: "unavailable", message: `status ${status}, and the answer is not JSON` };
   }
   if (status === 200) {

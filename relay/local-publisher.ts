@@ -45,8 +45,8 @@ export class LocalPublisher implements Publisher {
   }
 
   nextTurn(): Promise<void> {
-    // Twice, because the hub ends its turn in an immediate of its own, which may come later.
-    return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    // The hub's immediate, which ends the turn, was set before this one and comes first.
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   /** @param ownId the id was made here and cannot have been seen before */

@@ -113,7 +113,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   ];
 
   const app = express();
-  app.disable("x-powered-by");
+  app.disable("x-powered-by").disable("etag").disable("query parser");
   app.set("trust proxy", [...config.trustedProxies]);
   addRestRoutes(app, {
     front,
@@ -201,7 +201,6 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   async function drain(): Promise<void> {
     const wasStandby = serving.reason === "standby";
     serving.set("draining");
-    server.close();
     try {
       if (!wasStandby) save();
     } catch (error) {

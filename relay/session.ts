@@ -59,7 +59,7 @@ export class Session extends Connection {
   #connect(frame: ReturnType<typeof parseClientFrame>): void {
     if (isProblem(frame) || frame.op !== "connect") {
       const why = isProblem(frame) ? frame.message : `got ${frame.op}`;
-      this.close("protocol_error", `the first frame must be connect: ${why}`.slice(0, 120));
+      this.close("protocol_error", `the first frame must be connect: ${why}`);
       return;
     }
     if (!this.heard(Math.max(0, frame.subscribe.length - 1))) return;
@@ -77,7 +77,7 @@ export class Session extends Connection {
     }
     this.#withToken(frame.token, (grant) => {
       if (grant instanceof TokenError) {
-        this.close(grant.reason, grant.message.slice(0, 120));
+        this.close(grant.reason, grant.message);
         return;
       }
       this.rights.add(grant);

@@ -10,6 +10,7 @@ import { PlainReader, parsePlainRequest } from "./plain.ts";
 import { CLOSE, type CloseName, SUBPROTOCOL } from "./protocol.ts";
 import type { Serving } from "./serving.ts";
 import { Session } from "./session.ts";
+import { closeReason } from "./wire.ts";
 
 const PATHS = new Set(["/", "/ws"]);
 /** How long `ws` waits for the other side's close frame, ms. */
@@ -84,16 +85,15 @@ export function createUpgrades(front: Front, serving: Serving): Upgrades {
       if (!PATHS.has(url.pathname)) return refuseHttp(socket, "404 Not Found");
       const offered = subprotocols(request);
       if (offered && !offered.includes(SUBPROTOCOL)) return refuseHttp(socket, "400 Bad Request");
-      const address = proxyAddr(request, trust);
       server.handleUpgrade(request, socket, head, (ws) => {
         const refused =
           refusal(front, serving, origins, request) ??
           accept(front, ws, socket, offered === undefined ? url.searchParams : undefined);
         if (!refused) return;
-        log.debug({ address, close: refused.name }, "client refused");
+        log.debug({ address: proxyAddr(request, trust), close: refused.name }, "client refused");
         front.stats.closed(refused.name);
         ws.on("error", () => {});
-        ws.close(CLOSE[refused.name], refused.reason);
+        ws.close(CLOSE[refused.name], closeReason(refused.reason));
       });
     },
     close: () => server.close(),

@@ -29,6 +29,14 @@ const NOTHING = Buffer.alloc(0);
 
 function ignore(): void {}
 
+/** RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code. */
+const MAX_REASON_BYTES = 123;
+
+/** A reason that `ws` accepts, whatever a client made us repeat in it. */
+export function closeReason(text: string): string {
+  return text.replace(/[^ -~]/g, "?").slice(0, MAX_REASON_BYTES);
+}
+
 abstract class BaseWire {
   protected readonly ws: WebSocket;
 
@@ -49,7 +57,7 @@ abstract class BaseWire {
   }
 
   close(code: number, reason: string): void {
-    this.ws.close(code, reason);
+    this.ws.close(code, closeReason(reason));
   }
 
   destroy(): void {

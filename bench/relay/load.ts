@@ -19,7 +19,12 @@ const kind = kindText as ServerKind;
 const scenario = JSON.parse(scenarioText as string) as Scenario;
 const perMessage = scenario.connections / scenario.channels;
 
-let deliveries = 0;
+/** Far more messages than are ever under way. */
+const RING = 65_536;
+/** By channel: how many subscribers have received its n-th message, n modulo the ring. */
+const receivers = Array.from({ length: scenario.channels }, () => new Uint32Array(RING));
+/** Messages that all their subscribers have received. */
+let completed = 0;
 let acked = 0;
 let ackSocket: Socket | undefined;
 let scheduled = false;
@@ -27,21 +32,25 @@ let scheduled = false;
 let latencies: { startsAt: number; from: number; values: number[] } | undefined;
 let onCompleted: () => void = () => {};
 
-function completedMessages(): number {
-  return Math.floor(deliveries / perMessage);
-}
-
 function acknowledge(): void {
   scheduled = false;
-  const completed = completedMessages();
   if (completed === acked) return;
   acked = completed;
   ackSocket?.write(`${completed}\n`);
   onCompleted();
 }
 
+/** One subscriber of the channel has received its n-th message. */
+function arrived(channel: number, number: number): void {
+  const ring = receivers[channel] as Uint32Array;
+  const slot = number % RING;
+  const count = (ring[slot] as number) + 1;
+  if (count === perMessage) completed++;
+  ring[slot] = count === perMessage ? 0 : count;
+}
+
 /** Counts message frames in the bytes of one connection: those with a 16-bit length. */
-function counter(): (chunk: Buffer) => void {
+function counter(channel: number): (chunk: Buffer) => void {
   let skip = 0;
   let header: Buffer = Buffer.alloc(0);
   let received = 0;
@@ -70,14 +79,13 @@ function counter(): (chunk: Buffer) => void {
       const length = (head[start + 1] as number) & 127;
       if (length === 126) {
         skip = 4 + head.readUInt16BE(start + 2);
-        received++;
+        arrived(channel, received++);
       } else skip = 2 + length;
       const step = Math.min(skip, chunk.length - at);
       skip -= step;
       at += step;
     }
     if (received === before) return;
-    deliveries += received - before;
     if (latencies) {
       const now = sharedClock();
       const interval = 1000 / scenario.ratePerSecond;
@@ -113,7 +121,7 @@ async function openOne(index: number, port: number, token: string): Promise<void
   // From here on only bytes are counted: a client that parses would cost more than the server.
   const socket = (ws as unknown as { _socket: Socket })._socket;
   socket.removeAllListeners("data");
-  socket.on("data", counter());
+  socket.on("data", counter(index % scenario.channels));
   socket.resume();
 }
 
@@ -161,7 +169,7 @@ async function postLoop(port: number, until: number): Promise<void> {
         if (open === 0) resolve();
         return;
       }
-      while (posted - completedMessages() + scenario.postSize <= scenario.inFlight) {
+      while (posted - completed + scenario.postSize <= scenario.inFlight) {
         open++;
         post(port).then(() => {
           open--;

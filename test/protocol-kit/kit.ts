@@ -170,6 +170,7 @@ export function protocolKit(get: () => KitTarget): void {
       ["an array", "[]"],
       ["another op", '{"op":"pong"}'],
       ["an unknown op", '{"op":"hello"}'],
+      ["an unknown op that fits into no close frame", `{"op":"${"€".repeat(100)}"}`],
       ["a token that is no string", '{"op":"connect","token":1}'],
       ["subscribe that is no list", '{"op":"connect","subscribe":{}}'],
     ])("closes with 4200 when the first frame is %s", async (_what, text) => {

@@ -55,6 +55,7 @@ describe("relay configuration", () => {
     ["compat.firehose: has no effect", { compat: { firehose: true } }],
     ["origins[0]: is not an origin", { origins: ["apex.example.com"] }],
     ["origins[0]: is not an origin", { origins: ["https://apex.example.com/path"] }],
+    ["trustedProxies[0]: is neither", { trustedProxies: ["proxy.example.com"] }],
     ["publicChannels[0]: must not contain", { publicChannels: ["a*b"] }],
     [
       "tokens.secrets[0].secret: must be at least 32 bytes",
