@@ -6,9 +6,17 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #refusing = false;
+  #swallowing = false;
+  /** Connections that came so far. */
+  accepted = 0;
+  /** Connections whose client has not closed its side. */
+  clients = 0;
 
   private constructor(targetPort: number) {
     this.#server = createServer((client) => {
+      this.accepted++;
+      this.clients++;
+      client.once("close", () => this.clients--);
       if (this.#refusing) {
         client.destroy();
         return;
@@ -19,11 +27,14 @@ export class TcpProxy {
         [upstream, client],
       ] as const) {
         this.#sockets.add(from);
-        from.pipe(to);
+        from.on("data", (bytes) => {
+          if (!this.#swallowing) to.write(bytes);
+        });
         from.on("error", () => to.destroy());
         from.on("close", () => {
           this.#sockets.delete(from);
-          to.destroy();
+          // The peer of a connection whose bytes are swallowed does not learn of its end either.
+          if (!this.#swallowing) to.destroySoon();
         });
       }
     });
@@ -40,14 +51,21 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
+  /** From now on no byte passes in either direction, while every socket stays open. */
+  swallow(): void {
+    this.#swallowing = true;
+  }
+
   /** Resets every connection and accepts none until `restore`. */
   cut(): void {
     this.#refusing = true;
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
+  /** What was swallowed is lost: connections of that time have to be cut to be of use again. */
   restore(): void {
     this.#refusing = false;
+    this.#swallowing = false;
   }
 
   async close(): Promise<void> {

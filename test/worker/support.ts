@@ -1,18 +1,21 @@
 /** Emulator, schema, a publisher under control, and a worker on them. */
 import oracledb from "oracledb";
 import { Registry } from "prom-client";
+import { expect } from "vitest";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
 import {
   type Emulator,
   type EmulatorOptions,
+  type QueueAdmin,
   RtmSchema,
   type RtmSchemaOptions,
+  type SessionView,
   startEmulator,
 } from "../../emulator/index.ts";
 import type { Message } from "../../relay/message.ts";
 import type { Publisher, PublishResult } from "../../relay/publisher.ts";
-import { databaseConfig, workerConfig } from "../../worker/config.ts";
+import { type DatabaseConfig, databaseConfig, workerConfig } from "../../worker/config.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../worker/worker.ts";
 
 export const PASSWORD = "emulator-password";
@@ -63,8 +66,9 @@ export class World implements AsyncDisposable {
   readonly schema: RtmSchema;
   readonly publisher = new RecordingPublisher();
   readonly stateDirectory: string;
-  readonly #workers: Worker[] = [];
+  readonly #workers = new Map<Worker, Registry>();
   readonly #connections: oracledb.Connection[] = [];
+  #publishing: Promise<oracledb.Connection> | undefined;
 
   private constructor(emulator: Emulator, schema: RtmSchema, stateDirectory: string) {
     this.emulator = emulator;
@@ -85,17 +89,20 @@ export class World implements AsyncDisposable {
     return { connectString: this.emulator.connectString, user: "RTM", password: PASSWORD };
   }
 
+  /** @param exact values below what the configuration allows, to keep a test short. */
   startWorker(
     raw: object = {},
     options: Partial<WorkerOptions> = {},
     database: object = {},
+    exact: Partial<DatabaseConfig> = {},
   ): Worker {
+    const registry = new Registry();
     const worker = startWorker({
-      database: parseConfig(databaseConfig, { ...this.database, ...database }),
+      database: { ...parseConfig(databaseConfig, { ...this.database, ...database }), ...exact },
       worker: parseConfig(workerConfig, raw),
       publisher: this.publisher,
       log,
-      registry: new Registry(),
+      registry,
       stateDirectory: this.stateDirectory,
       version: "test",
       timing: {
@@ -104,8 +111,30 @@ export class World implements AsyncDisposable {
       },
       ...options,
     });
-    this.#workers.push(worker);
+    this.#workers.set(worker, registry);
     return worker;
+  }
+
+  /** Sum of a metric of a worker over all its labels, or over those that are given. */
+  async metric(worker: Worker, name: string, labels: Record<string, string> = {}) {
+    const metric = this.#workers.get(worker)!.getSingleMetric(name);
+    if (!metric) throw new Error(`there is no metric ${name}`);
+    const { values } = await metric.get();
+    return values
+      .filter((each) =>
+        Object.entries(labels).every(
+          ([label, value]) => (each.labels as Record<string, unknown>)[label] === value,
+        ),
+      )
+      .reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** Waits until the watchdog has given up so many sessions of the worker's queues. */
+  async abandoned(worker: Worker, sessions = 1): Promise<void> {
+    await until(
+      async () => (await this.metric(worker, "rtm_worker_abandoned_sessions_total")) >= sessions,
+      `the watchdog has abandoned ${sessions} sessions`,
+    );
   }
 
   async connect(): Promise<oracledb.Connection> {
@@ -116,6 +145,48 @@ export class World implements AsyncDisposable {
     });
     this.#connections.push(connection);
     return connection;
+  }
+
+  get queue(): QueueAdmin {
+    return this.emulator.queue(this.schema.queueName);
+  }
+
+  /** Connect string through a proxy. */
+  through(proxy: { port: number }): string {
+    return `127.0.0.1:${proxy.port}/${this.emulator.serviceName}`;
+  }
+
+  /** Enqueues and commits messages with the payloads {"n": from} to {"n": to}. */
+  async publish(from: number, to = from, channel = "sales"): Promise<void> {
+    this.#publishing ??= this.connect();
+    const connection = await this.#publishing;
+    for (let n = from; n <= to; n++) await this.broadcast(connection, { n }, channel);
+    await connection.commit();
+  }
+
+  /** Waits until every one of these has been accepted at least once and the queue is empty. */
+  async delivered(from: number, to: number): Promise<void> {
+    await until(
+      () => this.queue.depth() === 0 && this.numbers().size >= to - from + 1,
+      `messages ${from} to ${to} are delivered, not only ${[...this.numbers()]}`,
+    );
+    expect([...this.numbers()].sort((a, b) => a - b)).toEqual(
+      Array.from({ length: to - from + 1 }, (_, index) => from + index),
+    );
+  }
+
+  /** Which numbered messages were accepted. */
+  numbers(): Set<number> {
+    return new Set(this.publisher.payloads.map((payload) => (payload as { n: number }).n));
+  }
+
+  /** The worker's session that dequeues; waits until there is one that waits for messages. */
+  waitingSession(): Promise<SessionView> {
+    return this.emulator.waitFor(() =>
+      this.emulator
+        .sessions()
+        .find(({ action, state }) => action.startsWith("dequeue") && state === "waiting"),
+    );
   }
 
   /** Calls WEBSOCKET_API.BROADCAST_ITEM in the connection's transaction. */
@@ -133,7 +204,7 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.emulator.faults.clear();
-    await Promise.all(this.#workers.map((worker) => worker.stop()));
+    await Promise.all([...this.#workers.keys()].map((worker) => worker.stop()));
     await Promise.allSettled(this.#connections.map((connection) => connection.close()));
     await this.emulator.close();
   }
