@@ -11,6 +11,7 @@ export { OraError } from "./errors.ts";
 export type { Faults, Refusal, SessionRef } from "./fault-switches.ts";
 export type { CallName, Fault, FaultAction, FaultRule, Moment } from "./faults.ts";
 export type { LockResult } from "./locks.ts";
+export { PlSqlDequeue, type PlSqlDequeueOptions } from "./plsql-dequeue.ts";
 export type { ProfileName } from "./profiles.ts";
 export type { CreateQueue, QueueAdmin } from "./queue-admin.ts";
 export { type LogRow, RtmSchema, type RtmSchemaOptions, type WorkerRow } from "./rtm-schema.ts";

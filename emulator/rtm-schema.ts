@@ -5,6 +5,7 @@
  */
 import { addDictionary } from "./dictionary.ts";
 import { OraError } from "./errors.ts";
+import { cut, dequeueText } from "./plsql-dequeue.ts";
 import type { Emulator } from "./server.ts";
 import type { Session } from "./session.ts";
 import type { SqlValue, StatementCall, StatementResult } from "./statements.ts";
@@ -16,6 +17,10 @@ export interface RtmSchemaOptions {
   readonly payload?: "RAW" | "JSON";
   /** Default 1000, as the install script sets it. */
   readonly maxRetries?: number;
+  /** Seconds. Default 0. */
+  readonly retryDelay?: number;
+  /** False: RTM_WORKER_API is not installed. Default true. */
+  readonly workerApi?: boolean;
   /** False: no EXECUTE on DBMS_LOCK. Default true. */
   readonly lease?: boolean;
   /** What RTM_WORKER_API.VERSIONS says. Default 1. */
@@ -47,8 +52,6 @@ export interface WorkerRow {
 
 /** Longest RAW payload of PL/SQL; what is longer travels as a claim check. */
 const MAX_RAW = 32_767;
-const PIECE_CHARS = 8000;
-const MAX_PIECES = 32;
 
 type Args = readonly (SqlValue | SqlValue[])[];
 type Outs = Record<number, SqlValue | SqlValue[]>;
@@ -80,6 +83,7 @@ export class RtmSchema {
       table: "RTM_QT",
       payload: options.payload ?? "RAW",
       maxRetries: options.maxRetries ?? 1000,
+      retryDelay: options.retryDelay ?? 0,
     });
     this.#register("websocket_api.broadcast_item", (args, { session }) => {
       const [, , channel, eventName, payload] = args;
@@ -137,11 +141,20 @@ export class RtmSchema {
 
   #register(procedure: string, run: Procedure): void {
     const name = procedure.split(".")[1]!;
-    const pattern = new RegExp(`\\b${procedure.replace(".", "\\.")}\\s*\\(([^()]*)\\)`, "i");
+    const pattern = new RegExp(
+      `(?:(\\w+)\\.)?\\b${procedure.replace(".", "\\.")}\\s*\\(([^()]*)\\)`,
+      "i",
+    );
     this.#emulator.onStatement(pattern, async (call): Promise<StatementResult> => {
+      const [, owner, argumentList] = pattern.exec(call.sql)!;
+      const absent = procedure.startsWith("rtm_worker_api.") && this.#options.workerApi === false;
+      if (absent || (owner ?? this.owner).toUpperCase() !== this.owner) {
+        const full = `${owner}.${procedure}`.toUpperCase();
+        throw new OraError(6550, `PLS-00201: identifier '${full}' must be declared`);
+      }
       const failure = this.failures.get(name);
       this.failures.delete(name);
-      const names = bindNames(pattern.exec(call.sql)![1]!);
+      const names = bindNames(argumentList!);
       const returning = /:\s*(\w+)\s*:=\s*[\w.]+\s*\(/.exec(call.sql)?.[1]?.toUpperCase();
       if (failure) {
         const error = /:(\w+)\s*:=\s*substr\(sqlerrm/i.exec(call.sql)?.[1]?.toUpperCase();
@@ -207,8 +220,11 @@ export class RtmSchema {
         }
         return {};
       },
-      dequeue_text: ([queue, , , wait, navigation], call) =>
-        this.#dequeueText(String(queue), Number(wait), Number(navigation), call),
+      dequeue_text: async ([queue, , , wait, navigation], call) => {
+        const found = await dequeueText(call, String(queue), Number(wait), Number(navigation));
+        const { id, attempts, enqueuedMs, pieces, truncated } = found;
+        return { 5: id, 6: attempts, 7: enqueuedMs, 8: pieces, 9: truncated };
+      },
       set_aside: ([, id, channel, eventName, code, reason, pieces], { session }) => {
         this.#logAtCommit(session, {
           messageId: String(id),
@@ -255,26 +271,6 @@ export class RtmSchema {
     const { pieces, next } = cut(text, offset - 1);
     return { 2: pieces, 3: next === null ? null : next + 1 };
   }
-
-  async #dequeueText(
-    queueName: string,
-    wait: number,
-    navigation: number,
-    { session, signal }: StatementCall,
-  ): Promise<Outs> {
-    const [message] = await session.dequeue(queueName, { wait, navigation, signal });
-    if (!message) return { 5: null, 6: null, 7: null, 8: [], 9: 0 };
-    const { payload } = message;
-    const text = Buffer.isBuffer(payload) ? payload.toString("utf8") : JSON.stringify(payload);
-    const { pieces, next } = cut(text, 0);
-    return {
-      5: Buffer.from(message.id).toString("hex"),
-      6: message.attempts,
-      7: Number(message.enqueueTime),
-      8: pieces,
-      9: next === null ? 0 : 1,
-    };
-  }
 }
 
 function bindNames(argumentList: string): string[] {
@@ -282,18 +278,4 @@ function bindNames(argumentList: string): string[] {
     const name = /:\s*(\w+)\s*$/.exec(part.trim())?.[1];
     return name?.toUpperCase() ?? "";
   });
-}
-
-/** Pieces of `text` from character `start`, and where the next call has to go on. */
-function cut(text: string, start: number): { pieces: string[]; next: number | null } {
-  const pieces: string[] = [];
-  let position = start;
-  while (position < text.length && pieces.length < MAX_PIECES) {
-    let end = Math.min(position + PIECE_CHARS, text.length);
-    const last = text.charCodeAt(end - 1);
-    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end--;
-    pieces.push(text.slice(position, end));
-    position = end;
-  }
-  return { pieces, next: position < text.length ? position : null };
 }

@@ -1,0 +1,77 @@
+/** Several queues of several schemas in one process. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { PlSqlDequeue } from "../../emulator/index.ts";
+import { until, World } from "./support.ts";
+
+let world: World;
+beforeEach(async () => {
+  world = await World.start();
+  new PlSqlDequeue(world.emulator);
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+it("serves each with a session of its own and one side session in all", async () => {
+  const raw = world.emulator.createQueue({ name: "SHOP.ORDERS" });
+  const json = world.emulator.createQueue({ name: "HR.EVENTS", payload: "JSON" });
+  const worker = world.startWorker({
+    apiSchema: "RTM",
+    sideInterval: "1s",
+    queues: [
+      { name: "RTM_QUEUE" },
+      { name: "shop.orders", channel: "orders" },
+      { name: "HR.EVENTS", channel: "people", eventName: "hired" },
+    ],
+  });
+  raw.enqueue("[1]");
+  json.enqueue({ name: "Ada" });
+  await world.publish(7);
+  await until(() => world.publisher.accepted.length === 3, "all three have delivered");
+  const byChannel = Object.fromEntries(
+    world.publisher.accepted.map(({ channel, eventName, payload }) => [
+      channel,
+      [eventName, payload],
+    ]),
+  );
+  expect(byChannel).toEqual({
+    sales: ["order", '{"n":7}'],
+    orders: ["message", "[1]"],
+    people: ["hired", '{"name":"Ada"}'],
+  });
+  const actions = world.emulator
+    .sessions()
+    .filter(({ module }) => module === "apex-rtm")
+    .map(({ action }) => action)
+    .sort();
+  expect(actions).toEqual([
+    "dequeue HR.EVENTS",
+    "dequeue RTM_QUEUE",
+    "dequeue SHOP.ORDERS",
+    "heartbeat and backlog",
+  ]);
+  expect(worker.status().map(({ queue, state }) => [queue, state])).toEqual([
+    ["RTM_QUEUE", "active"],
+    ["SHOP.ORDERS", "active"],
+    ["HR.EVENTS", "active"],
+  ]);
+});
+
+it("goes on with the other queues when one is missing", async () => {
+  const worker = world.startWorker({ queues: [{ name: "RTM_QUEUE" }, { name: "RTM.NOWHERE" }] });
+  await world.publish(1);
+  await world.delivered(1, 1);
+  await until(() => worker.status()[1]!.state === "backoff", "the other is in backoff");
+  expect(worker.status()[1]!.reason).toBe("RTM_PAYLOAD_UNDETECTED");
+});
+
+it("reads a JSON queue of ours, digit by digit", async () => {
+  await using json = await World.start({}, { payload: "JSON" });
+  json.startWorker();
+  const connection = await json.connect();
+  await connection.execute(
+    "begin websocket_api.broadcast_item(:key, :url, :channel, :event, :payload); end;",
+    { key: null, url: null, channel: "c", event: "e", payload: '{"n":9007199254740993}' },
+  );
+  await connection.commit();
+  await until(() => json.publisher.accepted.length === 1, "it has arrived");
+  expect(json.publisher.accepted[0]!.payload).toBe('{"n":9007199254740993}');
+});
