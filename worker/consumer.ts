@@ -150,6 +150,7 @@ export class QueueConsumer {
     this.access = access;
     this.clockOffsetMs = access.clockOffsetMs;
     if (access.leasePossible) await this.#lead(access, signal);
+    else if (worker.lease === "auto") this.#warnNoLease();
     const sizer = new BatchSizer(queue.batch, session.serverVersion);
     const dequeuer = new Dequeuer(session, access, sizer, this.#warnings);
     const settlement = new Settlement({
@@ -178,6 +179,14 @@ export class QueueConsumer {
     }
   }
 
+  #warnNoLease(): void {
+    this.#failures.warn(
+      "lease",
+      {},
+      "no lease here (RTM_WORKER_API and EXECUTE on DBMS_LOCK give it): run only one worker for this queue",
+    );
+  }
+
   /**
    * Waits, as a standby, until this session holds the queue's lease. A node that has led before
    * becomes a standby only after the first wait: its lost session may hold the lease for a moment
@@ -192,7 +201,7 @@ export class QueueConsumer {
       this.#hasLed = outcome === "ACQUIRED";
       if (outcome === "ACQUIRED") return;
       if (outcome === "NO_GRANT") {
-        this.#warnings.warn("lease", {}, "no lease here: run only one worker for this queue");
+        this.#warnNoLease();
         return;
       }
       if (this.state.name !== "standby") {

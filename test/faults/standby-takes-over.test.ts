@@ -1,0 +1,158 @@
+/** Two `rtm serve` on one queue: one is active, the other takes over within seconds. */
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { rtmConfig } from "../../cli/config.ts";
+import { type Service, startService } from "../../cli/service.ts";
+import { parseConfig } from "../../common/config.ts";
+import { Client } from "../relay/support.ts";
+import { log, until, World } from "../worker/support.ts";
+
+let world: World;
+const services: Service[] = [];
+beforeEach(async () => {
+  world = await World.start();
+});
+afterEach(async () => {
+  await world.emulator.faults.clear();
+  await Promise.all(services.splice(0).map((service) => service.stop()));
+  await world[Symbol.asyncDispose]();
+});
+
+async function node(more: object = {}): Promise<Service & { port: number }> {
+  const config = parseConfig(rtmConfig, {
+    database: { ...world.database, callGrace: "1s" },
+    worker: {
+      standby: true,
+      sideInterval: "1s",
+      queues: [{ name: "RTM_QUEUE", wait: "1s" }],
+      ...more,
+    },
+    relay: { port: 0, admin: { port: 0 }, insecure: true, drain: { window: "0s", grace: "100ms" } },
+  });
+  const service = await startService({ config, roles: { worker: true, relay: true }, log });
+  services.push(service);
+  return { ...service, port: service.relay!.port };
+}
+
+const isReady = (service: Service) => !service.readiness().some(({ blocking }) => blocking);
+const stateOf = (service: Service) => service.worker!.status()[0]!.state;
+
+async function subscribe(service: { port: number }, since?: object) {
+  const client = await Client.connect(service, { subscribe: [{ channel: "sales", since }] });
+  await client.next("connected");
+  const subscribed = (await client.next("subscribed")) as unknown as {
+    epoch: string;
+    seq: number;
+    recovered: boolean;
+  };
+  return { client, ...subscribed };
+}
+
+/** The active node's database session, killed as by kill -9 of its process. */
+function killActiveSession(): void {
+  const [session] = world.emulator.sessions().filter(({ locks }) => locks.length > 0);
+  world.emulator.faults.kill(session!);
+}
+
+it("keeps the second node a standby that turns clients away", async () => {
+  const active = await node();
+  await until(() => isReady(active), "the first node is ready");
+  const standby = await node();
+  await until(() => stateOf(standby) === "standby", "the second node is a standby");
+  expect(isReady(standby)).toBe(false);
+  expect(standby.readiness()[0]).toMatchObject({ code: "standby", blocking: true });
+  const turnedAway = await Client.connect(standby, { subscribe: [{ channel: "sales" }] });
+  expect(await turnedAway.end()).toMatchObject({ code: 4005 });
+  const { client } = await subscribe(active);
+  await world.publish(1);
+  expect(await client.next()).toMatchObject({ payload: { n: 1 } });
+  await until(
+    () =>
+      [...world.schema.workers.values()]
+        .map(({ state }) => state)
+        .sort()
+        .join() === "ACTIVE,STANDBY",
+    "both say in their heartbeat what they are",
+  );
+  await client.close();
+});
+
+it("takes over when the active node's session dies, in a new epoch", async () => {
+  const first = await node();
+  await until(() => isReady(first), "the first node is ready");
+  const second = await node();
+  await until(() => stateOf(second) === "standby", "the second node is a standby");
+  const { client, epoch } = await subscribe(first);
+  await world.publish(1);
+  expect(await client.next()).toMatchObject({ payload: { n: 1 } });
+
+  killActiveSession();
+  await until(() => isReady(second), "the second node has taken over");
+  await world.publish(2);
+  // The first node's clients hear that they are in the wrong place.
+  expect(await client.end()).toMatchObject({ code: 4005 });
+  await until(() => stateOf(first) === "standby", "the first node is the standby now");
+  const after = await subscribe(second, { epoch, seq: 1 });
+  expect(after.recovered).toBe(false);
+  expect(after.epoch).not.toBe(epoch);
+  await until(() => world.queue.depth() === 0, "the message is settled");
+  await world.publish(3);
+  let last: unknown;
+  while ((last as { n: number } | undefined)?.n !== 3) last = (await after.client.next()).payload;
+
+  killActiveSession();
+  await until(() => isReady(first), "and back");
+  const back = await subscribe(first, { epoch, seq: 1 });
+  expect(back.recovered).toBe(false);
+  expect([epoch, after.epoch]).not.toContain(back.epoch);
+  await Promise.all([after.client.close(), back.client.close()]);
+});
+
+it("hands over at once when the active node is stopped", async () => {
+  const first = await node();
+  await until(() => isReady(first), "the first node is ready");
+  const second = await node();
+  await until(() => stateOf(second) === "standby", "the second node is a standby");
+  await first.stop();
+  await world.publish(1);
+  await until(() => world.queue.depth() === 0, "the second node dequeues");
+  expect(isReady(second)).toBe(true);
+  const states = [...world.schema.workers.values()].map(({ state }) => state);
+  expect(states).toContain("STOPPING");
+});
+
+it("does not serve while another session holds the lease of its second queue", async () => {
+  world.emulator.createQueue({ name: "RTM.OTHER" });
+  const holder = await world.connect();
+  const lock = "begin :outcome := rtm.rtm_worker_api.acquire_lease(:queue, :wait); end;";
+  const { BIND_OUT, STRING } = (await import("oracledb")).default;
+  await holder.execute(lock, {
+    outcome: { dir: BIND_OUT, type: STRING },
+    queue: "RTM.OTHER",
+    wait: 0,
+  });
+  const queues = [
+    { name: "RTM_QUEUE", wait: "1s" },
+    { name: "RTM.OTHER", payload: "RAW", channel: "c", wait: "1s" },
+  ];
+  const service = await node({ queues });
+  await until(() => service.worker!.status()[1]!.state === "standby", "the second queue waits");
+  expect(isReady(service)).toBe(false);
+  await holder.close();
+  await until(() => isReady(service), "it serves when it has both");
+});
+
+it("says that only one worker may run where the lease cannot be had", async () => {
+  await using without = await World.start({}, { lease: false });
+  const lines: string[] = [];
+  const { createLogger } = await import("../../common/logger.ts");
+  const { Writable } = await import("node:stream");
+  const sink = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const worker = without.startWorker({}, { log: createLogger("warn", sink) });
+  await until(() => worker.status()[0]!.state === "active", "it dequeues");
+  expect(lines.join("")).toContain("run only one worker for this queue");
+});
