@@ -160,7 +160,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   let saved = false;
   let closed: Promise<void> | undefined;
   let drained: Promise<void> | undefined;
-  setServing(options.serving ?? true);
+  if (options.serving ?? true) setServing(true);
   log.info({ host: config.host, port, adminPort, epoch: hub.epoch }, "relay listens");
 
   function startTimers(): () => void {
@@ -177,7 +177,8 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     on: boolean,
     { detail, takeover = false }: { detail?: string; takeover?: boolean } = {},
   ): void {
-    if (serving.reason === "draining" || on === (serving.reason === undefined)) return;
+    const wanted = on ? undefined : "standby";
+    if (serving.reason === "draining" || serving.reason === wanted) return;
     if (on) {
       if (servedBefore || takeover) hub.startEpoch();
       serving.set(undefined);
