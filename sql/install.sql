@@ -25,6 +25,8 @@ whenever sqlerror exit failure rollback
 @@api/rtm_token.pks
 @@api/rtm_admin.pks
 @@api/rtm_worker_api.pks
+@@api/rtm_row.pks
+@@api/rtm_watch.pks
 @@api/rtm_text.pkb
 @@aq/rtm_aq.pkb
 @@api/rtm_config_api.pkb
@@ -37,5 +39,7 @@ whenever sqlerror exit failure rollback
 @@api/rtm_token.pkb
 @@api/rtm_admin.pkb
 @@api/rtm_worker_api.pkb
+@@api/rtm_row.pkb
+@@api/rtm_watch.pkb
 @@api/rtm_status.sql
 @@install/check.sql

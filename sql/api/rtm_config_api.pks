@@ -11,7 +11,7 @@ create or replace package rtm_config_api authid definer as
   function settings return rtm_config%rowtype;
 
   -- Adds or replaces a signing secret of tokens: 32 to 512 bytes of text, the same text as in the
-  -- relay's relay.jwt.secrets under the same kid. p_current: new tokens are signed with it.
+  -- relay's relay.tokens.secrets under the same kid. p_current: new tokens are signed with it.
   procedure set_token_secret(p_kid in varchar2, p_secret in varchar2, p_current in boolean default true);
   procedure drop_token_secret(p_kid in varchar2);
 

@@ -45,6 +45,15 @@ create or replace package body rtm_log_row as
     commit;
   end add_now;
 
+  procedure try_add_now(p_row in rtm_log%rowtype) is
+  begin
+    add_now(p_row);
+  exception
+    when others then
+      -- The last place that is left to tell.
+      dbms_output.put_line('RTM_LOG: ' || sqlerrm || ' while logging: ' || p_row.error_message);
+  end try_add_now;
+
   function kept(p_payload in clob, p_policy in varchar2, p_is_error in boolean) return clob is
   begin
     return case

@@ -211,7 +211,7 @@ create or replace package body websocket_api as
         4000
       );
       -- In a transaction of its own, so that the reason survives the caller's rollback.
-      rtm_log_row.add_now(l_row);
+      rtm_log_row.try_add_now(l_row);
       if l_policy = 'RAISE' then
         raise;
       end if;
