@@ -1,0 +1,156 @@
+-- Removes the database side of apex-rtm. One file for SQL*Plus, SQLcl, SQL Developer and APEX SQL Scripts:
+-- no includes, no substitution variables, no client commands. Built by npm run build:sql from
+-- sql/uninstall.sql; change it there. Run it as the schema that owns, or will own, the objects.
+declare
+  type t_object is record (kind varchar2(30), name varchar2(128), suffix varchar2(30));
+  type t_objects is table of t_object;
+  l_objects t_objects := t_objects();
+
+  procedure later(p_kind in varchar2, p_name in varchar2, p_suffix in varchar2 default null) is
+  begin
+    l_objects.extend;
+    l_objects(l_objects.count).kind   := p_kind;
+    l_objects(l_objects.count).name   := p_name;
+    l_objects(l_objects.count).suffix := p_suffix;
+  end later;
+
+  function there(p_kind in varchar2, p_name in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_objects
+    where object_type = p_kind
+      and object_name = p_name;
+    return l_count > 0;
+  end there;
+
+  -- Stops here, rather than waiting for locks, while a worker holds the queue.
+  procedure check_no_worker is
+    e_not_installed exception;
+    pragma exception_init(e_not_installed, -6550);
+    l_lease varchar2(30);
+    l_count pls_integer := 0;
+  begin
+    if there('TABLE', 'RTM_WORKER') then
+      execute immediate q'[
+        select count(*)
+        from rtm_worker
+        where state <> 'STOPPING'
+          and heartbeat_ts > systimestamp - interval '60' second]'
+        into l_count;
+    end if;
+    begin
+      execute immediate q'[
+        begin
+          :1 := rtm_worker_api.acquire_lease(rtm_aq.queue_name);
+          rtm_worker_api.release_lease(rtm_aq.queue_name);
+        end;]'
+        using out l_lease;
+    exception
+      when e_not_installed then
+        dbms_output.put_line('RTM_WORKER_API is gone already.');
+    end;
+    if l_count > 0 or l_lease = 'BUSY' then
+      raise_application_error(
+        -20153,
+        'A worker serves the queue: stop the worker (all of them), wait a minute, and run this again'
+      );
+    end if;
+  end check_no_worker;
+
+  -- Triggers of other schemas would make their tables read-only (ORA-04098).
+  procedure check_no_watch is
+    l_names varchar2(4000);
+  begin
+    for watch in (
+      select owner || '.' || name as name
+      from all_dependencies
+      where referenced_owner = sys_context('USERENV', 'CURRENT_SCHEMA')
+        and referenced_name in ('WEBSOCKET_API', 'RTM_ROW')
+        and type = 'TRIGGER'
+        and owner <> referenced_owner
+    ) loop
+      l_names := substr(l_names || ' ' || watch.name, 1, 1000);
+    end loop;
+    if l_names is not null then
+      raise_application_error(
+        -20154,
+        'Triggers of other schemas depend on this one; drop them first (RTM_WATCH.UNWATCH):' || l_names
+      );
+    end if;
+  end check_no_watch;
+
+  procedure drop_jobs is
+  begin
+    for job in (
+      select job_name
+      from user_scheduler_jobs
+      where job_name in ('RTM_NIGHTLY_JOB', 'RTM_SEND_JOB')
+    ) loop
+      dbms_scheduler.drop_job(job_name => job.job_name, force => true);
+    end loop;
+  end drop_jobs;
+
+  procedure drop_watches is
+  begin
+    for watch in (
+      select trigger_name from user_triggers where trigger_name like 'RTM\_W\_%' escape '\'
+    ) loop
+      execute immediate 'drop trigger "' || watch.trigger_name || '"';
+      dbms_output.put_line('Dropped TRIGGER ' || watch.trigger_name);
+    end loop;
+  end drop_watches;
+
+  procedure drop_queue is
+  begin
+    if there('TABLE', 'RTM_QT') then
+      -- Stops and drops the queues of the table too.
+      execute immediate q'[
+        begin
+          dbms_aqadm.drop_queue_table(queue_table => 'RTM_QT', force => true);
+        end;]';
+      dbms_output.put_line('Dropped queue table RTM_QT');
+    end if;
+  end drop_queue;
+begin
+  check_no_worker;
+  check_no_watch;
+  drop_jobs;
+  drop_watches;
+  later('VIEW', 'RTM_STATUS');
+  later('PACKAGE', 'RTM_WATCH');
+  later('PACKAGE', 'RTM_ROW');
+  later('PACKAGE', 'RTM_WORKER_API');
+  later('PACKAGE', 'RTM_ADMIN');
+  later('PACKAGE', 'WEBSOCKET_API');
+  later('PACKAGE', 'RTM_TOKEN');
+  later('PACKAGE', 'RTM_SENDER');
+  later('PACKAGE', 'RTM_HTTP');
+  later('PACKAGE', 'RTM_JOBS');
+  later('PACKAGE', 'RTM_LOG_API');
+  later('PACKAGE', 'RTM_LOG_ROW');
+  later('PACKAGE', 'RTM_CONFIG_API');
+  later('PACKAGE', 'RTM_AQ');
+  later('PACKAGE', 'RTM_TEXT');
+  later('PACKAGE', 'RTM_FEATURES');
+  later('FUNCTION', 'WEBSOCKET_SEND_BROADCAST');
+  later('PROCEDURE', 'RTM_TRIAL');
+  later('MLE MODULE', 'WEBSOCKET_SENDER_MODULE');
+  drop_queue;
+  later('TABLE', 'RTM_OUTBOX', ' purge');
+  later('TABLE', 'RTM_WORKER', ' purge');
+  later('TABLE', 'RTM_GAUGE', ' purge');
+  later('TABLE', 'RTM_DATABASE', ' purge');
+  later('TABLE', 'RTM_TOKEN_SECRET', ' purge');
+  later('TABLE', 'RTM_CONFIG', ' purge');
+  later('TABLE', 'RTM_LOG', ' purge');
+  later('TABLE', 'RTM_PAYLOAD', ' purge');
+  for i in 1 .. l_objects.count loop
+    if there(l_objects(i).kind, l_objects(i).name) then
+      execute immediate 'drop ' || l_objects(i).kind || ' ' || l_objects(i).name || l_objects(i).suffix;
+      dbms_output.put_line('Dropped ' || l_objects(i).kind || ' ' || l_objects(i).name);
+    end if;
+  end loop;
+end;
+/

@@ -1,0 +1,55 @@
+/** The files that are built from `sql/`, as text. Paths are relative to the package. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expandScript, SQL_FOLDER } from "../cli/db/script.ts";
+import { PACKAGE_ROOT } from "../cli/version.ts";
+
+const read = (path: string) => readFileSync(join(PACKAGE_ROOT, path), "utf8");
+
+const MLE_SCRIPT = "sql/api/websocket_sender.sql";
+const MLE_MODULE = "sql/api/websocket_sender_module.js";
+const API_PAGE = "docs/sql-api.md";
+
+/** The script with the module's source in the literal that creates it. */
+function mleScript(): string {
+  const module = read(MLE_MODULE).trimEnd();
+  return read(MLE_SCRIPT).replace(
+    /(language javascript as\n)[\s\S]*?(~';\n)/,
+    (_, before: string, after: string) => before + module + after,
+  );
+}
+
+function flatScript(name: string, purpose: string): string {
+  const header = [
+    `-- ${purpose} One file for SQL*Plus, SQLcl, SQL Developer and APEX SQL Scripts:`,
+    "-- no includes, no substitution variables, no client commands. Built by npm run build:sql from",
+    `-- sql/${name}.sql; change it there. Run it as the schema that owns, or will own, the objects.`,
+  ];
+  const body = expandScript(join(SQL_FOLDER, `${name}.sql`)).replace(/^(?:--[^\n]*\n)+/, "");
+  return `${header.join("\n")}\n${body.trim()}\n`;
+}
+
+/** The page with each `<!-- spec:PACKAGE -->` block replaced by that package's specification. */
+function apiPage(): string {
+  return read(API_PAGE).replace(
+    /(<!-- spec:(\w+) -->\n)[\s\S]*?(<!-- \/spec -->)/g,
+    (_, open: string, name: string, close: string) => {
+      const spec = read(`sql/api/${name}.pks`).replace(/\n\/\n$/, "");
+      return `${open}\n\`\`\`sql\n${spec}\n\`\`\`\n\n${close}`;
+    },
+  );
+}
+
+/** In this order: the flat script includes the MLE script, so that one must be current on disk. */
+export function* builtFiles(): Generator<[path: string, text: string]> {
+  yield [MLE_SCRIPT, mleScript()];
+  yield [
+    "dist/rtm-install.sql",
+    flatScript("install", "Installs or upgrades the database side of apex-rtm."),
+  ];
+  yield [
+    "dist/rtm-uninstall.sql",
+    flatScript("uninstall", "Removes the database side of apex-rtm."),
+  ];
+  yield [API_PAGE, apiPage()];
+}
