@@ -2,7 +2,7 @@ create or replace package rtm_watch authid current_user as
   -- Broadcasts the changes of a table: generates a readable compound trigger RTM_W_<table>. Runs with
   -- the rights of the caller, and the trigger belongs to the table's schema, which needs EXECUTE on
   -- WEBSOCKET_API and RTM_ROW (sql/grants/app.sql).
-  --
+
   -- Each inserted, updated or deleted row is one message
   --   {"op":"insert|update|delete","table":"SALES","row":{"ID":42,...}}
   -- with the event <prefix>-inserted, <prefix>-updated or <prefix>-deleted: the new values, or the old

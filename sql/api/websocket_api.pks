@@ -2,7 +2,7 @@ create or replace package websocket_api authid definer as
   -- Real-time messages from PL/SQL to pages: what is broadcast inside a transaction reaches every
   -- subscribed page right after commit, and never after rollback (on the AQ and on the deferred HTTP
   -- transport). Safe in triggers: it neither commits nor rolls back.
-  --
+
   -- Names (channel, event): 1-128 bytes of UTF-8, no control characters, no *.
   -- Errors: -20101 bad name, -20105 bad payload, -20106 other bad parameter, the rest in
   -- docs/sql-api.md. p_on_error: RAISE or LOG; null is the setting on_error.

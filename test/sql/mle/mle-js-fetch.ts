@@ -1,0 +1,2 @@
+/** Stands in for MLE's module, whose import makes `fetch` global; Node has it already. */
+export {};

@@ -1,0 +1,207 @@
+/**
+ * Oracle-supplied packages and views as far as our scripts use them, each with its source. A
+ * parameter with a trailing `?` has a default. "not verified" marks what was written from general
+ * knowledge and has not been seen in documentation or on a database.
+ */
+
+export interface PackageFacts {
+  readonly source: string;
+  /** Name to overloads. */
+  readonly subprograms?: Readonly<Record<string, readonly string[]>>;
+  /** Constants, exceptions, and types without fields that we name. */
+  readonly names?: string;
+  /** Record types to fields. */
+  readonly records?: Readonly<Record<string, string>>;
+}
+
+const ARPLS = "Database PL/SQL Packages and Types Reference";
+
+export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
+  dbms_aq: {
+    source: `${ARPLS} 12.1-23, DBMS_AQ; AQ User's Guide 19c, Operations Using PL/SQL`,
+    subprograms: {
+      enqueue: ["queue_name enqueue_options message_properties payload msgid"],
+      dequeue: ["queue_name dequeue_options message_properties payload msgid"],
+    },
+    names:
+      "on_commit immediate remove browse locked remove_nodata first_message next_message no_wait forever",
+    records: {
+      enqueue_options_t:
+        "visibility relative_msgid sequence_deviation transformation delivery_mode",
+      dequeue_options_t:
+        "consumer_name dequeue_mode navigation visibility wait msgid correlation deq_condition signature transformation delivery_mode",
+      message_properties_t:
+        "priority delay expiration correlation attempts recipient_list exception_queue enqueue_time state sender_id original_msgid signature transaction_group user_property delivery_mode",
+    },
+  },
+  dbms_aqadm: {
+    source: `${ARPLS} 12c-23, DBMS_AQADM; AQ User's Guide 18c, Administrative Interface`,
+    subprograms: {
+      create_queue_table: [
+        "queue_table queue_payload_type storage_clause? sort_list? multiple_consumers? message_grouping? comment? auto_commit? primary_instance? secondary_instance? compatible? secure? replication_mode?",
+      ],
+      create_queue: [
+        "queue_name queue_table queue_type? max_retries? retry_delay? retention_time? dependency_tracking? comment? auto_commit?",
+      ],
+      start_queue: ["queue_name enqueue? dequeue?"],
+      stop_queue: ["queue_name enqueue? dequeue? wait?"],
+      drop_queue: ["queue_name auto_commit?"],
+      drop_queue_table: ["queue_table force? auto_commit?"],
+      grant_queue_privilege: ["privilege queue_name grantee grant_option?"],
+    },
+  },
+  dbms_lock: {
+    source: `${ARPLS} 19c, DBMS_LOCK (not verified)`,
+    subprograms: {
+      request: [
+        "id lockmode? timeout? release_on_commit?",
+        "lockhandle lockmode? timeout? release_on_commit?",
+      ],
+      release: ["id", "lockhandle"],
+    },
+    names: "x_mode",
+  },
+  dbms_crypto: {
+    source: `${ARPLS} 19c, DBMS_CRYPTO (not verified)`,
+    subprograms: { mac: ["src typ key"] },
+    names: "hmac_sh256",
+  },
+  dbms_lob: {
+    source: `${ARPLS} 19c, DBMS_LOB (not verified)`,
+    subprograms: {
+      createtemporary: ["lob_loc cache dur?"],
+      freetemporary: ["lob_loc"],
+      istemporary: ["lob_loc"],
+      getlength: ["lob_loc"],
+      substr: ["lob_loc amount? offset?"],
+      converttoblob: [
+        "dest_lob src_clob amount dest_offset src_offset blob_csid lang_context warning",
+      ],
+    },
+    names: "call session default_lang_ctx lobmaxsize",
+  },
+  utl_raw: {
+    source: `${ARPLS} 19c, UTL_RAW (not verified)`,
+    subprograms: {
+      length: ["r"],
+      concat: ["r1? r2? r3? r4? r5? r6? r7? r8? r9? r10? r11? r12?"],
+      substr: ["r pos len?"],
+      cast_to_varchar2: ["r"],
+      cast_to_raw: ["c"],
+    },
+  },
+  utl_i18n: {
+    source: `${ARPLS} 19c, UTL_I18N (not verified)`,
+    subprograms: { string_to_raw: ["data dst_charset?"], raw_to_char: ["data src_charset?"] },
+  },
+  utl_encode: {
+    source: `${ARPLS} 19c, UTL_ENCODE (not verified)`,
+    subprograms: { base64_encode: ["r"] },
+  },
+  utl_http: {
+    source: `${ARPLS} 19c, UTL_HTTP (not verified)`,
+    subprograms: {
+      create_request_context: [
+        "wallet_path? wallet_password? enable_cookies? max_cookies? max_cookies_per_site?",
+      ],
+      destroy_request_context: ["request_context"],
+      begin_request: ["url method? http_version? request_context? https_host?"],
+      set_header: ["r name value?"],
+      write_raw: ["r data"],
+      get_response: ["r return_info_response?"],
+      read_text: ["r data len?"],
+      end_request: ["r"],
+      end_response: ["r"],
+      get_transfer_timeout: ["timeout"],
+      set_transfer_timeout: ["timeout?", "r timeout?"],
+      get_response_error_check: ["enable"],
+      set_response_error_check: ["enable?"],
+    },
+    names: "end_of_body request_context_key",
+    records: {
+      req: "url method http_version private_hndl",
+      resp: "status_code reason_phrase http_version private_hndl",
+    },
+  },
+  dbms_scheduler: {
+    source: `${ARPLS} 19c, DBMS_SCHEDULER (not verified)`,
+    subprograms: {
+      create_job: [
+        "job_name job_type job_action number_of_arguments? start_date? repeat_interval? end_date? job_class? enabled? auto_drop? comments? credential_name? destination_name?",
+      ],
+      drop_job: ["job_name force? defer? commit_semantics?"],
+      enable: ["name commit_semantics?"],
+      disable: ["name force? commit_semantics?"],
+      set_attribute: ["name attribute value value2?"],
+    },
+    names: "logging_off logging_runs logging_failed_runs logging_full",
+  },
+  dbms_assert: {
+    source: `${ARPLS} 19c, DBMS_ASSERT (not verified)`,
+    subprograms: { enquote_name: ["str capitalize?"] },
+  },
+  dbms_utility: {
+    source: `${ARPLS} 19c, DBMS_UTILITY (not verified)`,
+    subprograms: {
+      get_hash_value: ["name base hash_size"],
+      format_error_backtrace: [""],
+      format_error_stack: [""],
+    },
+  },
+  dbms_output: {
+    source: `${ARPLS} 19c, DBMS_OUTPUT (not verified)`,
+    subprograms: { put_line: ["a"], put: ["a"], new_line: [""] },
+  },
+  dbms_network_acl_admin: {
+    source: "Database Security Guide 19c, network ACLs",
+    subprograms: { append_host_ace: ["host lower_port? upper_port? ace"] },
+  },
+  dbms_db_version: { source: `${ARPLS} 19c, DBMS_DB_VERSION`, names: "version release" },
+  apex_jwt: {
+    source: "APEX 24.2 API Reference, APEX_JWT; wwv_flow_jwt.sql of 24.2",
+    subprograms: {
+      encode: [
+        "p_iss? p_sub? p_aud? p_nbf_ts? p_iat_ts? p_exp_sec? p_jti? p_other_claims? p_signature_key?",
+      ],
+    },
+    names: "t_token",
+  },
+  xs_acl: { source: "Database Security Guide 19c, network ACLs", names: "ptype_db" },
+  // Object types whose methods we call, by the names of our variables' types.
+  json_object_t: {
+    source: `${ARPLS} 19c, JSON_OBJECT_T`,
+    subprograms: {
+      put: ["key val"],
+      put_null: ["key"],
+      to_string: [""],
+      to_clob: [""],
+    },
+  },
+  json_array_t: { source: `${ARPLS} 19c, JSON_ARRAY_T`, subprograms: { append: ["val"] } },
+  aq$_jms_text_message: {
+    source: "AQ types 9.2-23: SYS.AQ$_JMS_TEXT_MESSAGE",
+    records: { "": "header text_len text_vc text_lob" },
+  },
+};
+
+/** Columns of dictionary views, and of the views that AQ makes for our queue table. */
+export const VIEWS: Readonly<Record<string, string>> = {
+  dual: "dummy",
+  user_tables: "table_name",
+  user_tab_columns: "table_name column_name data_type data_length",
+  user_indexes: "index_name",
+  user_objects: "object_name object_type status",
+  user_source: "name type line text",
+  user_triggers: "trigger_name",
+  user_scheduler_jobs: "job_name enabled",
+  session_privs: "privilege",
+  product_component_version: "product version version_full status",
+  all_queues: "owner name queue_table",
+  all_tables: "owner table_name",
+  all_tab_columns: "owner table_name column_name data_type column_id",
+  all_errors: "owner name type sequence line position text attribute",
+  all_dependencies: "owner name type referenced_owner referenced_name referenced_type",
+  // AQ User's Guide 19c, AQ$<queue table>: single consumer.
+  aq$rtm_qt:
+    "queue msg_id corr_id msg_priority msg_state delay expiration enq_time enq_user_id enq_txn_id deq_time deq_user_id deq_txn_id retry_count exception_queue_owner exception_queue user_data",
+};

@@ -1,0 +1,230 @@
+/** The scripts fit together, and every client can run them. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { expandScript, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
+import { PACKAGE_ROOT, VERSION } from "../../cli/version.ts";
+import { builtFiles } from "../../scripts/sql-files.ts";
+import { closing, tokens } from "./plsql/lexer.ts";
+import { sourceFiles } from "./plsql/units.ts";
+
+const files = sourceFiles();
+const read = (path: string) => readFileSync(join(PACKAGE_ROOT, path), "utf8");
+const includes = (script: string) =>
+  [...read(`sql/${script}.sql`).matchAll(/^@@(.+)$/gm)].map(([, path]) => path as string);
+
+/** `PACKAGE RTM_AQ`, `TABLE RTM_LOG` ...: what the texts create. Indexes and jobs go with others. */
+function created(texts: readonly string[]): string[] {
+  const found = new Set<string>();
+  const ddl =
+    /create (?:or replace )?(package|view|function|procedure|table|mle module)(?! body) (\w+)/gi;
+  for (const text of texts) {
+    for (const [, kind, name] of text.replace(/--.*$/gm, "").matchAll(ddl)) {
+      found.add(`${kind} ${name}`.toUpperCase());
+    }
+  }
+  return [...found];
+}
+
+describe("install.sql", () => {
+  const included = includes("install");
+
+  it("includes files that exist, and every file but those by choice", () => {
+    for (const path of included) expect(existsSync(join(SQL_FOLDER, path)), path).toBe(true);
+    const byChoice = ["aq/queue_json.sql", "install/drop_objects.sql"];
+    expect([...included, ...byChoice].sort()).toEqual(files.map(({ path }) => path).sort());
+  });
+
+  it("creates every package before a script or specification that names it in its own text", () => {
+    const position = new Map(included.map((path, index) => [path, index]));
+    const missing = included
+      .filter((path) => path.endsWith(".pks"))
+      .flatMap((path) => {
+        const names = tokens(read(`sql/${path}`)).filter(({ kind }) => kind === "name");
+        return names.flatMap(({ text }) => {
+          const needed = included.find((other) => other.endsWith(`/${text}.pks`));
+          const late = needed !== undefined && position.get(needed)! > position.get(path)!;
+          return late ? [`${path} needs ${needed}`] : [];
+        });
+      });
+    expect(missing).toEqual([]);
+  });
+
+  it("records the version of the package", () => {
+    expect(read("sql/install/features.sql")).toContain(`:= '${VERSION}';`);
+  });
+});
+
+describe("uninstall.sql", () => {
+  const script = read("sql/install/drop_objects.sql");
+  const installed = included(includes("install"));
+
+  function included(paths: readonly string[]): string[] {
+    return paths.map((path) => read(`sql/${path}`));
+  }
+
+  it("drops what the installation creates, and nothing else", () => {
+    const dropped = [...script.matchAll(/later\('([A-Z ]+)', '(\w+)'/g)].map(
+      ([, kind, name]) => `${kind} ${name}`,
+    );
+    // The generated package, and the trial procedure: their DDL is put together from parts.
+    const generated = ["PACKAGE RTM_FEATURES"];
+    expect(dropped.sort()).toEqual([...new Set([...created(installed), ...generated])].sort());
+  });
+
+  it("drops every job and the queue table", () => {
+    const jobs = [...read("sql/api/rtm_jobs.pkb").matchAll(/job_name\s+=> '(\w+)'/g)];
+    expect(jobs).toHaveLength(2);
+    for (const [, job] of jobs) expect(script).toContain(`'${job}'`);
+    expect(script).toContain("drop_queue_table(queue_table => 'RTM_QT'");
+  });
+
+  it("notices an object that is not dropped", () => {
+    expect(created([...installed, "create table rtm_forgotten (id number)"])).toContain(
+      "TABLE RTM_FORGOTTEN",
+    );
+  });
+});
+
+describe("built files", () => {
+  it.each([...builtFiles()])("%s is current (npm run build:sql)", (path, text) => {
+    expect(read(path)).toBe(text);
+  });
+});
+
+describe.each(["install", "uninstall"])("dist/rtm-%s.sql", (name) => {
+  const text = read(`dist/rtm-${name}.sql`);
+  const statements = splitScript(text);
+
+  it("is what rtm db runs", () => {
+    const direct = splitScript(expandScript(join(SQL_FOLDER, `${name}.sql`)));
+    expect(statements.map((one) => one.title)).toEqual(direct.map((one) => one.title));
+  });
+
+  it("has statements only: blocks, packages, the view", () => {
+    for (const { title } of statements) {
+      expect(title).toMatch(/^(declare|begin|create or replace (package( body)?|view) \w+.*)$/);
+    }
+  });
+
+  it("has no trap for SQL*Plus, SQLcl or APEX SQL Scripts", () => {
+    const traps = text.split("\n").flatMap((line, index) => {
+      const trap =
+        (line.includes("&") && "substitution variable") ||
+        (line.includes("$$") && "inquiry directive") ||
+        (/^\s*[@#!]/.test(line) && "client command") ||
+        (line.trim() === "." && "end of the buffer") ||
+        (/-\s*$/.test(line) && "continuation") ||
+        (/\t/.test(line) && "tab") ||
+        (/[^ -~]/.test(line) && "not ASCII") ||
+        (line.length > 2000 && "too long");
+      return trap ? [`line ${index + 1}: ${trap}`] : [];
+    });
+    expect(traps).toEqual([]);
+  });
+
+  it("has no blank line inside of plain SQL, where SQL*Plus would stop reading", () => {
+    for (const { title, text: statement } of statements) {
+      if (/^create or replace view/.test(title)) expect(statement).not.toMatch(/\n\s*\n/);
+    }
+  });
+});
+
+describe("PL/SQL text", () => {
+  it("swallows no exception", () => {
+    for (const { path, text } of files) {
+      expect(text, path).not.toMatch(/when others then\s+null\s*;/);
+    }
+  });
+
+  it("commits only where it says so", () => {
+    const committing = files
+      .filter(({ path, text }) => path.endsWith(".pkb") && /\bcommit;/.test(text))
+      .map(({ path }) => path);
+    expect(committing).toEqual([
+      "api/rtm_admin.pkb",
+      "api/rtm_config_api.pkb",
+      "api/rtm_log_api.pkb",
+      "api/rtm_log_row.pkb",
+      "api/rtm_sender.pkb",
+      "api/rtm_worker_api.pkb",
+      "api/websocket_api.pkb",
+    ]);
+    // On the path of a message: in autonomous transactions only, and no savepoint (ORA-04092).
+    for (const path of ["api/rtm_log_row.pkb", "api/rtm_worker_api.pkb", "api/websocket_api.pkb"]) {
+      expect(outsideAutonomous(files.find((file) => file.path === path)!.text), path).not.toMatch(
+        /\b(commit|rollback|savepoint)\b/,
+      );
+    }
+    const aq = files.find(({ path }) => path === "aq/rtm_aq.pkb")!.text.replace(/--.*/g, "");
+    expect(aq).not.toMatch(/\b(commit|rollback|savepoint)\b(?!_)/);
+  });
+
+  it("uses functions of SQL in SQL only", () => {
+    const sqlOnly = new Set(["nvl2", "decode", "standard_hash", "json_object", "json_serialize"]);
+    const problems = files.flatMap(({ path, text }) => {
+      const list = tokens(text);
+      return list.flatMap((token, i) => {
+        if (token.kind !== "name" || !sqlOnly.has(token.text)) return [];
+        if (list[i + 1]?.text !== "(") return [];
+        closing(list, i + 1);
+        let start = i;
+        while (start > 0 && list[start]?.text !== ";") start--;
+        const inSql = list.slice(start, i).some(({ text: word }) => word === "select");
+        return inSql ? [] : [`${path}:${token.line} ${token.text}`];
+      });
+    });
+    expect(problems).toEqual([]);
+  });
+
+  it("has a row in docs/sql-api.md for each of its errors, and no other", () => {
+    const raised = new Set(files.flatMap(({ text }) => text.match(/-20[1-9]\d\d\b/g) ?? []));
+    const page = read("docs/sql-api.md");
+    const documented = [...page.matchAll(/^\| (-20\d{3}) \|/gm)].map(([, code]) => code);
+    expect(documented.sort()).toEqual([...raised].sort());
+  });
+
+  it("has a row in docs/sql-api.md for each setting, with its default", () => {
+    const page = read("docs/sql-api.md");
+    const body = read("sql/api/rtm_config_api.pkb");
+    const setters = body.slice(body.indexOf("procedure set_value"), body.indexOf("end set_value"));
+    for (const [, name, code] of setters.matchAll(/when '(\w+)' then\n([\s\S]*?)(?=\n {6}\w)/g)) {
+      const fallback = /, ([^,()]+)\);/.exec(code as string)?.[1]?.replaceAll("'", "");
+      const row = new RegExp(
+        `^\\| [^|]*\`${name}\`[^|]*\\| ${/\b(word|whole)\(/.test(code!) ? `\`${fallback}\`` : ""} ?\\|`,
+        "m",
+      );
+      expect(page, name).toMatch(row);
+    }
+  });
+});
+
+/** A body's text without its comments and without its autonomous subprograms. */
+function outsideAutonomous(text: string): string {
+  return text
+    .replace(/--.*$/gm, "")
+    .replace(/^ {2}(?:procedure|function) (\w+)[\s\S]*?^ {2}end \1;$/gm, (subprogram) =>
+      subprogram.includes("pragma autonomous_transaction") ? "" : subprogram,
+    );
+}
+
+describe("docs/worker-api.md", () => {
+  it("holds the specification that is installed", () => {
+    const [, spec] = /```sql\n(create or replace package rtm_worker_api[\s\S]*?)```/.exec(
+      read("docs/worker-api.md"),
+    )!;
+    expect(`${spec!.trimEnd()}\n/\n`).toBe(read("sql/api/rtm_worker_api.pks"));
+  });
+});
+
+describe("grants", () => {
+  it("name objects that exist", () => {
+    const names = created(includes("install").map((path) => read(`sql/${path}`)));
+    for (const script of readdirSync(join(SQL_FOLDER, "grants"))) {
+      for (const [, name] of read(`sql/grants/${script}`).matchAll(/&owner\.\.(\w+)/gi)) {
+        if (name === "RTM_QUEUE") continue;
+        expect(names, `${script}: ${name}`).toContain(`PACKAGE ${name!.toUpperCase()}`);
+      }
+    }
+  });
+});
