@@ -1,17 +1,17 @@
 /**
  * Parses units with the PL/SQL grammar, in two processes, and remembers by hash what was proved to
- * parse (`node_modules/.cache/apex-rtm/plsql.json`; delete it, or set RTM_PLSQL_CACHE=off, to start
- * afresh). A grammar or a preload that changed empties the cache.
+ * parse (`.cache/plsql.json`; delete it, or set RTM_PLSQL_CACHE=off, to start afresh). A grammar or a
+ * preload that changed empties the cache.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Unit } from "./units.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const SCRIPTS = join(ROOT, "scripts/plsql");
-const CACHE = join(ROOT, "node_modules/.cache/apex-rtm/plsql.json");
+const CACHE = join(ROOT, ".cache/plsql.json");
 const PROCESSES = 2;
 
 export interface ParseResult {
@@ -82,7 +82,10 @@ export async function parse(
   const failures = results.filter(({ errors }) => errors.length > 0);
   const failed = new Set(failures.map(({ name }) => name));
   const proved = all.filter(({ name }) => !failed.has(name)).map(({ text }) => hash(text));
+  // Another test file may have added to the cache meanwhile.
+  const parsed = [...new Set([...readCache(tool), ...proved])];
   mkdirSync(dirname(CACHE), { recursive: true });
-  writeFileSync(CACHE, JSON.stringify({ tool, parsed: [...new Set([...known, ...proved])] }));
+  writeFileSync(`${CACHE}.${process.pid}`, JSON.stringify({ tool, parsed }));
+  renameSync(`${CACHE}.${process.pid}`, CACHE);
   return { failures, parsed: fresh.length };
 }
