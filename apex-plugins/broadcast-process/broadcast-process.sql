@@ -1,3 +1,12 @@
+-- A text of any length as a JSON value. RETURNING CLOB: without it 4,000 bytes are the end.
+function json_text(p_text in clob) return json_element_t
+is
+  l_object clob;
+begin
+  select json_object('text' value p_text null on null returning clob) into l_object from sys.dual;
+  return json_object_t.parse(l_object).get('text');
+end json_text;
+
 -- The session state of an item, long ones too. apex_session_state is younger than APEX 22.1 and is
 -- therefore called by name; apex_util raises for an item of the data type CLOB.
 function session_value(p_item in varchar2) return clob

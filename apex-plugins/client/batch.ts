@@ -9,6 +9,7 @@ const MOST = 5_000;
 export class Batch {
   readonly #env: Environment;
   #waiting = new Map<Listener, MessageFrame[]>();
+  #leaving = new Map<Listener, MessageFrame[]>();
   #count = 0;
   #scheduled = false;
 
@@ -30,11 +31,12 @@ export class Batch {
 
   /** Hands over what waits, now. */
   flush(): void {
-    const waiting = this.#waiting;
+    const leaving = this.#waiting;
+    this.#leaving = leaving;
     this.#waiting = new Map();
     this.#count = 0;
     this.#scheduled = false;
-    for (const [listener, messages] of waiting) {
+    for (const [listener, messages] of leaving) {
       try {
         listener.on.onMessages(messages);
       } catch (error) {
@@ -43,7 +45,9 @@ export class Batch {
     }
   }
 
+  /** Nothing more for this listener, also when another one's messages are being handed over. */
   forget(listener: Listener): void {
     this.#waiting.delete(listener);
+    this.#leaving.delete(listener);
   }
 }

@@ -242,6 +242,8 @@ export class Connection {
     }
     switch (frame.op) {
       case "subscribed":
+        // What came before the interruption is told before the interruption.
+        this.#batch.flush();
         this.#call(() =>
           this.#channels.get(frame.channel)?.subscribed(frame.epoch, frame.seq, frame.recovered),
         );

@@ -105,6 +105,38 @@ describe("the plug-ins' PL/SQL", () => {
     }
   });
 
+  it("B7: nothing is sent or granted before the installation was asked", () => {
+    const [listener, ...senders] = MANIFESTS.map(({ plsql }) => code(plsql));
+    for (const sender of senders) {
+      expect(sender.indexOf("if not is_allowed(")).toBeGreaterThan(0);
+      expect(sender.indexOf("if not is_allowed(")).toBeLessThan(sender.indexOf(".broadcast_item("));
+      expect(sender.match(/broadcast_item\(/g)).toHaveLength(1);
+    }
+    expect(listener).toMatch(/if is_allowed\([^;]*then\s+p_granted\(/);
+    expect(listener?.match(/p_granted\(p_granted/g)).toHaveLength(1);
+  });
+
+  it("B8: answers are JSON with its header, and hold nothing of the request", () => {
+    for (const { plsql, functions } of MANIFESTS) {
+      if (functions.ajax === undefined) continue;
+      expect(code(plsql)).toMatch(/print_json_http_header;\s+sys\.htp\.prn\(l_answer\.to_string\)/);
+      const members = [...code(plsql).matchAll(/l_answer\.put\('(\w+)'/g)].map(([, name]) => name);
+      expect(["channels", "code", "error", "status", "token"]).toEqual(
+        expect.arrayContaining(members),
+      );
+    }
+  });
+
+  it("P4: the process keeps its success message and says when it sent nothing", () => {
+    const source = code(MANIFESTS.at(-1)!.plsql);
+    expect(source).toContain("l_result.success_message := p_process.success_message;");
+    expect(source).toContain("l_result.execution_skipped := true;");
+  });
+
+  it.each(MANIFESTS)("P5: $name neither commits nor calls out", ({ plsql }) => {
+    expect(code(plsql)).not.toMatch(/\b(commit|rollback)\s*;|apex_web_service|utl_http/);
+  });
+
   it("the page's configuration has the members that listener.sql writes", () => {
     const written = [
       ...readFileSync("apex-plugins/listener/listener.sql", "utf8").matchAll(

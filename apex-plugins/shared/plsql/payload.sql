@@ -1,12 +1,3 @@
--- A text of any length as a JSON value. RETURNING CLOB: without it 4,000 bytes are the end.
-function json_text(p_text in clob) return json_element_t
-is
-  l_object clob;
-begin
-  select json_object('text' value p_text null on null returning clob) into l_object from sys.dual;
-  return json_object_t.parse(l_object).get('text');
-end json_text;
-
 -- Item names of a PAGE ITEMS attribute, trimmed and in upper case.
 function item_names(p_items in varchar2) return apex_t_varchar2
 is

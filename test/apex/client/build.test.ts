@@ -11,7 +11,7 @@ describe("rtm-client as built", () => {
     expect(size).toBeGreaterThan(2_000);
   });
 
-  it("runs under a strict policy and names nothing a page must not have", () => {
+  it("L9: runs under a strict policy, writes to no console, names nothing a page must not have", () => {
     const text = readFileSync("build/client/rtm-client.js", "utf8");
     expect(text).not.toMatch(/\beval\(|new Function|innerHTML|console\.|sourceMappingURL/);
   });

@@ -101,6 +101,17 @@ describe("connecting", () => {
     expect(page.errors).toHaveLength(1);
   });
 
+  it("a subscription that is closed gets nothing more, also in the middle of a burst", async () => {
+    const second = { count: 0, close: () => {} };
+    page.client().subscribe("sales", { onMessage: () => second.close() });
+    second.close = page.client().subscribe("sales", { onMessage: () => second.count++ }).close;
+    const third = listen("sales");
+    const peer = await connected();
+    peer.message("sales", 1);
+    await third.messages.next();
+    expect(second.count).toBe(0);
+  });
+
   it("closes the socket with the last subscription and opens it with the next", async () => {
     const first = listen("a");
     const second = listen("b");
