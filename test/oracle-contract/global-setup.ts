@@ -6,7 +6,8 @@ import type { TestProject } from "vitest/node";
 import { messageOf } from "../../common/errors.ts";
 import type { OracleAnswer } from "./target.ts";
 
-const IMAGE = "gvenzl/oracle-free:23-slim-faststart";
+/** Any image of gvenzl/oracle-free; the slim ones are small, and have no MLE. */
+const IMAGE = process.env.RTM_TEST_ORACLE_IMAGE ?? "gvenzl/oracle-free:23-slim-faststart";
 const SERVICE = "FREEPDB1";
 const USER = "RTM_TEST";
 const STARTUP_TIMEOUT_MS = 600_000;

@@ -1,5 +1,5 @@
 /**
- * Parses units with the PL/SQL grammar, in two processes, and remembers by hash what was proved to
+ * Parses units with the PL/SQL grammar, in a process of its own, and remembers by hash what was proved to
  * parse (`.cache/plsql.json`; delete it, or set RTM_PLSQL_CACHE=off, to start afresh). A grammar or a
  * preload that changed empties the cache.
  */
@@ -12,7 +12,6 @@ import type { Unit } from "./units.ts";
 const ROOT = join(import.meta.dirname, "../../..");
 const SCRIPTS = join(ROOT, "scripts/plsql");
 const CACHE = join(ROOT, ".cache/plsql.json");
-const PROCESSES = 2;
 
 export interface ParseResult {
   readonly name: string;
@@ -73,12 +72,8 @@ export async function parse(
   const tool = toolVersion();
   const known = readCache(tool);
   const fresh = all.filter(({ text }) => !known.has(hash(text)));
-  // Long units first, in turn: the batches end at about the same time.
-  const byLength = [...fresh].sort((a, b) => b.text.length - a.text.length);
-  const batches = Array.from({ length: PROCESSES }, (_, process) =>
-    byLength.filter((_, index) => index % PROCESSES === process),
-  );
-  const results = (await Promise.all(batches.map(run))).flat();
+  // One process: most of the time goes into a cold parser, and its second unit is far cheaper.
+  const results = await run(fresh);
   const failures = results.filter(({ errors }) => errors.length > 0);
   const failed = new Set(failures.map(({ name }) => name));
   const proved = all.filter(({ name }) => !failed.has(name)).map(({ text }) => hash(text));

@@ -1,0 +1,445 @@
+/** Broadcasting, the worker's API, tokens, watch and purge on a real Oracle. */
+import { randomBytes } from "node:crypto";
+import oracledb, { type Connection } from "oracledb";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { verifyToken } from "../../relay/token.ts";
+import { oracleAccess } from "../oracle-contract/target.ts";
+import { broadcast, drain, OracleSchema, rows, value } from "./oracle-schema.ts";
+
+const oracle = await oracleAccess();
+const SECRET = randomBytes(24).toString("hex");
+const TIMEOUT_MS = 300_000;
+const text = (maxSize: number) => ({ dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize });
+
+describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
+  let schema: OracleSchema;
+  let app: Connection;
+  let consumer: Connection;
+
+  beforeAll(async () => {
+    if ("skip" in oracle) throw new Error(oracle.skip);
+    schema = await OracleSchema.create(oracle);
+    await schema.run("install");
+    app = await schema.connect();
+    consumer = await schema.connect();
+    await app.execute("begin rtm_config_api.set_token_secret('k1', :secret); end;", {
+      secret: SECRET,
+    });
+    await app.execute("begin rtm_config_api.set_value('log_payload', 'ALL'); end;");
+  }, TIMEOUT_MS);
+  afterAll(() => schema?.[Symbol.asyncDispose](), TIMEOUT_MS);
+
+  const received = () => drain(consumer, schema.name);
+
+  describe("a transaction", () => {
+    it("shows nothing before commit, everything after, in order, and nothing after rollback", async () => {
+      await broadcast(app, "tx", "1");
+      await broadcast(app, "tx", "2");
+      expect(await received()).toEqual([]);
+      await app.commit();
+      const [first, second] = await received();
+      expect([first?.payload, second?.payload]).toEqual(["1", "2"]);
+      await broadcast(app, "tx", "3");
+      await app.rollback();
+      expect(await received()).toEqual([]);
+      expect(await value(app, "select count(*) from rtm_log where channel = 'tx'")).toBe(2);
+    });
+
+    it("takes part in triggers and savepoints", async () => {
+      await app.execute("create table t_orders (id number primary key)");
+      await app.execute(`create or replace trigger t_orders_trg after insert on t_orders for each row
+        begin websocket_api.broadcast('orders', 'created', '{"id":' || :new.id || '}'); end;`);
+      await app.execute("insert into t_orders values (1)");
+      await app.execute("savepoint before_two");
+      await app.execute("insert into t_orders values (2)");
+      await app.execute("rollback to savepoint before_two");
+      await app.commit();
+      const messages = await received();
+      expect(messages.map(({ payload }) => payload)).toEqual(['{"id":1}']);
+      expect(messages[0]).toMatchObject({ channel: "orders", eventName: "created" });
+      expect(Math.abs(messages[0]!.ts - Date.now())).toBeLessThan(3_600_000);
+      await app.execute("drop table t_orders purge");
+    });
+  });
+
+  describe("a payload", () => {
+    it.each([
+      ["an object with a large number", '{"n":9007199254740993,"f":1.10}'],
+      ["an array", "[1, 2,\n 3]"],
+      ["a string", '"grüße, 世界 😀"'],
+      ["a number", "9007199254740993"],
+      ["null", "null"],
+      ["escapes", '"a\\nb\\u0000c"'],
+    ])("%s arrives byte for byte", async (_, payload) => {
+      await broadcast(app, "payload", payload);
+      await app.commit();
+      expect((await received()).map((message) => message.payload)).toEqual([payload]);
+    });
+
+    it("of nothing is an empty object", async () => {
+      await broadcast(app, "payload", null);
+      await app.commit();
+      expect((await received())[0]?.payload).toBe("{}");
+    });
+
+    it.each([30_000, 32_600, 32_700, 32_766, 32_767, 32_768, 100_000, 1_000_000])(
+      "of %i bytes arrives, as a claim check where it does not fit",
+      async (bytes) => {
+        // Characters of four bytes, so that every cut could fall inside of one.
+        const filler = "😀".repeat(Math.floor((bytes - 2) / 4));
+        const payload = `"${filler}${"x".repeat(bytes - 2 - Buffer.byteLength(filler))}"`;
+        expect(Buffer.byteLength(payload)).toBe(bytes);
+        await broadcast(app, "size", payload);
+        await app.commit();
+        const [message] = await received();
+        expect(message?.payload === payload, "same text").toBe(true);
+        expect(message?.claimed).toBe(bytes > 32_700);
+        expect(await value(app, "select count(*) from rtm_payload")).toBe(0);
+      },
+    );
+
+    it.each([
+      ["not JSON", "{a:1}", "ORA-20105"],
+      ["two values", "1,2", "ORA-20105"],
+      ["an open object", '{"a":', "ORA-20105"],
+      ["too long", `"${"x".repeat(1_100_000)}"`, "ORA-20105"],
+    ])("that is %s is refused, and the log keeps the reason", async (_, payload, code) => {
+      await expect(broadcast(app, "refused", payload)).rejects.toThrow(code);
+      await app.rollback();
+      const last = await value<string>(
+        app,
+        "select max(error_message) keep (dense_rank last order by id) from rtm_log where channel = 'refused' and status = 'FAILED'",
+      );
+      expect(last).toContain(code);
+      await broadcast(app, "refused", payload, "LOG");
+      await app.rollback();
+      expect(await received()).toEqual([]);
+    });
+  });
+
+  it.each([
+    ["", "must not be empty"],
+    ["a*", "must not contain *"],
+    ["a\nb", "control characters"],
+    ["a\u0085b", "control characters"],
+    ["é".repeat(65), "128 bytes"],
+  ])("refuses the channel %j", async (channel, reason) => {
+    await expect(broadcast(app, channel, "1")).rejects.toThrow(reason);
+  });
+
+  it("signs a token that the relay verifies", async () => {
+    const { outBinds } = await app.execute<{ token: string }>(
+      `declare
+         l_channels websocket_api.t_channels;
+       begin
+         l_channels(1) := 'sales';
+         l_channels(2) := 'room:*';
+         l_channels(3) := websocket_api.user_channel('Scott "x"');
+         :token := websocket_api.client_token(l_channels, 'Scott "x"', 60);
+       end;`,
+      { token: text(4000) },
+    );
+    const grant = await verifyToken(
+      outBinds!.token,
+      new Map([["k1", Buffer.from(SECRET)]]),
+      30_000,
+    );
+    expect(grant).toMatchObject({
+      subject: 'Scott "x"',
+      channels: ["sales", "room:*", 'user:SCOTT "X"'],
+    });
+    await expect(
+      app.execute("begin :t := websocket_api.client_token('a', null, 60); end;", { t: text(4000) }),
+    ).rejects.toThrow("ORA-20106");
+  });
+
+  it("refuses tokens in a clone until it is confirmed", async () => {
+    await app.execute("update rtm_database set db_unique_name = 'ORIGINAL'");
+    await app.commit();
+    const token = () =>
+      app.execute("begin :t := websocket_api.client_token('a', 'SCOTT'); end;", { t: text(4000) });
+    await expect(token()).rejects.toThrow("ORA-20111");
+    await app.execute("begin rtm_config_api.confirm_database; end;");
+    await token();
+  });
+
+  describe("the worker's API", () => {
+    it("writes receipts", async () => {
+      await broadcast(app, "receipt", "1");
+      await app.commit();
+      const [message] = await received();
+      await consumer.execute("begin rtm_worker_api.receipts(:ids, :recipients); end;", {
+        ids: {
+          type: oracledb.STRING,
+          dir: oracledb.BIND_IN,
+          maxSize: 128,
+          val: [message!.id, "ff"],
+        },
+        recipients: { type: oracledb.NUMBER, dir: oracledb.BIND_IN, val: [7, 1] },
+      });
+      await consumer.commit();
+      expect(
+        await rows(app, "select status, recipients from rtm_log where message_id = :id", {
+          id: message!.id,
+        }),
+      ).toEqual([["DELIVERED", 7]]);
+    });
+
+    it("gives the lease to one session, over commits, until it ends", async () => {
+      const acquire = async (connection: Connection) => {
+        const { outBinds } = await connection.execute<{ r: string }>(
+          "begin :r := rtm_worker_api.acquire_lease(rtm_aq.queue_name); end;",
+          { r: text(30) },
+        );
+        return outBinds!.r;
+      };
+      const [one, two] = [await schema.connect(), await schema.connect()];
+      expect(await acquire(one)).toBe("ACQUIRED");
+      await one.commit();
+      expect(await acquire(one)).toBe("ACQUIRED");
+      expect(await acquire(two)).toBe("BUSY");
+      await one.close();
+      expect(await acquire(two)).toBe("ACQUIRED");
+      await two.close();
+    });
+
+    it("answers versions, backlog and heartbeat", async () => {
+      const { outBinds } = await consumer.execute<Record<string, string | number>>(
+        "begin rtm_worker_api.versions(:api, :schema, :db, :queue, :kind, :lease, :now); end;",
+        {
+          api: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          schema: text(128),
+          db: text(256),
+          queue: text(261),
+          kind: text(30),
+          lease: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          now: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+        },
+      );
+      expect(outBinds).toMatchObject({
+        api: 1,
+        queue: `${schema.name}.RTM_QUEUE`,
+        kind: "RAW",
+        lease: 1,
+      });
+      await broadcast(app, "backlog", "1");
+      await broadcast(app, "backlog", "2");
+      await app.commit();
+      const backlog = await consumer.execute<Record<string, number>>(
+        "begin rtm_worker_api.backlog(rtm_aq.queue_name, 1, :ready, :age, :exceptions); end;",
+        {
+          ready: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          age: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          exceptions: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+        },
+      );
+      expect(backlog.outBinds).toMatchObject({ ready: 1, exceptions: 0 });
+      expect(backlog.outBinds!.age).toBeGreaterThanOrEqual(0);
+      expect(backlog.outBinds!.age).toBeLessThan(600);
+      await received();
+      await consumer.execute(
+        "begin rtm_worker_api.heartbeat('host:1:a', rtm_aq.queue_name, 'host', '0.1.0', 'ACTIVE'); end;",
+      );
+      expect(await value(app, "select listeners from rtm_status")).toContain("ACTIVE host");
+      await consumer.execute(
+        "begin rtm_worker_api.heartbeat('host:1:a', rtm_aq.queue_name, 'host', '0.1.0', 'STOPPING'); end;",
+      );
+    });
+
+    it("dequeues our own messages and JMS text in PL/SQL", async () => {
+      await app.execute(`begin
+        dbms_aqadm.create_queue_table('JMS_QT', 'SYS.AQ$_JMS_TEXT_MESSAGE');
+        dbms_aqadm.create_queue('JMS_QUEUE', 'JMS_QT');
+        dbms_aqadm.start_queue('JMS_QUEUE');
+      end;`);
+      const long = JSON.stringify("😀".repeat(10_000));
+      const enqueue = (payload: string) =>
+        app.execute(
+          `declare
+             l_options dbms_aq.enqueue_options_t;
+             l_properties dbms_aq.message_properties_t;
+             l_message sys.aq$_jms_text_message := sys.aq$_jms_text_message.construct;
+             l_id raw(16);
+           begin
+             l_message.set_text(:payload);
+             dbms_aq.enqueue('JMS_QUEUE', l_options, l_properties, l_message, l_id);
+             commit;
+           end;`,
+          { payload: { val: payload, type: oracledb.CLOB } },
+        );
+      const dequeue = async (queue: string, kind: string) => {
+        const { outBinds } = await consumer.execute<{ id: string; pieces: string[]; cut: number }>(
+          "begin rtm_worker_api.dequeue_text(:queue, :kind, null, 1, 1, :id, :attempts, :enqueued, :pieces, :cut); end;",
+          {
+            queue,
+            kind,
+            id: text(32),
+            attempts: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+            enqueued: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+            pieces: {
+              dir: oracledb.BIND_OUT,
+              type: oracledb.STRING,
+              maxSize: 32_767,
+              maxArraySize: 32,
+            },
+            cut: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          },
+        );
+        await consumer.commit();
+        return { id: outBinds!.id, text: outBinds!.pieces.join(""), cut: outBinds!.cut };
+      };
+      await enqueue('{"short":true}');
+      await enqueue(long);
+      expect((await dequeue(`${schema.name}.JMS_QUEUE`, "JMS_TEXT")).text).toBe('{"short":true}');
+      const second = await dequeue(`${schema.name}.JMS_QUEUE`, "JMS_TEXT");
+      expect(second.text === long).toBe(true);
+      expect(second.cut).toBe(0);
+      expect((await dequeue(`${schema.name}.JMS_QUEUE`, "JMS_TEXT")).id).toBeNull();
+      await broadcast(app, "own", '"x"');
+      await app.commit();
+      expect((await dequeue(`${schema.name}.RTM_QUEUE`, "RAW")).text).toMatch(/\}\n"x"$/);
+      await expect(dequeue("NOBODY.NOTHING", "RAW")).rejects.toThrow("ORA-20122");
+      await app.execute(
+        "begin dbms_aqadm.drop_queue_table(queue_table => 'JMS_QT', force => true); end;",
+      );
+    });
+
+    it("keeps poison with its payload", async () => {
+      await consumer.execute(
+        "begin rtm_worker_api.set_aside('Q', 'abcd', 'c', 'e', 'not_json', 'why', :pieces); end;",
+        {
+          pieces: { type: oracledb.STRING, dir: oracledb.BIND_IN, maxSize: 100, val: ["{a", "b}"] },
+        },
+      );
+      await consumer.commit();
+      expect(
+        await rows(
+          app,
+          "select status, error_message, payload_json from rtm_log where message_id = 'abcd'",
+        ),
+      ).toEqual([["REJECTED", "not_json: why", "{ab}"]]);
+    });
+
+    it("is all that the worker's user needs", async () => {
+      if ("skip" in oracle) throw new Error(oracle.skip);
+      await using worker = await OracleSchema.create(oracle, ["create session"]);
+      await app.execute(`grant execute on rtm_worker_api to ${worker.name}`);
+      await app.execute(
+        `begin dbms_aqadm.grant_queue_privilege('DEQUEUE', '${schema.name}.RTM_QUEUE', '${worker.name}'); end;`,
+      );
+      await broadcast(app, "least", '{"a":1}');
+      await broadcast(app, "least", JSON.stringify("x".repeat(40_000)));
+      await app.commit();
+      const session = await worker.connect();
+      const messages = await drain(session, schema.name);
+      expect(messages.map(({ claimed }) => claimed)).toEqual([false, true]);
+      await expect(session.execute(`select * from ${schema.name}.rtm_config`)).rejects.toThrow();
+      await expect(
+        session.execute(`begin ${schema.name}.websocket_api.broadcast('a', 'b', '1'); end;`),
+      ).rejects.toThrow();
+    });
+  });
+
+  it("rejects above the backlog, without an error", async () => {
+    await app.execute("begin rtm_config_api.set_value('max_backlog', '100'); end;");
+    await app.execute(`begin
+      for i in 1 .. 100 loop websocket_api.broadcast('flood', 'e', to_char(i)); end loop;
+      commit;
+    end;`);
+    await app.execute("update rtm_gauge set measured_ts = timestamp '1970-01-01 00:00:00 +00:00'");
+    await app.commit();
+    await broadcast(app, "flood", '"over"');
+    await app.commit();
+    expect(
+      await value(
+        app,
+        "select count(*) from rtm_log where status = 'REJECTED' and channel = 'flood'",
+      ),
+    ).toBe(1);
+    expect(await received()).toHaveLength(100);
+    await app.execute("begin rtm_config_api.set_value('max_backlog', null); end;");
+    await app.execute("update rtm_gauge set measured_ts = timestamp '1970-01-01 00:00:00 +00:00'");
+    await app.commit();
+  });
+
+  it("requeues and purges what went to the exception queue", async () => {
+    await broadcast(app, "exceptional", JSON.stringify("x".repeat(40_000)));
+    await app.commit();
+    await app.execute(
+      "begin dbms_aqadm.alter_queue(queue_name => 'RTM_QUEUE', max_retries => 0); end;",
+    );
+    const queue = await consumer.getQueue(`${schema.name}.RTM_QUEUE`);
+    queue.deqOptions.wait = 1;
+    await queue.deqOne();
+    await consumer.rollback();
+    const listed = () =>
+      rows<[string, string]>(
+        app,
+        "select message_id, channel from table(rtm_admin.list_exceptions)",
+      );
+    await expect.poll(listed, { timeout: 60_000, interval: 500 }).toHaveLength(1);
+    const [[id, channel]] = (await listed()) as [[string, string]];
+    expect(channel).toBe("exceptional");
+    await app.execute(
+      "begin dbms_aqadm.alter_queue(queue_name => 'RTM_QUEUE', max_retries => 1000); end;",
+    );
+    await app.execute("begin :id := rtm_admin.requeue(:old); end;", { id: text(32), old: id });
+    await app.commit();
+    expect((await received()).map((message) => message.claimed)).toEqual([true]);
+    await app.execute("begin rtm_log_api.purge(0); end;");
+    expect(await value(app, "select count(*) from rtm_log")).toBe(0);
+  });
+
+  describe("RTM_WATCH", () => {
+    it("broadcasts changes, one bulk event above the limit, and stops", async () => {
+      await app.execute(`create table t_watched (
+        id number primary key, big number, name varchar2(20), note clob, at date, hidden raw(10))`);
+      await app.execute("begin rtm_watch.watch('T_WATCHED', 'watched', p_max_rows => 3); end;");
+      await app.execute(
+        "insert into t_watched values (1, 12345678901234567890, 'a''b', null, date '2026-11-22', null)",
+      );
+      await app.execute("update t_watched set name = null where id = 1");
+      await app.execute("delete from t_watched");
+      await app.execute("insert into t_watched(id) select level from dual connect by level <= 5");
+      await app.commit();
+      const messages = await received();
+      expect(messages.map(({ eventName }) => eventName)).toEqual([
+        "t_watched-inserted",
+        "t_watched-updated",
+        "t_watched-deleted",
+        "t_watched-bulk",
+      ]);
+      expect(JSON.parse(messages[0]!.payload)).toEqual({
+        op: "insert",
+        table: "T_WATCHED",
+        row: {
+          ID: 1,
+          BIG: "12345678901234567890",
+          NAME: "a'b",
+          NOTE: null,
+          AT: "2026-11-22T00:00:00",
+        },
+      });
+      expect(JSON.parse(messages[3]!.payload)).toEqual({ op: "bulk", table: "T_WATCHED", rows: 5 });
+      await app.execute(
+        "begin rtm_watch.unwatch('T_WATCHED'); rtm_watch.unwatch('T_WATCHED'); end;",
+      );
+      await app.execute("delete from t_watched");
+      await app.commit();
+      expect(await received()).toEqual([]);
+    });
+
+    it("keeps the table writable when the condition does not compile", async () => {
+      await expect(
+        app.execute("begin rtm_watch.watch('T_WATCHED', 'watched', p_when => 'nonsense'); end;"),
+      ).rejects.toThrow("ORA-20144");
+      await app.execute("insert into t_watched(id) values (9)");
+      await app.rollback();
+      expect(await rows(app, "select trigger_name from user_triggers")).toEqual([]);
+      await expect(
+        app.execute("begin rtm_watch.watch('T_WATCHED', 'w', p_columns => 'ID,HIDDEN'); end;"),
+      ).rejects.toThrow("ORA-20142");
+      await app.execute("drop table t_watched purge");
+    });
+  });
+});

@@ -1,0 +1,98 @@
+/**
+ * The HTTP ways on a real Oracle. The database must reach this process: RTM_TEST_CALLBACK_HOST is the
+ * address under which it does (172.17.0.1 for a container on Docker's default network).
+ */
+import oracledb from "oracledb";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Relay } from "../../relay/relay.ts";
+import { oracleAccess } from "../oracle-contract/target.ts";
+import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
+import { broadcast, OracleSchema, rows, value } from "./oracle-schema.ts";
+
+const callbackHost = process.env.RTM_TEST_CALLBACK_HOST;
+const oracle = await oracleAccess();
+const unreachable = "skip" in oracle || callbackHost === undefined;
+const TIMEOUT_MS = 300_000;
+const GRANTS = ["create session, create table, create view, create procedure, create sequence"];
+
+describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
+  let relay: Relay;
+  beforeAll(async () => {
+    relay = await startTestRelay({ host: "0.0.0.0" });
+  });
+  afterAll(() => relay?.close());
+
+  async function install(grants: readonly string[]) {
+    if ("skip" in oracle) throw new Error(oracle.skip);
+    const schema = await OracleSchema.create(oracle, grants);
+    await schema.asAdmin(`begin
+      dbms_network_acl_admin.append_host_ace(host => '${callbackHost}', ace => xs$ace_type(
+        privilege_list => xs$name_list('http'), principal_name => '${schema.name}',
+        principal_type => xs_acl.ptype_db));
+    end;`);
+    await schema.run("install");
+    const app = await schema.connect();
+    for (const [name, setting] of [
+      ["allow_http", "Y"],
+      ["base_url", `http://${callbackHost}:${relay.port}`],
+      ["api_key", API_KEY],
+      ["log_payload", "NONE"],
+    ]) {
+      await app.execute("begin rtm_config_api.set_value(:name, :setting); end;", { name, setting });
+    }
+    return { schema, app };
+  }
+
+  it(
+    "a job sends after commit, and never after rollback",
+    async () => {
+      const { schema, app } = await install([...GRANTS, "create job"]);
+      await using _ = schema;
+      expect(await value(app, "select transport from rtm_status")).toBe("HTTP_DEFERRED");
+      const client = await Client.connect(relay, { subscribe: [{ channel: "public:http" }] });
+      await client.nextN(2);
+      await broadcast(app, "public:http", '"rolled back"');
+      await app.rollback();
+      const payload = '{"n":9007199254740993,"text":"grüße 😀"}';
+      await broadcast(app, "public:http", payload);
+      await app.commit();
+      expect(await client.nextText()).toContain(`"payload":${payload},`);
+      const settled = () => rows(app, "select status, http_status, payload_json from rtm_log");
+      await expect.poll(settled, { timeout: 60_000 }).toEqual([["SENT", 200, null]]);
+      expect(await value(app, "select count(*) from rtm_outbox")).toBe(0);
+      await client.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "without jobs the call sends, and leaves nothing behind in the session",
+    async () => {
+      const { schema, app } = await install(GRANTS);
+      await using _ = schema;
+      const timeout = "begin utl_http.get_transfer_timeout(:seconds); end;";
+      const seconds = async () =>
+        (
+          await app.execute<{ seconds: number }>(timeout, {
+            seconds: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          })
+        ).outBinds?.seconds;
+      const before = await seconds();
+      const client = await Client.connect(relay, { subscribe: [{ channel: "public:http" }] });
+      await client.nextN(2);
+      await broadcast(app, "public:http", "1");
+      await app.rollback();
+      expect(await client.next()).toMatchObject({ payload: 1 });
+      await app.execute("begin rtm_config_api.set_value('api_key', 'wrong'); end;");
+      await expect(broadcast(app, "public:http", "2")).rejects.toThrow(/ORA-20113.*401/);
+      await app.rollback();
+      expect(await rows(app, "select status from rtm_log order by id")).toEqual([
+        ["SENT"],
+        ["FAILED"],
+      ]);
+      expect(await seconds()).toBe(before);
+      await client.close();
+    },
+    TIMEOUT_MS,
+  );
+});
