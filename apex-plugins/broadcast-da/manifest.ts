@@ -7,6 +7,7 @@ import {
   EVENT_NAME,
   JSON_PAYLOAD,
   ON_ERROR,
+  PAYLOAD_ITEM,
 } from "../shared/attributes.ts";
 
 export const broadcastDa: Manifest = {
@@ -36,22 +37,8 @@ Execution on Error needs it.</p>`,
     BASE_URL,
     { ...CHANNEL, defaultValue: "test" },
     { ...EVENT_NAME, defaultValue: "ping" },
-    {
-      number: 5,
-      label: "Payload Item",
-      type: "PAGE ITEM",
-      help: `The item whose present value is sent, as {"itemName": "P10_MESSAGE", "value": "Hello"}. Empty,
-and no Payload chosen: the payload is {}.`,
-      shownWhen: { attribute: 7, is: "NULL" },
-    },
-    {
-      number: 6,
-      label: "On Error",
-      type: "SELECT LIST",
-      defaultValue: "LOG",
-      help: "What happens when the message cannot be sent. Empty: the error is raised.",
-      values: ON_ERROR,
-    },
+    PAYLOAD_ITEM,
+    { ...ON_ERROR, defaultValue: "LOG" },
     {
       number: 7,
       label: "Payload",

@@ -7,6 +7,7 @@ import {
   EVENT_NAME,
   JSON_PAYLOAD,
   ON_ERROR,
+  PAYLOAD_ITEM,
 } from "../shared/attributes.ts";
 
 const EVERYWHERE = [
@@ -41,21 +42,8 @@ queue, nobody sees it before the commit, and nobody at all after a rollback.</p>
     BASE_URL,
     CHANNEL,
     EVENT_NAME,
-    {
-      number: 5,
-      label: "Source Item (Payload)",
-      type: "PAGE ITEM",
-      help: `The item whose session state is sent, as {"itemName": "P10_MESSAGE", "value": "Hello"}. Empty,
-and no Payload chosen: the payload is {}.`,
-      shownWhen: { attribute: 7, is: "NULL" },
-    },
-    {
-      number: 6,
-      label: "On Error",
-      type: "SELECT LIST",
-      help: "What happens when the message cannot be sent. Empty: the error is raised.",
-      values: ON_ERROR,
-    },
+    { ...PAYLOAD_ITEM, label: "Source Item (Payload)" },
+    ON_ERROR,
     {
       number: 7,
       label: "Payload",

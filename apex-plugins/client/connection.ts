@@ -5,7 +5,7 @@ import { Batch } from "./batch.ts";
 import { Channel, type Listener } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
-import { isStop, lifetimeMs, type TokenSource } from "./token.ts";
+import { isStop, type TokenSource } from "./token.ts";
 
 /** A token is renewed after this part of its life. */
 const RENEW_AT = 0.8;
@@ -59,7 +59,7 @@ export class Connection {
     if (!channel?.listeners.delete(listener)) return;
     const { source } = listener;
     if (channel.listeners.size === 0) this.#channels.delete(name);
-    if (source && !this.#sources().has(source)) source.drop();
+    if (source && !this.#sources().has(source)) source.rest();
     if (channel.listeners.size > 0) return;
     if (this.#channels.size === 0) this.link.idle();
     else if (channel.state !== "new") this.link.send({ op: "unsubscribe", channels: [name] });
@@ -156,7 +156,6 @@ export class Connection {
     }
   }
 
-  /** `expiresInMs` counts to the end of the connection's last token, which may be another's. */
   #accepted(source: TokenSource, expiresInMs: number): void {
     source.presented = source.token;
     source.failures = 0;
@@ -165,7 +164,7 @@ export class Connection {
       if (channel.state === "denied" && channel.tried.has(undefined)) channel.reset();
     }
     clearTimeout(source.timer);
-    const left = Math.min(expiresInMs, lifetimeMs(source.token), LONGEST_TIMER);
+    const left = Math.min(expiresInMs, LONGEST_TIMER);
     source.timer = setTimeout(() => this.#fetchToken(source, "renew"), left * RENEW_AT);
   }
 
@@ -292,7 +291,7 @@ export class Connection {
 
   #denied(name: string, code: string, message: string): void {
     const channel = this.#channels.get(name);
-    if (!channel) return;
+    if (!channel || channel.state === "denied") return;
     if ([...channel.listeners].some(({ source }) => !channel.tried.has(source))) {
       channel.state = "new";
       this.#askForNew();

@@ -31,18 +31,6 @@ export interface TokenOptions {
   readonly renew?: TokenProvider | undefined;
 }
 
-/** What a JWT says of its life (`exp` less `iat`), ms; the clocks of page and server do not matter. */
-export function lifetimeMs(token: string | undefined): number {
-  try {
-    const [, claims = ""] = token?.split(".") ?? [];
-    const { exp, iat } = JSON.parse(atob(claims.replace(/-/g, "+").replace(/_/g, "/")));
-    if (exp > iat) return (exp - iat) * 1_000;
-  } catch {
-    // Not a JWT that can be read here: the relay's figure has to do.
-  }
-  return Number.POSITIVE_INFINITY;
-}
-
 export class TokenSource {
   readonly renew: TokenProvider | undefined;
   token: string | undefined;
@@ -61,6 +49,11 @@ export class TokenSource {
 
   get usable(): boolean {
     return this.token !== undefined && !this.dead;
+  }
+
+  /** Nobody needs it at present: no renewal. The token stays for the next subscription. */
+  rest(): void {
+    clearTimeout(this.timer);
   }
 
   /** The token was refused or has ended. */

@@ -467,8 +467,8 @@ wwv_flow_imp_shared.create_plugin_attribute(
 ,p_depending_on_has_to_exist=>true
 ,p_depending_on_condition_type=>'NULL'
 ,p_help_text=>wwv_flow_string.join(wwv_flow_t_varchar2(
-'The item whose session state is sent, as {"itemName": "P10_MESSAGE", "value": "Hello"}. Empty,',
-'and no Payload chosen: the payload is {}.'))
+'The item whose value is sent, as {"itemName": "P10_MESSAGE", "value": "Hello"}. Empty, and no',
+'Payload chosen: the payload is {}.'))
 );
 wwv_flow_imp_shared.create_plugin_attribute(
  p_id=>wwv_flow_imp.id(861491991164945318)

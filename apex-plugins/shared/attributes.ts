@@ -1,5 +1,5 @@
 /** Attributes that several plug-ins have, with the same words. */
-import type { Attribute, ListValue } from "../exporter/manifest.ts";
+import type { Attribute } from "../exporter/manifest.ts";
 
 export const AUTHORIZATION_FUNCTION: Attribute = {
   number: 1,
@@ -64,16 +64,31 @@ export const JSON_PAYLOAD: Attribute = {
   examples: '<pre>{"what": "prices"}</pre>',
 };
 
-export const ON_ERROR: readonly ListValue[] = [
-  {
-    display: "Raise",
-    value: "RAISE",
-    help: "The error is shown to the user, and what comes after does not run.",
-  },
-  {
-    display: "Log",
-    value: "LOG",
-    help: "The error goes into RTM_LOG and the debug log. Everything else goes on.",
-  },
-  { display: "Ignore", value: "IGNORE", help: "Everything else goes on." },
-];
+export const ON_ERROR: Attribute = {
+  number: 6,
+  label: "On Error",
+  type: "SELECT LIST",
+  help: "What happens when the message cannot be sent. Empty: the error is raised.",
+  values: [
+    {
+      display: "Raise",
+      value: "RAISE",
+      help: "The error is shown to the user, and what comes after does not run.",
+    },
+    {
+      display: "Log",
+      value: "LOG",
+      help: "The error goes into RTM_LOG and the debug log. Everything else goes on.",
+    },
+    { display: "Ignore", value: "IGNORE", help: "Everything else goes on." },
+  ],
+};
+
+export const PAYLOAD_ITEM: Attribute = {
+  number: 5,
+  label: "Payload Item",
+  type: "PAGE ITEM",
+  help: `The item whose value is sent, as {"itemName": "P10_MESSAGE", "value": "Hello"}. Empty, and no
+Payload chosen: the payload is {}.`,
+  shownWhen: { attribute: 7, is: "NULL" },
+};
