@@ -459,6 +459,7 @@ wwv_flow_imp_shared.create_plugin_attribute(
 ,p_prompt=>'On Message'
 ,p_attribute_type=>'SELECT LIST'
 ,p_is_required=>false
+,p_default_value=>'EVENT'
 ,p_is_translatable=>false
 ,p_lov_type=>'STATIC'
 ,p_help_text=>wwv_flow_string.join(wwv_flow_t_varchar2(
@@ -511,8 +512,8 @@ wwv_flow_imp_shared.create_plugin_attribute(
 ,p_is_translatable=>false
 ,p_depending_on_attribute_id=>wwv_flow_imp.id(397573347594186136)
 ,p_depending_on_has_to_exist=>true
-,p_depending_on_condition_type=>'NOT_IN_LIST'
-,p_depending_on_expression=>'EVENT,REFRESH,NOTIFY'
+,p_depending_on_condition_type=>'EQUALS'
+,p_depending_on_expression=>'ITEMS'
 ,p_help_text=>'Only these items may be set by a message. Empty: any item of the page.'
 );
 wwv_flow_imp_shared.create_plugin_attribute(

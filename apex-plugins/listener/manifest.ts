@@ -85,6 +85,7 @@ jQuery takes what follows it for a namespace. Empty: rtm-message.`,
       number: 5,
       label: "On Message",
       type: "SELECT LIST",
+      defaultValue: "EVENT",
       help: `What a message does besides firing the event. Empty: a payload with itemName and value sets
 that item, when the page has it.`,
       values: [
@@ -112,7 +113,7 @@ member of their name in the payload.`,
       label: "Items",
       type: "PAGE ITEMS",
       help: "Only these items may be set by a message. Empty: any item of the page.",
-      shownWhen: { attribute: 5, is: "NOT_IN_LIST", value: "EVENT,REFRESH,NOTIFY" },
+      shownWhen: { attribute: 5, is: "EQUALS", value: "ITEMS" },
     },
     {
       number: 7,

@@ -6,7 +6,7 @@ const world = useWorld();
 describe("the Hello example", () => {
   it("what one page sends is in the item of the other, and an event tells so", async () => {
     const spec = listening(
-      { 2: "test", 3: "ping" },
+      { 2: "test", 3: "ping", 5: "ITEMS", 6: "P10_MESSAGE" },
       {
         items: ["P10_MESSAGE"],
         buttons: ["SEND_HELLO"],
@@ -124,6 +124,18 @@ describe("several listeners", () => {
 });
 
 describe("what a message does", () => {
+  it("as published: an empty On Message sets the item that the payload names", async () => {
+    const tab = await Tab.open(
+      world,
+      listening({ 2: "published", 5: "" }, { items: ["P10_MESSAGE"] }),
+    );
+    await tab.subscribed("published");
+    await world.stack.send("published", "e", { itemName: "P10_MESSAGE", value: "Hello" });
+    await world.stack.send("published", "e", { P10_MESSAGE: "not published behaviour" });
+    await tab.payloadCount(2);
+    expect(await tab.value("P10_MESSAGE")).toBe("Hello");
+  });
+
   it("L7: sets an item to an empty text, null, a number, and a list", async () => {
     const tab = await Tab.open(world, listening({ 2: "items" }, { items: ["P1_A"] }));
     await tab.subscribed("items");

@@ -255,7 +255,7 @@ ${page.body ?? ""}
       channels: minted.channels,
       events: list(attributes[3] ?? "ping"),
       apexEvent: attributes[4] ?? "rtm-message",
-      onMessage: attributes[5] ?? null,
+      onMessage: attributes[5] || null,
       items: list(attributes[6] ?? ""),
       regions: list(attributes[7] ?? ""),
       text: attributes[8] ?? null,
