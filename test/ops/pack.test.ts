@@ -1,0 +1,94 @@
+/**
+ * The packed tarball on a machine without a registry: installed by systemd/install.sh, checked,
+ * and run. About a minute and a half, so it has a command of its own: npm run check:pack.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { VERSION } from "../../cli/version.ts";
+import { until } from "../worker/support.ts";
+import { Program, temporaryDirectory } from "./support.ts";
+
+const LONG = process.env.RTM_TEST_LONG === "1";
+const why = LONG ? "" : " (skipped: long; npm run check:pack)";
+/** A registry that cannot be reached, and a home without caches. */
+const isolated = (home: string): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  HOME: home,
+  npm_config_registry: "http://127.0.0.1:9",
+});
+
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8", env });
+  return { status, stdout, stderr };
+}
+
+describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
+  it("installs offline, keeps configuration at an upgrade, and runs", {
+    timeout: 600_000,
+  }, async () => {
+    const directory = temporaryDirectory();
+    const env = isolated(directory);
+    expect(run("npm", ["pack", "--pack-destination", directory]).status).toBe(0);
+    const tarball = join(directory, `apex-rtm-${VERSION}.tgz`);
+
+    // Straight through npm, into an empty directory.
+    const plain = join(directory, "plain");
+    mkdirSync(plain);
+    const install = ["install", "--prefix", plain, "--offline", "--ignore-scripts", tarball];
+    expect(run("npm", install, env)).toMatchObject({ status: 0 });
+    const rtm = join(plain, "node_modules/.bin/rtm");
+    expect(run(rtm, ["--version"], env).stdout.trim()).toBe(VERSION);
+    const insecure = { ...env, RTM_RELAY_INSECURE: "true" };
+    expect(run(rtm, ["check-config"], insecure).stdout).toContain("configuration is valid");
+
+    // The demo is the whole path: driver, emulator, worker, relay, page.
+    const demo = new Program(rtm, ["demo", "--port", "0"], env);
+    await until(() => /http:\/\/127\.0\.0\.1:\d+/.test(demo.stdout), "the demo runs", 60_000);
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.stdout)![0];
+    expect((await fetch(url)).status).toBe(200);
+    expect((await fetch(`${url}/client/rtm-client.js`)).status).toBe(200);
+    const socket = new WebSocket(`${url.replace("http", "ws")}/ws?channel=sales`);
+    let received = "";
+    socket.on("message", (data) => {
+      received = data.toString();
+    });
+    await until(() => received !== "", "an order has come through", 60_000);
+    expect(JSON.parse(received)).toMatchObject({ channel: "sales" });
+    socket.terminate();
+
+    // Through the install script, twice.
+    const root = join(directory, "root");
+    mkdirSync(root);
+    const script = join(plain, "node_modules/apex-rtm/systemd/install.sh");
+    const first = run("sh", [script, "--root", root, tarball], env);
+    expect(first).toMatchObject({ status: 0, stderr: "" });
+    expect(first.stdout).toContain("created /etc/apex-rtm/rtm.json");
+    const etc = (name: string) => join(root, "etc/apex-rtm", name);
+    expect(statSync(etc("token-secret")).mode & 0o777).toBe(0o640);
+    expect(statSync(etc("")).mode & 0o777).toBe(0o750);
+    const secret = readFileSync(etc("token-secret"), "utf8");
+    expect(secret.trim().length).toBeGreaterThanOrEqual(32);
+    expect(JSON.parse(readFileSync(etc("rtm.json"), "utf8"))).toHaveProperty("database");
+    const unit = join(root, "etc/systemd/system/rtm.service");
+    expect(readFileSync(unit, "utf8")).toBe(readFileSync("systemd/rtm.service", "utf8"));
+
+    writeFileSync(etc("rtm.json"), '{"mine":true}');
+    writeFileSync(unit, "an old unit");
+    const second = run("sh", [script, "--root", root, tarball], env);
+    expect(second).toMatchObject({ status: 0, stderr: "" });
+    expect(second.stdout).toContain("kept /etc/apex-rtm/rtm.json");
+    expect(readFileSync(etc("rtm.json"), "utf8")).toBe('{"mine":true}');
+    expect(readFileSync(etc("token-secret"), "utf8")).toBe(secret);
+    expect(readFileSync(unit, "utf8")).toBe(readFileSync("systemd/rtm.service", "utf8"));
+    const current = join(root, "opt/apex-rtm/current");
+    expect(readlinkSync(current)).toBe(`versions/${VERSION}`);
+    const installed = join(current, "node_modules/apex-rtm/build/cli/rtm.js");
+    expect(run(process.execPath, [installed, "--version"]).stdout.trim()).toBe(VERSION);
+    expect(run("sh", [script, "--root", root, "/nonexistent.tgz"], env)).toMatchObject({
+      status: 2,
+    });
+  });
+});
