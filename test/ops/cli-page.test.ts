@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { cliReference } from "../../cli/cli-reference.ts";
 import { EXIT } from "../../cli/exit.ts";
@@ -39,4 +40,19 @@ it.each([
   [["publish", "sales", "{", "--url", "http://127.0.0.1:1"], 1],
 ])("rtm %j exits with %i", async (args, code) => {
   expect((await rtm(args).finished).code).toBe(code);
+});
+
+it("places in the sources that name a section of docs/operations.md name one that exists", () => {
+  const headings = [...readFileSync("docs/operations.md", "utf8").matchAll(/^## (.*)$/gm)];
+  const sources = ["cli", "worker"].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => readFileSync(join(folder, name), "utf8").replace(/\n \* /g, " ")),
+  );
+  const named = sources.flatMap((text) => [
+    ...text.matchAll(/docs\/operations\.md, "?([A-Z][a-z]+(?: [a-z]+)*)/g),
+  ]);
+  expect(named.length).toBeGreaterThan(2);
+  const known = headings.map(([, heading]) => heading);
+  for (const [, heading] of named) expect(known).toContain(heading);
 });

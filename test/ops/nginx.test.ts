@@ -1,7 +1,7 @@
 /** The vhost in nginx/, run by a real nginx in front of a real relay. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ async function startNginx(relayPort: number): Promise<Front> {
   const subject = ["-subj", "/CN=rtm.example.com", "-days", "2", "-nodes"];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
   spawnSync("openssl", ["req", "-x509", ...curve, ...subject, "-keyout", key, "-out", certificate]);
-  for (const name of ["rtm.conf", "rtm-ords.inc", "rtm-proxy.inc"]) {
+  for (const name of readdirSync("nginx")) {
     const path = join(directory, "conf", name);
     const text = readFileSync(path, "utf8")
       .replaceAll("/etc/nginx/apex-rtm/", `${directory}/conf/`)
@@ -70,7 +70,7 @@ async function startNginx(relayPort: number): Promise<Front> {
     main,
     `daemon off; pid ${directory}/pid; error_log ${directory}/logs/main.log;
 ${process.getuid!() === 0 ? "user root;" : ""} worker_processes 1; events { worker_connections 256; }
-http { ${temporary} include ${directory}/conf/rtm.conf; }`,
+http { ${temporary} include ${directory}/conf/*.conf; }`,
   );
   const args = ["-e", join(directory, "logs/main.log"), "-p", directory, "-c", main];
   const tested = spawnSync("nginx", ["-t", ...args], { encoding: "utf8" });
