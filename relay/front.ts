@@ -1,5 +1,5 @@
 /** What all connections of a relay share. */
-import type { Logger } from "../common/logger.ts";
+import { type Logger, RateLimitedLog } from "../common/logger.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -18,6 +18,8 @@ export class Front {
   readonly hub: Hub;
   readonly stats: Stats;
   readonly log: Logger;
+  /** For what clients can cause again and again. */
+  readonly warnings: RateLimitedLog;
   readonly makeWire: WireFactory;
   keys: Keys;
   readonly connections = new Set<Connection>();
@@ -46,6 +48,9 @@ export class Front {
     this.hub = options.hub;
     this.stats = options.stats;
     this.log = options.log;
+    this.warnings = new RateLimitedLog(options.log);
+    this.hub.onKill = (reason) =>
+      this.warnings.warn(reason, { reason }, "a slow reader was disconnected");
     this.keys = options.keys;
     this.makeWire = options.makeWire;
     const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));

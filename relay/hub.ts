@@ -10,7 +10,7 @@ import { channelPrefix, encodeMessage } from "./encode.ts";
 import { textBytes } from "./frame.ts";
 import { type ChannelLog, type Entry, History, type Recovery } from "./history.ts";
 import { type Message, nameProblem } from "./message.ts";
-import type { Outlet, Subscription } from "./outlet.ts";
+import type { KillReason, Outlet, Subscription } from "./outlet.ts";
 import { matchesAny, matchesPattern } from "./patterns.ts";
 import type { Since } from "./protocol.ts";
 import type { PublishResult } from "./publisher.ts";
@@ -53,6 +53,8 @@ export class Hub {
   readonly limits: HubLimits;
   readonly stats: Stats;
   readonly channels = new Map<string, Channel>();
+  /** Called when a connection is dropped for the bytes it holds. */
+  onKill: (reason: KillReason) => void = () => {};
   /** Counts flushes, so that a burst can be told from a reader that lags. */
   turn = 1;
   epoch: string;

@@ -260,6 +260,7 @@ export class Outlet {
     if (this.dead) return;
     this.#end();
     this.#hub.stats.killed(reason);
+    this.#hub.onKill(reason);
     this.wire.destroy();
   }
 

@@ -60,7 +60,7 @@ export interface Upgrades {
 }
 
 export function createUpgrades(front: Front, serving: Serving): Upgrades {
-  const { config, log } = front;
+  const { config } = front;
   const origins = new Set(config.origins.map((origin) => originOf(origin) as string));
   const trust = proxyAddr.compile([...config.trustedProxies]);
   const options = {
@@ -90,7 +90,11 @@ export function createUpgrades(front: Front, serving: Serving): Upgrades {
           refusal(front, serving, origins, request) ??
           accept(front, ws, socket, offered === undefined ? url.searchParams : undefined);
         if (!refused) return;
-        log.debug({ address: proxyAddr(request, trust), close: refused.name }, "client refused");
+        if (!serving.closeName) {
+          const { origin } = request.headers;
+          const fields = { close: refused.name, address: proxyAddr(request, trust), origin };
+          front.warnings.warn(refused.name, fields, "client refused");
+        }
         front.stats.closed(refused.name);
         ws.on("error", () => {});
         ws.close(CLOSE[refused.name], closeReason(refused.reason));
