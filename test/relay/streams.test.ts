@@ -15,10 +15,19 @@ type Step =
   | { readonly do: "restart" | "crash" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("publish" as const), count: fc.integer({ min: 1, max: 12 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("publish" as const),
+      count: fc.integer({ min: 1, max: 12 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("leave" as const), reader: fc.nat(2) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("return" as const), reader: fc.nat(2) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("restart" as const, "crash" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom("restart" as const, "crash" as const) }),
+  },
 );
 
 /** A reader that remembers the last message it saw, across connections. */
@@ -62,7 +71,11 @@ it("publish, leave, return, restart, crash: no gap, no duplicate, no false recov
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       const directory = mkdtempSync(join(tmpdir(), "rtm-streams-"));
       const start = () =>
-        startTestRelay({ publicChannels: ["*"], stateDirectory: directory, history: { count: 20 } });
+        startTestRelay({
+          publicChannels: ["*"],
+          stateDirectory: directory,
+          history: { count: 20 },
+        });
       let relay = await start();
       let published = 0;
       const readers = [new Reader(), new Reader(), new Reader()];

@@ -1,0 +1,312 @@
+/** Channels and outlets on wires whose kernel takes exactly what the test says. */
+import { describe, expect, it } from "vitest";
+import type { Frames } from "../../relay/batch.ts";
+import { frameText } from "../../relay/frame.ts";
+import { Hub } from "../../relay/hub.ts";
+import { Outlet, type Subscription } from "../../relay/outlet.ts";
+import type { Since } from "../../relay/protocol.ts";
+import { Stats } from "../../relay/stats.ts";
+import type { Wire } from "../../relay/wire.ts";
+import { message, testConfig } from "./support.ts";
+
+const KIB = 1024;
+const CAP = 256 * KIB;
+
+class TestWire implements Wire {
+  pending = 0;
+  open = true;
+  destroyed = false;
+  writes = 0;
+  /** Whether the kernel takes everything at once. */
+  fast = true;
+  readonly texts: string[] = [];
+  #listener: () => void = () => {};
+
+  write(frames: Frames): void {
+    this.writes++;
+    this.texts.push(...frames.frames.map((frame) => frameText(frame).toString()));
+    if (!this.fast) this.pending += frames.joined.length;
+  }
+  ping(): void {}
+  pong(): void {}
+  close(code: number): void {
+    this.texts.push(`close ${code}`);
+    this.open = false;
+  }
+  destroy(): void {
+    this.destroyed = true;
+    this.open = false;
+  }
+  onDrain(listener: () => void): void {
+    this.#listener = listener;
+  }
+  drain(): void {
+    this.pending = 0;
+    this.#listener();
+  }
+  get seqs(): number[] {
+    return this.texts.filter((text) => text.includes('"seq"')).map((text) => JSON.parse(text).seq);
+  }
+}
+
+function setUp(overrides: object = {}) {
+  const config = testConfig({
+    limits: { messageBytes: "64KiB" },
+    history: { bytes: "256KiB", count: 10_000 },
+    slowReaders: { connectionBytes: "256KiB", totalBytes: "4MiB" },
+    ...overrides,
+  });
+  let now = 1000;
+  const hub = new Hub(config, new Stats(), () => now);
+  const publish = (channel: string, bytes: number, eventName = "e") =>
+    hub.publish(message(channel, "x".repeat(bytes), { eventName }), { ownId: false });
+  const reader = (format: "message" | "payload" = "message") => {
+    const wire = new TestWire();
+    const outlet = new Outlet(hub, wire, format);
+    const subscribe = (channel: string, since?: Since, old?: Subscription) => {
+      const answer = hub.subscribe(outlet, channel, since, old);
+      answer.replay();
+      return answer;
+    };
+    return { wire, outlet, subscribe };
+  };
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  return { hub, publish, reader, turn, advance: (ms: number) => (now += ms) };
+}
+
+const range = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+describe("the seam between what was and what comes", () => {
+  it("a subscriber of this turn gets nothing that was published before it in the turn", async () => {
+    const { hub, publish, reader, turn } = setUp();
+    const early = reader();
+    early.subscribe("c");
+    publish("c", 10);
+    const late = reader();
+    expect(late.subscribe("c")).toMatchObject({ seq: 1, recovered: false });
+    const recovering = reader();
+    expect(recovering.subscribe("c", { epoch: hub.epoch, seq: 0 })).toMatchObject({
+      seq: 1,
+      recovered: true,
+    });
+    publish("c", 10);
+    await turn();
+    expect([early.wire.seqs, late.wire.seqs, recovering.wire.seqs]).toEqual([[1, 2], [2], [1, 2]]);
+  });
+
+  it("one who leaves in this turn gets what was published before", async () => {
+    const { hub, publish, reader, turn } = setUp();
+    const { wire, subscribe } = reader();
+    const { subscription } = subscribe("c");
+    publish("c", 10);
+    hub.unsubscribe(subscription);
+    publish("c", 10);
+    await turn();
+    expect(wire.seqs).toEqual([1]);
+  });
+
+  it("a close comes after everything that was published before it, and nothing comes after", async () => {
+    const { publish, reader, turn } = setUp();
+    const { wire, outlet, subscribe } = reader();
+    subscribe("c");
+    publish("c", 10);
+    outlet.close(4000, "x");
+    publish("c", 10);
+    outlet.control({ op: "ping" });
+    await turn();
+    expect(wire.texts.at(-1)).toBe("close 4000");
+    expect(wire.seqs).toEqual([1]);
+  });
+
+  it("subscribing again during a replay names the point that was sent, and loses nothing", async () => {
+    const { hub, publish, reader, turn } = setUp();
+    for (let n = 0; n < 60; n++) publish("c", 4 * KIB);
+    await turn();
+    const { wire, subscribe } = reader();
+    wire.fast = false;
+    const { subscription } = subscribe("c", { epoch: hub.epoch, seq: 0 });
+    const sent = wire.seqs.length;
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThan(60);
+    expect(subscribe("c", undefined, subscription)).toMatchObject({ recovered: false, seq: sent });
+    while (wire.seqs.length < 60) wire.drain();
+    publish("c", 10);
+    await turn();
+    expect(wire.seqs).toEqual(range(1, 61));
+  });
+});
+
+describe("one turn", () => {
+  it("is one write per connection and channel, whatever the number of messages", async () => {
+    const { publish, reader, turn } = setUp();
+    const { wire, subscribe } = reader();
+    subscribe("a");
+    subscribe("b");
+    for (let n = 0; n < 30; n++) publish(n % 2 ? "a" : "b", 10);
+    expect(wire.writes).toBe(0);
+    await turn();
+    expect(wire.writes).toBe(2);
+    expect(wire.texts.length).toBe(30);
+  });
+
+  it("gives bare payloads to whom asked for them", async () => {
+    const { publish, reader, turn } = setUp();
+    const { wire, subscribe } = reader("payload");
+    subscribe("a");
+    publish("a", 3);
+    await turn();
+    expect(wire.texts).toEqual(['"xxx"']);
+  });
+});
+
+describe("a reader that does not read", () => {
+  it("is dropped as soon as the next batch would exceed its cap, a turn after it stopped", async () => {
+    const { hub, publish, reader, turn } = setUp();
+    const { wire, subscribe, outlet } = reader();
+    subscribe("c");
+    wire.fast = false;
+    let most = 0;
+    for (let n = 0; n < 100 && !wire.destroyed; n++) {
+      publish("c", 4 * KIB);
+      await turn();
+      most = Math.max(most, wire.pending);
+    }
+    expect(wire.destroyed).toBe(true);
+    expect(most).toBeLessThanOrEqual(CAP);
+    expect(most).toBeGreaterThan(CAP - 6 * KIB);
+    expect([outlet.held === 0 || outlet.dead, hub.measure()]).toEqual([true, 0]);
+  });
+
+  it("is not judged by a burst within one turn: it goes on from the history", async () => {
+    const { publish, reader, turn } = setUp({ history: { bytes: "256KiB", count: 10_000 } });
+    const { wire, subscribe } = reader();
+    subscribe("c");
+    subscribe("d");
+    wire.fast = false;
+    // 400 KiB in one turn, each channel inside its history.
+    for (let n = 0; n < 50; n++) {
+      publish("c", 4 * KIB);
+      publish("d", 4 * KIB);
+    }
+    await turn();
+    expect(wire.destroyed).toBe(false);
+    expect(wire.pending).toBeLessThanOrEqual(CAP);
+    for (let n = 0; n < 20; n++) wire.drain();
+    expect(wire.seqs.toSorted((a, b) => a - b)).toEqual(range(1, 50).flatMap((n) => [n, n]));
+    wire.fast = true;
+    publish("c", 1);
+    await turn();
+    expect(wire.seqs.at(-1)).toBe(51);
+  });
+
+  it("is dropped in the middle of a replay when the history moves on without it", async () => {
+    const { hub, publish, reader, turn } = setUp();
+    for (let n = 0; n < 60; n++) publish("c", 4 * KIB);
+    await turn();
+    const { wire, subscribe } = reader();
+    wire.fast = false;
+    expect(subscribe("c", { epoch: hub.epoch, seq: 0 }).recovered).toBe(true);
+    for (let n = 0; n < 60; n++) publish("c", 4 * KIB);
+    await turn();
+    expect(wire.destroyed).toBe(false);
+    wire.drain();
+    // A message it was promised is gone: a gap must not be seen.
+    expect(wire.destroyed).toBe(true);
+    expect(wire.seqs).toEqual(range(1, wire.seqs.length));
+  });
+
+  it("gets a replay in pieces that leave room for live messages", async () => {
+    const { hub, publish, reader, turn } = setUp();
+    for (let n = 0; n < 60; n++) publish("c", 4 * KIB);
+    await turn();
+    const { wire, subscribe } = reader();
+    wire.fast = false;
+    subscribe("live");
+    subscribe("c", { epoch: hub.epoch, seq: 0 });
+    expect(wire.pending).toBeLessThanOrEqual(CAP - 48 * KIB);
+    publish("live", 10 * KIB);
+    await turn();
+    expect(wire.destroyed).toBe(false);
+    expect(wire.texts.at(-1)).toContain('"channel":"live"');
+  });
+
+  it("under latest keeps one message per event and channel, oldest first", async () => {
+    const { hub, publish, reader, turn } = setUp({
+      slowReaders: {
+        connectionBytes: "256KiB",
+        totalBytes: "4MiB",
+        policies: [{ channels: "*", policy: "latest" }],
+      },
+    });
+    const { wire, subscribe, outlet } = reader();
+    const { subscription } = subscribe("c");
+    wire.fast = false;
+    for (let n = 1; n <= 100; n++) {
+      publish("c", 4 * KIB, n === 50 ? "rare" : `e${n % 2}`);
+      await turn();
+      expect(outlet.held).toBeLessThanOrEqual(CAP);
+    }
+    const written = wire.seqs.length;
+    expect(written).toBeLessThan(40);
+    expect(subscribe("c", undefined, subscription)).toMatchObject({
+      recovered: false,
+      seq: written,
+    });
+    wire.drain();
+    expect(wire.seqs.slice(written)).toEqual([50, 99, 100]);
+    expect(hub.stats.messagesConflated).toBe(100 - written - 3);
+    publish("c", 1);
+    await turn();
+    expect(wire.seqs.at(-1)).toBe(101);
+  });
+
+  it("under latest is dropped when even the latest exceed its cap", async () => {
+    const { publish, reader, turn } = setUp({
+      slowReaders: {
+        connectionBytes: "256KiB",
+        totalBytes: "4MiB",
+        policies: [{ channels: "*", policy: "latest" }],
+      },
+    });
+    const { wire, subscribe } = reader();
+    subscribe("c");
+    wire.fast = false;
+    for (let n = 0; n < 100 && !wire.destroyed; n++) {
+      publish("c", 4 * KIB, `event-${n}`);
+      await turn();
+    }
+    expect(wire.destroyed).toBe(true);
+    expect(wire.pending).toBeLessThanOrEqual(CAP / 2);
+  });
+});
+
+describe("channels", () => {
+  it("are forgotten when nobody reads them and nothing is left, and no sooner", async () => {
+    const { hub, publish, reader, turn, advance } = setUp({
+      history: { age: "1s", bytes: "256KiB" },
+    });
+    const { subscribe } = reader();
+    const { subscription } = subscribe("read");
+    publish("published", 10);
+    publish("read", 10);
+    await turn();
+    hub.sweep();
+    expect([...hub.channels.keys()]).toEqual(["read", "published"]);
+    advance(1001);
+    hub.sweep();
+    expect([...hub.channels.keys()]).toEqual(["read"]);
+    hub.unsubscribe(subscription);
+    hub.sweep();
+    expect(hub.channels.size).toBe(0);
+    expect([hub.history.count, hub.history.bytes]).toEqual([0, 0]);
+  });
+
+  it("that were made by a refused message cost nothing", () => {
+    const { hub, publish } = setUp();
+    expect(publish("c", 65 * KIB)).toMatchObject({ status: "rejected", code: "message_too_large" });
+    expect(publish("c", 64 * KIB - 20)).toMatchObject({ code: "message_too_large" });
+    hub.sweep();
+    expect(hub.channels.size).toBe(0);
+  });
+});
