@@ -71,11 +71,14 @@ export class RtmSchema {
   readonly #emulator: Emulator;
   readonly #options: RtmSchemaOptions;
   readonly #rows = new Map<string, LogRow>();
+  /** What the database's clock is ahead of the machine's, ms. */
+  clockOffsetMs: number;
   #claimNumber = 0;
 
   constructor(emulator: Emulator, options: RtmSchemaOptions = {}) {
     this.#emulator = emulator;
     this.#options = options;
+    this.clockOffsetMs = options.clockOffsetMs ?? 0;
     this.owner = (options.owner ?? "RTM").toUpperCase();
     this.queueName = `${this.owner}.RTM_QUEUE`;
     emulator.createQueue({
@@ -136,7 +139,7 @@ export class RtmSchema {
   }
 
   #now(): number {
-    return Date.now() + (this.#options.clockOffsetMs ?? 0);
+    return Date.now() + this.clockOffsetMs;
   }
 
   #register(procedure: string, run: Procedure): void {

@@ -129,6 +129,17 @@ export class World implements AsyncDisposable {
       .reduce((sum, { value }) => sum + value, 0);
   }
 
+  /** Observations of the call-to-dequeue latency, s. */
+  async latencies(worker: Worker): Promise<{ count: number; sum: number }> {
+    const metric = this.#workers
+      .get(worker)!
+      .getSingleMetric("rtm_worker_call_to_dequeue_seconds")!;
+    const values = (await metric.get()).values as { metricName?: string; value: number }[];
+    const named = (suffix: string) =>
+      values.find(({ metricName }) => metricName?.endsWith(suffix))?.value ?? 0;
+    return { count: named("_count"), sum: named("_sum") };
+  }
+
   /** Waits until the watchdog has given up so many sessions of the worker's queues. */
   async abandoned(worker: Worker, sessions = 1): Promise<void> {
     await until(
