@@ -2,15 +2,12 @@
  * Random histories against the model: RTM_TEST_ROUNDS sets how many (default 200), RTM_TEST_SEED
  * repeats one.
  */
-import { expect, it } from "vitest";
+import { it } from "vitest";
 import { startInProcess } from "./node.ts";
-import { playRound, type Step } from "./round.ts";
+import type { Step } from "./round.ts";
+import { playRounds } from "./rounds.ts";
 
 const ROUNDS = Number(process.env.RTM_TEST_ROUNDS ?? 200);
-const SEED = process.env.RTM_TEST_SEED;
-/** Rounds at a time: they mostly wait for each other's sockets. */
-const AT_ONCE = 2;
-
 const WEIGHTS: Readonly<Record<Step, number>> = {
   call: 30,
   commit: 20,
@@ -29,27 +26,9 @@ const WEIGHTS: Readonly<Record<Step, number>> = {
 };
 
 it(
-  `keeps its promises in ${SEED === undefined ? ROUNDS : 1} random histories`,
+  "keeps its promises in random histories",
   async () => {
-    const first = SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(SEED);
-    const count = SEED === undefined ? ROUNDS : 1;
-    console.log(`model: seeds ${first} to ${first + count - 1} (RTM_TEST_SEED repeats one)`);
-    const failures: string[] = [];
-    let next = 0;
-    const lane = async () => {
-      while (next < count && failures.length === 0) {
-        const seed = first + next++;
-        const problems = await playRound({
-          seed,
-          steps: 25,
-          start: startInProcess,
-          weights: WEIGHTS,
-        });
-        if (problems.length > 0) failures.push(`RTM_TEST_SEED=${seed}\n${problems.join("\n")}`);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    expect(failures.join("\n\n")).toBe("");
+    await playRounds(ROUNDS, { steps: 25, start: startInProcess, weights: WEIGHTS });
   },
   Math.max(600_000, ROUNDS * 3_000),
 );
