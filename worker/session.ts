@@ -199,7 +199,7 @@ export class Session {
     deadline: Deadline,
   ): Promise<T> {
     try {
-      return await deadline.race(this.#sockets.track(() => run(this.#connection)));
+      return await deadline.race(run(this.#connection));
     } catch (error) {
       throw error instanceof TypeError ? new DriverFailedError(what, error) : error;
     } finally {

@@ -181,9 +181,8 @@ export class Settlement {
     const { access, queue, metrics, clockOffsetMs } = this.#options;
     const offset = clockOffsetMs();
     if (access.foreign || offset === undefined) return;
-    for (const { ts } of messages) {
-      metrics.latency.observe({ queue }, Math.max(0, dequeuedAt + offset - ts) / 1000);
-    }
+    const latency = metrics.latency.labels({ queue });
+    for (const { ts } of messages) latency.observe(Math.max(0, dequeuedAt + offset - ts) / 1000);
   }
 }
 

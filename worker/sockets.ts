@@ -15,12 +15,20 @@ subscribe("net.client.socket", (message) => {
   owners.getStore()?.add(socket);
 });
 
+let tracking = 0;
+
 export class Sockets {
   readonly #open = new Set<Socket>();
 
-  /** Runs `open` and remembers every socket that is opened on its behalf, then and later. */
-  track<T>(open: () => T): T {
-    return owners.run(this, open);
+  /** Runs `open` and remembers every socket that is opened on its behalf until it settles. */
+  async track<T>(open: () => Promise<T>): Promise<T> {
+    tracking++;
+    try {
+      return await owners.run(this, open);
+    } finally {
+      // While it is enabled every promise of the process costs more (Node 20).
+      if (--tracking === 0) owners.disable();
+    }
   }
 
   add(socket: Socket): void {
