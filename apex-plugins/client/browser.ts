@@ -7,6 +7,9 @@ import { relayUrl } from "./url.ts";
 /** A hidden page is not painted: its messages are handed over after this time, ms. */
 const HIDDEN_MS = 250;
 
+/** Prefix of the session storage's keys. The values are channel names and positions. */
+const STORED = "rtm:";
+
 const environment: Environment = {
   connect(url, handlers) {
     const socket = new WebSocket(url, SUBPROTOCOL);
@@ -38,6 +41,14 @@ const environment: Environment = {
   // performance.now() may stand still while a computer sleeps; a wrong clock only asks for more.
   pageAgeMs: () => Math.max(performance.now(), Date.now() - performance.timeOrigin),
   random: Math.random,
+  positionsBefore(url) {
+    try {
+      return JSON.parse(sessionStorage.getItem(STORED + url) ?? "{}") ?? {};
+    } catch {
+      // No storage, or not ours: a page may then see once more what the one before it saw.
+      return {};
+    }
+  },
   report: (error) => reportError(error),
 };
 
@@ -54,15 +65,29 @@ export function connectionTo(url: string): Connection {
   if (present && present.link.status.state !== "stopped") return present;
   const connection = new Connection(environment, address);
   registry.set(address, connection);
-  followPage(connection, new URL(address).host);
+  followPage(connection, address);
   return connection;
 }
 
-function followPage({ link }: Connection, host: string): void {
+function remember(address: string, connection: Connection): void {
+  try {
+    sessionStorage.setItem(STORED + address, JSON.stringify(connection.positions()));
+  } catch {
+    // No storage, or no room: see positionsBefore.
+  }
+}
+
+function followPage(connection: Connection, address: string): void {
+  const { link } = connection;
+  const { host } = new URL(address);
   const ended = new AbortController();
   const { signal } = ended;
   // An open socket keeps a page out of the back-forward cache, or is cut there without notice.
-  addEventListener("pagehide", () => link.pause(), { signal });
+  const leave = () => {
+    remember(address, connection);
+    link.pause();
+  };
+  addEventListener("pagehide", leave, { signal });
   addEventListener("pageshow", () => link.resume(), { signal });
   addEventListener("online", () => link.wake(), { signal });
   document.addEventListener(

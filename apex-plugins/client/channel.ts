@@ -81,11 +81,24 @@ export class Channel {
   readonly listeners = new Set<Listener>();
   /** Token sources (undefined: none) under which the present socket was asked. */
   readonly tried = new Set<TokenSource | undefined>();
+  readonly #before: Position | undefined;
   #epoch = "";
   #askedByAge = false;
 
-  constructor(name: string) {
+  /** `before`: where an earlier page of this tab stood. What it saw is older than this page. */
+  constructor(name: string, before?: Position) {
     this.name = name;
+    this.#before = before;
+  }
+
+  /** The newest message that a listener has had. */
+  get position(): Position | undefined {
+    let newest: Position | undefined;
+    for (const { position } of this.listeners) {
+      const later = position?.epoch !== newest?.epoch || (position?.seq ?? 0) > (newest?.seq ?? 0);
+      if (position && later) newest = position;
+    }
+    return newest;
   }
 
   /** The socket is gone: everything has to be asked for again. */
@@ -128,6 +141,8 @@ export class Channel {
       if (listener.wantsReplay && !upToDate && replayed) {
         // Another epoch answered by age: take all of it, the ids drop what was seen.
         if (at && at.epoch !== epoch) listener.position = { epoch, seq: 0 };
+        const before = this.#before;
+        if (!at && before?.epoch === epoch && before.seq <= seq) listener.position = before;
         listener.on.onSubscribed(this.name, true);
         continue;
       }

@@ -2,7 +2,7 @@
 import type { ClientFrame, MessageFrame, ServerFrame, Subscription } from "../../relay/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
 import { Batch } from "./batch.ts";
-import { Channel, type Listener } from "./channel.ts";
+import { Channel, type Listener, type Position } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
 import { isStop, type TokenSource } from "./token.ts";
@@ -18,6 +18,7 @@ export class Connection {
   readonly #channels = new Map<string, Channel>();
   readonly #batch: Batch;
   readonly #abort = new AbortController();
+  readonly #before: Readonly<Record<string, Position>>;
   /** The source whose token the last connect, subscribe or refresh frame carried, unanswered. */
   #presenting: TokenSource | undefined;
   #toPresent: TokenSource[] = [];
@@ -26,6 +27,7 @@ export class Connection {
   constructor(env: Environment, url: string) {
     this.#env = env;
     this.#batch = new Batch(env);
+    this.#before = env.positionsBefore(url);
     this.link = new Link(env, url, {
       unready: () => this.#unready(),
       hello: () => this.#hello(),
@@ -44,7 +46,7 @@ export class Connection {
   add(name: string, listener: Listener): void {
     let channel = this.#channels.get(name);
     if (!channel) {
-      channel = new Channel(name);
+      channel = new Channel(name, this.#before[name]);
       this.#channels.set(name, channel);
     }
     channel.listeners.add(listener);
@@ -63,6 +65,15 @@ export class Connection {
     if (channel.listeners.size > 0) return;
     if (this.#channels.size === 0) this.link.idle();
     else if (channel.state !== "new") this.link.send({ op: "unsubscribe", channels: [name] });
+  }
+
+  /** Where this page stands, for the tab's next page. */
+  positions(): Record<string, Position> {
+    const positions = { ...this.#before };
+    for (const { name, position } of this.#channels.values()) {
+      if (position) positions[name] = position;
+    }
+    return positions;
   }
 
   /** Subscriptions made in one turn of the page's script travel in one frame. */

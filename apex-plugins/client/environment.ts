@@ -1,5 +1,7 @@
 /** What the connection needs of its surroundings. browser.ts implements it for pages. */
 
+import type { Position } from "./channel.ts";
+
 export interface Socket {
   send(text: string): void;
   /** Closes it; none of the handlers is called any more. */
@@ -20,6 +22,8 @@ export interface Environment {
   /** Time since the navigation to this page, ms. */
   pageAgeMs(): number;
   random(): number;
+  /** Where the tab's earlier page stood in the channels of the relay at `url`. */
+  positionsBefore(url: string): Readonly<Record<string, Position>>;
   /** A failure inside a listener; never thrown. */
   report(error: unknown): void;
 }

@@ -59,7 +59,9 @@ begin
                    when l_entries(i) = '#USER#' then own_channel
                    else substituted(l_entries(i), 'Channel')
                  end;
-    if instr(l_channel, '*') between 1 and length(l_channel) - 1 then
+    if l_channel = '*' then
+      raise_usage('Channel: * alone would grant every channel. Name a prefix.');
+    elsif instr(l_channel, '*') between 1 and length(l_channel) - 1 then
       raise_usage('Channel: * may only be the last character of ' || l_entries(i));
     end if;
     if is_allowed(l_function, l_channel, 'LISTEN') then

@@ -162,6 +162,27 @@ describe("the page's life", () => {
     expect(tab.sockets).toBe(2);
   });
 
+  it("the tab's next page does not see again what this one saw", async () => {
+    const spec = listening({ 2: "next-page" });
+    const tab = await Tab.open(world, spec);
+    await tab.subscribed("next-page");
+    // A relay that has just started cannot replay the seconds before a page: then once more.
+    await until("a page is given what was before it", async () => {
+      const before = (await tab.payloads()).length;
+      await world.stack.send("next-page", "e", "on the page before");
+      await tab.payloadCount(before + 1);
+      await tab.page.goto("about:blank");
+      await world.stack.send("next-page", "e", "between the pages");
+      await tab.page.goto(world.site.page(spec));
+      await tab.subscribed("next-page");
+      await world.stack.send("next-page", "e", "on this page");
+      await tab.sees("messages", { payload: "on this page" });
+      const payloads = await tab.payloads();
+      expect(payloads).not.toContain("on the page before");
+      return payloads.includes("between the pages");
+    });
+  });
+
   it("a frozen page is woken and gets what it missed", async () => {
     const tab = await Tab.open(world, listening({ 2: "frozen" }));
     await tab.subscribed("frozen");

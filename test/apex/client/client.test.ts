@@ -193,6 +193,28 @@ describe("reconnecting", () => {
     expect(frame.subscribe?.[0]?.since).toEqual({ epoch: "e1", seq: 1 });
   });
 
+  it("does not hand over what the tab's earlier page has had", async () => {
+    const before = { sales: { epoch: "e1", seq: 7 }, other: { epoch: "e0", seq: 900 } };
+    page = new Page(relay.url, before);
+    const { messages } = listen(["sales", "other"]);
+    const peer = await relay.peers.next();
+    const frame = await peer.accept();
+    expect(frame.subscribe?.map(({ since }) => since)).toEqual([{ ageMs: 1235 }, { ageMs: 1235 }]);
+    peer.subscribed("sales", 8, true);
+    peer.subscribed("other", 2, true);
+    for (const seq of [6, 7, 8]) peer.message("sales", seq);
+    peer.message("other", 1);
+    await messages.until(({ channel }) => channel === "other");
+    expect(messages.all.map(({ channel, seq }) => `${channel} ${seq}`)).toEqual([
+      "sales 8",
+      "other 1",
+    ]);
+    expect(page.connection.positions()).toEqual({
+      sales: { epoch: "e1", seq: 8 },
+      other: { epoch: "e1", seq: 1 },
+    });
+  });
+
   it("says when messages may be missing, and delivers what follows", async () => {
     const { messages, answers } = listen("sales");
     const first = await connected("sales", 5);

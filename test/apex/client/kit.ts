@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
+import type { Position } from "../../../apex-plugins/client/channel.ts";
 import { RtmClient, type Token } from "../../../apex-plugins/client/client.ts";
 import { Connection } from "../../../apex-plugins/client/connection.ts";
 import type { Environment } from "../../../apex-plugins/client/environment.ts";
@@ -118,7 +119,8 @@ export class Page {
   readonly connection: Connection;
   ageMs = 1234.5;
 
-  constructor(url: string) {
+  /** `before`: where the tab's earlier page stood. */
+  constructor(url: string, before: Readonly<Record<string, Position>> = {}) {
     const environment: Environment = {
       connect(address, handlers) {
         const socket = new WebSocket(address, SUBPROTOCOL);
@@ -137,6 +139,7 @@ export class Page {
       },
       beforeFrame: (task) => void setImmediate(task),
       pageAgeMs: () => this.ageMs,
+      positionsBefore: () => before,
       // The backoff stays short without being zero.
       random: () => 0.02,
       report: (error) => this.errors.push(error),
