@@ -91,6 +91,11 @@ interface Reason {
   readonly message: string;
 }
 
+interface Reasons {
+  readonly reasons: readonly Reason[];
+  readonly warnings: readonly Reason[];
+}
+
 /** The reasons are on the admin listener, which only this machine can ask. */
 async function checkReadiness(
   { relay: { admin } }: RtmConfig,
@@ -98,16 +103,13 @@ async function checkReadiness(
   report: Report,
 ): Promise<void> {
   const check = "readiness";
-  let reasons: Reason[] = [];
-  let warnings: Reason[] = [];
+  let reasons: readonly Reason[] = [];
+  let warnings: readonly Reason[] = [];
   let known = false;
   if (admin.enabled && admin.port !== 0) {
     try {
       const response = await ask(new URL("/readyz", httpUrl(admin.host, admin.port)));
-      ({ reasons, warnings } = (await response.json()) as typeof Object & {
-        reasons: Reason[];
-        warnings: Reason[];
-      });
+      ({ reasons, warnings } = (await response.json()) as Reasons);
       known = true;
     } catch {
       // The relay may run on another machine.

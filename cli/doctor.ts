@@ -6,12 +6,14 @@ import { checkRelay, relayUrl } from "./doctor-relay.ts";
 import { type Finding, firstLine, formatFinding, type Report } from "./doctor-report.ts";
 import { EXIT } from "./exit.ts";
 
+const PROBE_MS = 30_000;
+
 export interface DoctorOptions {
   readonly config?: string;
   readonly url?: string;
   readonly probe?: boolean;
-  /** How long `--probe` waits, ms. */
-  readonly timeout: number;
+  /** How long `--probe` waits, ms. Default 30 s. */
+  readonly timeout?: number;
   readonly tokenFile?: string;
 }
 
@@ -62,7 +64,12 @@ export async function diagnose(
 
   if (options.probe) {
     if (session && url !== undefined) {
-      await probe(session, config, { ...options, url, timeoutMs: options.timeout }, report);
+      await probe(
+        session,
+        config,
+        { ...options, url, timeoutMs: options.timeout ?? PROBE_MS },
+        report,
+      );
     } else {
       const detail = "needs the database and the relay";
       report({ check: "probe", verdict: "skipped", detail });

@@ -77,7 +77,7 @@ export function program(): Command {
 
   configured("doctor", "checks everything between the database and a page, one line each")
     .option("--probe", "sends one message on the channel rtm:probe and waits for it")
-    .option("--timeout <duration>", "how long --probe waits", positiveDuration, 30_000)
+    .option("--timeout <duration>", "how long --probe waits; default 30s", positiveDuration)
     .option("-u, --url <url>", "the relay; default worker.publishUrl, else relay.host and port")
     .option("--token-file <file>", "token for --probe; default RTM_TOKEN, else one is made")
     .action(async (options) => {

@@ -73,7 +73,7 @@ describe("rtm doctor", () => {
   ): Promise<Run> {
     const findings: Finding[] = [];
     const config = parseConfig(rtmConfig, {}, { RTM_RELAY_INSECURE: "true", ...environment(more) });
-    await diagnose(config, { timeout: 30_000, ...options }, (finding) => findings.push(finding));
+    await diagnose(config, options, (finding) => findings.push(finding));
     const text = findings.map(formatFinding).join("\n");
     expect(text).not.toContain(PASSWORD);
     expect(text).not.toContain(SECRET);
