@@ -9,7 +9,7 @@ begin
   end if;
   for needed in (
     select column_value as name
-    from table(sys.odcivarchar2list('CREATE TABLE', 'CREATE PROCEDURE', 'CREATE VIEW'))
+    from table(sys.odcivarchar2list('CREATE TABLE', 'CREATE PROCEDURE', 'CREATE SEQUENCE', 'CREATE VIEW'))
     minus
     select privilege from session_privs
   ) loop
@@ -21,6 +21,8 @@ begin
       'User ' || user || ' lacks ' || l_missing || '; a DBA runs sql/grants/owner.sql'
     );
   end if;
+  -- Tables that are in use are altered when their transactions end, instead of ORA-00054 at once.
+  execute immediate 'alter session set ddl_lock_timeout = 30';
 end;
 /
 
@@ -295,9 +297,6 @@ end;
 -- it (23ai and later: CREATE MLE, EXECUTE ON JAVASCRIPT up to 23.8). Elsewhere nothing: UTL_HTTP
 -- serves. The build puts sql/api/websocket_sender_module.js in place of the marker.
 declare
-  e_compilation_error exception;
-  pragma exception_init(e_compilation_error, -24344);
-
   procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
     l_count pls_integer;
   begin
@@ -514,7 +513,7 @@ begin
   );
   add_constant(
     'c_mle',
-    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST'),
+    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') and found('MLE MODULE', 'WEBSOCKET_SENDER_MODULE'),
     'WEBSOCKET_SENDER_MODULE and its call specification'
   );
   add_constant(
@@ -650,8 +649,8 @@ create or replace package rtm_aq authid definer as
   -- Ready messages of our queue and messages of its exception queue, counted up to p_limit.
   function ready(p_limit in number) return number;
   function exceptions(p_limit in number) return number;
-  -- Age in seconds of the oldest ready message of our queue; null when there is none.
-  function oldest_age_s return number;
+  -- Age in seconds of the oldest of p_limit ready messages of our queue; null when there is none.
+  function oldest_age_s(p_limit in number) return number;
 
   -- Header line or JSON envelope of a message of the exception queue, as JSON text; null when the
   -- message is not one of ours.
@@ -740,10 +739,14 @@ create or replace package rtm_http authid definer as
   -- Raises -20103 unless p_url is null or an https URL (http too with p_allow_http Y).
   procedure check_url(p_url in varchar2, p_allow_http in varchar2);
 
+  -- Raises what SEND would raise before it sends: -20103 for a URL that is missing or bad, or a URL that
+  -- is not the configured one and comes without its key; -20111 in a clone.
+  procedure check_call(p_base_url in varchar2, p_api_key in varchar2);
+
   -- Sends one message. p_status: the HTTP status; null when the relay could not be reached, and then
-  -- p_body says why. p_body: the first 4,000 characters of the answer. p_recipients: from the answer.
+  -- p_body says why. p_body: the first 4,000 bytes of the answer. p_recipients: from the answer.
   -- p_message_id, p_ts_ms: the relay uses them when the key is trusted.
-  -- Raises -20103 for a bad URL or a configured key that would go to another URL, -20111 in a clone.
+  -- Raises as check_call, and -20112 when nothing can send.
   procedure send(
     p_base_url   in  varchar2,
     p_api_key    in  varchar2,
@@ -774,7 +777,7 @@ create or replace package rtm_sender authid definer as
   -- Private. The HTTP path: at once, or after commit from RTM_OUTBOX.
 
   -- Queues p_row (transport HTTP_DEFERRED, status QUEUED, with its payload) in the caller's
-  -- transaction. p_base_url, p_api_key: those of the call, or null.
+  -- transaction. p_base_url, p_api_key: those of the call, or null. Raises as RTM_HTTP.CHECK_CALL.
   procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2);
 
   -- Sends p_row now, outside of the caller's transaction, and logs the outcome at once. Raises -20113
@@ -1049,6 +1052,8 @@ create or replace package rtm_row authid definer as
 
   -- The schema of this installation.
   function owner return varchar2;
+  -- Raises -20101 unless the channel and the events of a watch are valid names.
+  procedure check_names(p_channel in varchar2, p_event_prefix in varchar2);
 
   -- Logs an error of a trigger in a transaction of its own. Never raises: the statement goes on.
   procedure log_error(p_channel in varchar2, p_table in varchar2, p_error in varchar2);
@@ -1591,22 +1596,17 @@ create or replace package body rtm_aq as
     return l_count;
   end exceptions;
 
-  function oldest_age_s return number is
+  function oldest_age_s(p_limit in number) return number is
     l_age_s number;
   begin
     $if rtm_features.c_aq $then
-      -- The view shows enq_time in the session's time zone, as current_date is. The lookup ends at the
-      -- first row: the queue's index is in the order of enq_time.
+      -- The view shows enq_time in the session's time zone, as current_date is.
       select max(greatest((current_date - enq_time) * 86400, 0))
       into l_age_s
-      from (
-        select enq_time
-        from aq$rtm_qt
-        where queue = c_queue
-          and msg_state = 'READY'
-        order by enq_time
-      )
-      where rownum = 1;
+      from aq$rtm_qt
+      where queue = c_queue
+        and msg_state = 'READY'
+        and rownum <= p_limit;
     $end
     return round(l_age_s);
   end oldest_age_s;
@@ -1614,25 +1614,30 @@ create or replace package body rtm_aq as
   function header(p_message_id in varchar2) return varchar2 is
     l_text varchar2(32767);
   begin
+    -- Dynamic: the type of user_data is Oracle's affair, and must not make this package invalid.
     $if rtm_features.c_json_queue $then
-      select json_object(
-               'v' value json_value(q.user_data, '$.v' returning number),
-               'channel' value json_value(q.user_data, '$.channel'),
-               'eventName' value json_value(q.user_data, '$.eventName'),
-               'ts' value json_value(q.user_data, '$.ts' returning number)
-               absent on null
-               returning varchar2(4000)
-             )
-      into l_text
-      from aq$rtm_qt q
-      where q.queue = c_exception_queue
-        and q.msg_id = hextoraw(p_message_id);
+      execute immediate q'[
+        select json_object(
+                 'v' value json_value(q.user_data, '$.v' returning number),
+                 'channel' value json_value(q.user_data, '$.channel'),
+                 'eventName' value json_value(q.user_data, '$.eventName'),
+                 'ts' value json_value(q.user_data, '$.ts' returning number)
+                 absent on null
+                 returning varchar2(4000)
+               )
+        from aq$rtm_qt q
+        where q.queue = :1
+          and q.msg_id = hextoraw(:2)]'
+        into l_text
+        using c_exception_queue, p_message_id;
     $elsif rtm_features.c_aq $then
-      select utl_i18n.raw_to_char(dbms_lob.substr(q.user_data, 2000, 1), 'AL32UTF8')
-      into l_text
-      from aq$rtm_qt q
-      where q.queue = c_exception_queue
-        and q.msg_id = hextoraw(p_message_id);
+      execute immediate q'[
+        select utl_i18n.raw_to_char(dbms_lob.substr(q.user_data, 2000, 1), 'AL32UTF8')
+        from aq$rtm_qt q
+        where q.queue = :1
+          and q.msg_id = hextoraw(:2)]'
+        into l_text
+        using c_exception_queue, p_message_id;
       l_text := substr(l_text, 1, instr(l_text, chr(10)) - 1);
       if not rtm_text.is_json(l_text) then
         l_text := null;
@@ -2087,6 +2092,41 @@ create or replace package body rtm_http as
     raise_application_error(-20103, 'base_url must begin with https://');
   end check_url;
 
+  -- The URL and key of a call: those given, or the configured ones.
+  procedure resolve(
+    p_base_url in  varchar2,
+    p_api_key  in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_url      out varchar2,
+    p_key      out varchar2
+  ) is
+  begin
+    rtm_config_api.check_database;
+    p_url := coalesce(rtrim(trim(p_base_url), '/'), p_settings.base_url);
+    p_key := trim(p_api_key);
+    if p_url is null then
+      raise_application_error(-20103, 'No relay URL: set base_url with RTM_CONFIG_API.SET_VALUE');
+    end if;
+    check_url(p_url, p_settings.allow_http);
+    if p_key is null then
+      if p_settings.base_url is null or p_url <> p_settings.base_url then
+        -- The key in the settings belongs to the URL in the settings.
+        raise_application_error(-20103, 'p_base_url is not the configured URL: give p_api_key with it');
+      end if;
+      p_key := p_settings.api_key;
+    end if;
+  end resolve;
+
+  procedure check_call(p_base_url in varchar2, p_api_key in varchar2) is
+    l_base_url varchar2(32767);
+    l_api_key  varchar2(32767);
+  begin
+    resolve(p_base_url, p_api_key, rtm_config_api.settings, l_base_url, l_api_key);
+    if lengthb(l_base_url) > 1000 or lengthb(l_api_key) > 1000 then
+      raise_application_error(-20103, 'p_base_url and p_api_key must not be longer than 1000 bytes');
+    end if;
+  end check_call;
+
   $if rtm_features.c_mle $then
   procedure send_mle(
     p_base_url   in  varchar2,
@@ -2158,17 +2198,14 @@ create or replace package body rtm_http as
     l_text  varchar2(32767);
     l_piece varchar2(4000);
   begin
-    loop
+    while l_text is null or length(l_text) < 4000 loop
       utl_http.read_text(r => p_response, data => l_piece, len => 1000);
-      if length(l_text) >= 4000 then
-        exit;
-      end if;
       l_text := l_text || l_piece;
     end loop;
-    return substr(l_text, 1, 4000);
+    return rtm_text.fit(l_text, 4000);
   exception
     when utl_http.end_of_body then
-      return substr(l_text, 1, 4000);
+      return rtm_text.fit(l_text, 4000);
   end read_body;
 
   -- One request in a context of its own: wallet and cookies end with it. It never raises.
@@ -2199,7 +2236,7 @@ create or replace package body rtm_http as
       end if;
     exception
       when others then
-        p_body := substr(p_body || dbms_utility.format_error_stack, 1, 4000);
+        p_body := rtm_text.fit(p_body || dbms_utility.format_error_stack, 4000);
     end close_all;
   begin
     l_context := utl_http.create_request_context(
@@ -2233,7 +2270,7 @@ create or replace package body rtm_http as
     close_all;
   exception
     when others then
-      p_body := substr(dbms_utility.format_error_stack, 1, 4000);
+      p_body := rtm_text.fit(dbms_utility.format_error_stack, 4000);
       close_all;
   end post;
 
@@ -2270,8 +2307,8 @@ create or replace package body rtm_http as
     p_recipients out number
   ) is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_base_url varchar2(1000) := coalesce(rtrim(trim(p_base_url), '/'), l_settings.base_url);
-    l_api_key  varchar2(1000) := trim(p_api_key);
+    l_base_url varchar2(1000);
+    l_api_key  varchar2(1000);
     $if rtm_features.c_utl_http $then
     l_timeout_s pls_integer;
     l_check     boolean;
@@ -2283,18 +2320,7 @@ create or replace package body rtm_http as
     end restore_session;
     $end
   begin
-    rtm_config_api.check_database;
-    if l_base_url is null then
-      raise_application_error(-20103, 'No relay URL: set base_url with RTM_CONFIG_API.SET_VALUE');
-    end if;
-    check_url(l_base_url, l_settings.allow_http);
-    if l_api_key is null then
-      if l_settings.base_url is null or l_base_url <> l_settings.base_url then
-        -- The key in the settings belongs to the URL in the settings.
-        raise_application_error(-20103, 'p_base_url is not the configured URL: give p_api_key with it');
-      end if;
-      l_api_key := l_settings.api_key;
-    end if;
+    resolve(p_base_url, p_api_key, l_settings, l_base_url, l_api_key);
     $if rtm_features.c_utl_http $then
       -- For MLE too: its fetch is said to run on the session's UTL_HTTP settings (not verified).
       utl_http.get_transfer_timeout(timeout => l_timeout_s);
@@ -2391,6 +2417,8 @@ create or replace package body rtm_sender as
   procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2) is
     l_id number;
   begin
+    -- What can be known now is refused now, not by the job.
+    rtm_http.check_call(p_base_url, p_api_key);
     l_id := rtm_log_row.add(p_row);
     insert into rtm_outbox(log_id, base_url, api_key)
     values (l_id, trim(p_base_url), trim(p_api_key));
@@ -2425,7 +2453,7 @@ create or replace package body rtm_sender as
       p_recipients => l_row.recipients
     );
     l_row.status     := case when l_row.http_status = 200 then 'SENT' else 'FAILED' end;
-    l_row.extra_info := rtm_text.fit(l_body, 4000);
+    l_row.extra_info := l_body;
     if l_row.status = 'SENT' then
       l_row.payload_json := rtm_log_row.kept(p_row.payload_json, l_settings.log_payload, false);
       rtm_log_row.add_now(l_row);
@@ -2453,14 +2481,16 @@ create or replace package body rtm_sender as
                            when p_policy = 'ALL' or (p_policy = 'ERROR' and l_is_error) then 1
                            else 0
                          end;
+    l_error    rtm_log.error_message%type;
   begin
+    if l_is_error then
+      l_error := rtm_text.fit('Not sent: ' || p_body, 4000);
+    end if;
     update rtm_log
     set status        = p_status,
         http_status   = p_http,
-        extra_info    = rtm_text.fit(p_body, 4000),
-        error_message = case
-                          when p_status = 'FAILED' then rtm_text.fit('Not sent: ' || p_body, 4000)
-                        end,
+        extra_info    = p_body,
+        error_message = l_error,
         recipients    = p_recipients,
         payload_json  = case when l_keep = 1 then payload_json end
     where id = p_log_id;
@@ -2517,7 +2547,7 @@ create or replace package body rtm_sender as
         when others then
           -- Bad URL, clone: no status, kept until it expires or somebody mends the settings.
           l_status := null;
-          l_body   := substr(sqlerrm, 1, 4000);
+          l_body   := rtm_text.fit(sqlerrm, 4000);
       end;
       if l_status = 200 then
         settle(p_log.id, 'SENT', l_status, l_body, l_recipients, l_settings.log_payload);
@@ -2530,7 +2560,7 @@ create or replace package body rtm_sender as
         set attempts = attempts + 1,
             next_try_ts = systimestamp + numtodsinterval(l_seconds, 'SECOND')
         where log_id = p_log.id;
-        update rtm_log set extra_info = rtm_text.fit(l_body, 4000), http_status = l_status where id = p_log.id;
+        update rtm_log set extra_info = l_body, http_status = l_status where id = p_log.id;
         -- Later messages for the same relay wait: they must not overtake.
         l_down(coalesce(p_outbox.base_url, '-')) := true;
       else
@@ -2675,10 +2705,7 @@ create or replace package body websocket_api as
       end if;
     end if;
     if not rtm_text.is_json(p_payload) then
-      raise_application_error(
-        -20105,
-        'p_payload is not valid JSON (strict syntax): ' || dbms_lob.substr(p_payload, 60, 1)
-      );
+      raise_application_error(-20105, 'p_payload is not one JSON value in strict syntax');
     end if;
     return p_payload;
   end checked_payload;
@@ -2925,6 +2952,14 @@ create or replace package body rtm_token as
     return l_list;
   end channel_list;
 
+  -- What base64url takes.
+  procedure check_length(p_claims in varchar2) is
+  begin
+    if rtm_text.utf8_bytes(p_claims) > 16000 then
+      raise_application_error(-20106, 'p_channels are too long together: use fewer, or prefixes with *');
+    end if;
+  end check_length;
+
   $if rtm_features.c_crypto $then
   function sign_crypto(
     p_secret   in rtm_token_secret%rowtype,
@@ -2946,6 +2981,7 @@ create or replace package body rtm_token as
     l_claims.put('exp', l_now_s + p_ttl_s);
     l_claims.put('channels', channel_list(p_channels));
     l_text  := l_claims.to_string;
+    check_length(l_text);
     l_input := rtm_text.base64url(rtm_text.utf8(l_header.to_string)) || '.'
       || rtm_text.base64url(rtm_text.utf8(l_text));
     return l_input || '.' || rtm_text.base64url(
@@ -2968,6 +3004,7 @@ create or replace package body rtm_token as
   begin
     l_claims.put('channels', channel_list(p_channels));
     l_text := l_claims.to_string;
+    check_length(l_text);
     return apex_jwt.encode(
       p_sub           => p_user,
       p_exp_sec       => p_ttl_s,
@@ -3159,14 +3196,14 @@ create or replace package body rtm_admin as
     if rtm_features.c_aq then
       feature(listeners is not null, 'Worker', 'no heartbeat for ' || c_silent_s || ' seconds');
     end if;
-    for object in (
+    for unit in (
       select object_type, object_name
       from user_objects
       where status <> 'VALID'
         and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
       order by object_name, object_type
     ) loop
-      say('invalid', object.object_type || ' ' || object.object_name || ': see USER_ERRORS, install again');
+      say('invalid', unit.object_type || ' ' || unit.object_name || ': see USER_ERRORS, install again');
     end loop;
     return l_text;
   end install_check;
@@ -3226,13 +3263,26 @@ create or replace package body rtm_worker_api as
     p_db_time_ms     := rtm_text.epoch_ms;
   end versions;
 
+  procedure split_queue_name(p_queue_name in varchar2, p_owner out varchar2, p_name out varchar2) is
+    l_point pls_integer := instr(p_queue_name, '.');
+  begin
+    check_text('p_queue_name', p_queue_name, 261);
+    p_owner := case
+                 when l_point > 0 then upper(substr(p_queue_name, 1, l_point - 1))
+                 else sys_context('USERENV', 'CURRENT_SCHEMA')
+               end;
+    p_name  := upper(substr(p_queue_name, l_point + 1));
+  end split_queue_name;
+
   -- A user lock's id, 0 to 1073741823, from the queue's name: unlike dbms_lock.allocate_unique it
   -- needs no commit.
   function lease_id(p_queue_name in varchar2) return integer is
+    l_owner varchar2(261);
+    l_name  varchar2(261);
   begin
-    check_text('p_queue_name', p_queue_name, 261);
+    split_queue_name(p_queue_name, l_owner, l_name);
     return dbms_utility.get_hash_value(
-      name      => 'apex-rtm lease of ' || upper(p_queue_name),
+      name      => 'apex-rtm lease of ' || l_owner || '.' || l_name,
       base      => 0,
       hash_size => 1073741824
     );
@@ -3280,13 +3330,16 @@ create or replace package body rtm_worker_api as
     p_state      in varchar2
   ) is
     pragma autonomous_transaction;
+    -- Cut before SQL sees them: it takes no more than 4,000 bytes.
+    l_host    rtm_worker.host%type := rtm_text.fit(p_host, 255);
+    l_version rtm_worker.version%type := rtm_text.fit(p_version, 64);
   begin
     check_text('p_worker_id', p_worker_id, 128);
     check_text('p_queue_name', p_queue_name, 261);
     check_word('p_state', p_state, 'ACTIVE|STANDBY|HOLDING|STOPPING');
     update rtm_worker
-    set host         = rtm_text.fit(p_host, 255),
-        version      = rtm_text.fit(p_version, 64),
+    set host         = l_host,
+        version      = l_version,
         state        = p_state,
         db_user      = sys_context('USERENV', 'SESSION_USER'),
         heartbeat_ts = systimestamp
@@ -3295,8 +3348,7 @@ create or replace package body rtm_worker_api as
     if sql%rowcount = 0 then
       insert into rtm_worker(worker_id, queue_name, host, version, state, db_user)
       values (
-        p_worker_id, p_queue_name, rtm_text.fit(p_host, 255), rtm_text.fit(p_version, 64), p_state,
-        sys_context('USERENV', 'SESSION_USER')
+        p_worker_id, p_queue_name, l_host, l_version, p_state, sys_context('USERENV', 'SESSION_USER')
       );
       -- Rows of processes that are long gone.
       delete from rtm_worker where heartbeat_ts < systimestamp - numtodsinterval(7, 'DAY');
@@ -3306,16 +3358,10 @@ create or replace package body rtm_worker_api as
 
   -- The view AQ$<queue table> of a queue, quoted; raises -20122.
   procedure find_queue(p_queue_name in varchar2, p_name out varchar2, p_view out varchar2) is
-    l_point pls_integer := instr(p_queue_name, '.');
-    l_owner varchar2(128);
+    l_owner varchar2(261);
     l_table varchar2(128);
   begin
-    check_text('p_queue_name', p_queue_name, 261);
-    l_owner := upper(case
-                 when l_point > 0 then substr(p_queue_name, 1, l_point - 1)
-                 else sys_context('USERENV', 'CURRENT_SCHEMA')
-               end);
-    p_name  := upper(substr(p_queue_name, l_point + 1));
+    split_queue_name(p_queue_name, l_owner, p_name);
     select queue_table into l_table from all_queues where owner = l_owner and name = p_name;
     p_view  := dbms_assert.enquote_name(l_owner, false) || '.'
       || dbms_assert.enquote_name('AQ$' || l_table, false);
@@ -3333,13 +3379,13 @@ create or replace package body rtm_worker_api as
   ) is
     e_no_table exception;
     pragma exception_init(e_no_table, -942);
-    l_name varchar2(128);
-    l_view varchar2(261);
+    l_name varchar2(261);
+    l_view varchar2(300);
   begin
     check_range('p_limit', p_limit, 1, 1000000);
     if upper(p_queue_name) in (rtm_aq.queue_name, rtm_aq.c_queue) then
       p_ready        := rtm_aq.ready(p_limit);
-      p_oldest_age_s := rtm_aq.oldest_age_s;
+      p_oldest_age_s := rtm_aq.oldest_age_s(p_limit);
       p_exceptions   := rtm_aq.exceptions(p_limit);
       return;
     end if;
@@ -3619,6 +3665,12 @@ create or replace package body rtm_row as
     return sys_context('USERENV', 'CURRENT_SCHEMA');
   end owner;
 
+  procedure check_names(p_channel in varchar2, p_event_prefix in varchar2) is
+  begin
+    rtm_text.check_name(p_channel, 'p_channel');
+    rtm_text.check_name(p_event_prefix || '-inserted', 'p_event_prefix with -inserted');
+  end check_names;
+
   procedure log_error(p_channel in varchar2, p_table in varchar2, p_error in varchar2) is
     l_row rtm_log%rowtype;
   begin
@@ -3724,23 +3776,6 @@ create or replace package body rtm_watch as
   begin
     return dbms_assert.enquote_name(rtm_row.owner, false);
   end api_schema;
-
-  procedure check_parameters(
-    p_channel      in varchar2,
-    p_event_prefix in varchar2,
-    p_max_rows     in number
-  ) is
-  begin
-    if p_channel is null or lengthb(p_channel) > 128 or instr(p_channel, '*') > 0 then
-      raise_application_error(-20101, 'p_channel must have 1 to 128 bytes and no *');
-    end if;
-    if lengthb(p_event_prefix) > 100 or instr(p_event_prefix, '*') > 0 then
-      raise_application_error(-20101, 'p_event_prefix must have at most 100 bytes and no *');
-    end if;
-    if p_max_rows is null or p_max_rows <> trunc(p_max_rows) or p_max_rows not between 1 and 10000 then
-      raise_application_error(-20106, 'p_max_rows must be a whole number from 1 to 10000');
-    end if;
-  end check_parameters;
 
   -- The calls that put the columns of :new or :old into l_row.
   function puts(p_columns in t_columns, p_state in varchar2) return clob is
@@ -3857,11 +3892,14 @@ end;]';
   ) return clob is
     l_owner  varchar2(128);
     l_name   varchar2(128);
-    l_prefix varchar2(128);
+    l_prefix varchar2(32767);
   begin
     find_table(p_table, l_owner, l_name);
     l_prefix := coalesce(p_event_prefix, lower(l_name));
-    check_parameters(p_channel, l_prefix, p_max_rows);
+    rtm_row.check_names(p_channel, l_prefix);
+    if p_max_rows is null or p_max_rows <> trunc(p_max_rows) or p_max_rows not between 1 and 10000 then
+      raise_application_error(-20106, 'p_max_rows must be a whole number from 1 to 10000');
+    end if;
     return source(
       p_owner        => l_owner,
       p_name         => l_name,
@@ -3981,7 +4019,7 @@ select websocket_api.transport()        as transport,
        websocket_api.transport_reason() as transport_reason,
        rtm_aq.queue_name()              as queue_name,
        rtm_aq.ready(10000)              as backlog,
-       rtm_aq.oldest_age_s()            as oldest_age_s,
+       rtm_aq.oldest_age_s(10000)       as oldest_age_s,
        rtm_aq.exceptions(10000)         as exception_depth,
        (select count(*) from rtm_outbox where rownum <= 10000) as outbox_depth,
        rtm_admin.listeners()            as listeners,
@@ -4007,7 +4045,7 @@ declare
       dbms_output.put_line(p_type || ' ' || p_name || ' does not compile; see USER_ERRORS.');
   end compile;
 begin
-  for object in (
+  for unit in (
     select object_type, object_name
     from user_objects
     where status <> 'VALID'
@@ -4015,16 +4053,16 @@ begin
       and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
     order by object_type, object_name
   ) loop
-    compile(object.object_type, object.object_name);
+    compile(unit.object_type, unit.object_name);
   end loop;
-  for object in (
+  for unit in (
     select object_type || ' ' || object_name as name
     from user_objects
     where status <> 'VALID'
       and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
     order by object_name, object_type
   ) loop
-    l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || object.name, 1, 2000);
+    l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || unit.name, 1, 2000);
   end loop;
   if l_invalid is not null then
     raise_application_error(-20152, 'Invalid after the installation: ' || l_invalid);

@@ -163,14 +163,14 @@ create or replace package body rtm_admin as
     if rtm_features.c_aq then
       feature(listeners is not null, 'Worker', 'no heartbeat for ' || c_silent_s || ' seconds');
     end if;
-    for object in (
+    for unit in (
       select object_type, object_name
       from user_objects
       where status <> 'VALID'
         and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
       order by object_name, object_type
     ) loop
-      say('invalid', object.object_type || ' ' || object.object_name || ': see USER_ERRORS, install again');
+      say('invalid', unit.object_type || ' ' || unit.object_name || ': see USER_ERRORS, install again');
     end loop;
     return l_text;
   end install_check;

@@ -21,6 +21,41 @@ create or replace package body rtm_http as
     raise_application_error(-20103, 'base_url must begin with https://');
   end check_url;
 
+  -- The URL and key of a call: those given, or the configured ones.
+  procedure resolve(
+    p_base_url in  varchar2,
+    p_api_key  in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_url      out varchar2,
+    p_key      out varchar2
+  ) is
+  begin
+    rtm_config_api.check_database;
+    p_url := coalesce(rtrim(trim(p_base_url), '/'), p_settings.base_url);
+    p_key := trim(p_api_key);
+    if p_url is null then
+      raise_application_error(-20103, 'No relay URL: set base_url with RTM_CONFIG_API.SET_VALUE');
+    end if;
+    check_url(p_url, p_settings.allow_http);
+    if p_key is null then
+      if p_settings.base_url is null or p_url <> p_settings.base_url then
+        -- The key in the settings belongs to the URL in the settings.
+        raise_application_error(-20103, 'p_base_url is not the configured URL: give p_api_key with it');
+      end if;
+      p_key := p_settings.api_key;
+    end if;
+  end resolve;
+
+  procedure check_call(p_base_url in varchar2, p_api_key in varchar2) is
+    l_base_url varchar2(32767);
+    l_api_key  varchar2(32767);
+  begin
+    resolve(p_base_url, p_api_key, rtm_config_api.settings, l_base_url, l_api_key);
+    if lengthb(l_base_url) > 1000 or lengthb(l_api_key) > 1000 then
+      raise_application_error(-20103, 'p_base_url and p_api_key must not be longer than 1000 bytes');
+    end if;
+  end check_call;
+
   $if rtm_features.c_mle $then
   procedure send_mle(
     p_base_url   in  varchar2,
@@ -92,17 +127,14 @@ create or replace package body rtm_http as
     l_text  varchar2(32767);
     l_piece varchar2(4000);
   begin
-    loop
+    while l_text is null or length(l_text) < 4000 loop
       utl_http.read_text(r => p_response, data => l_piece, len => 1000);
-      if length(l_text) >= 4000 then
-        exit;
-      end if;
       l_text := l_text || l_piece;
     end loop;
-    return substr(l_text, 1, 4000);
+    return rtm_text.fit(l_text, 4000);
   exception
     when utl_http.end_of_body then
-      return substr(l_text, 1, 4000);
+      return rtm_text.fit(l_text, 4000);
   end read_body;
 
   -- One request in a context of its own: wallet and cookies end with it. It never raises.
@@ -133,7 +165,7 @@ create or replace package body rtm_http as
       end if;
     exception
       when others then
-        p_body := substr(p_body || dbms_utility.format_error_stack, 1, 4000);
+        p_body := rtm_text.fit(p_body || dbms_utility.format_error_stack, 4000);
     end close_all;
   begin
     l_context := utl_http.create_request_context(
@@ -167,7 +199,7 @@ create or replace package body rtm_http as
     close_all;
   exception
     when others then
-      p_body := substr(dbms_utility.format_error_stack, 1, 4000);
+      p_body := rtm_text.fit(dbms_utility.format_error_stack, 4000);
       close_all;
   end post;
 
@@ -204,8 +236,8 @@ create or replace package body rtm_http as
     p_recipients out number
   ) is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_base_url varchar2(1000) := coalesce(rtrim(trim(p_base_url), '/'), l_settings.base_url);
-    l_api_key  varchar2(1000) := trim(p_api_key);
+    l_base_url varchar2(1000);
+    l_api_key  varchar2(1000);
     $if rtm_features.c_utl_http $then
     l_timeout_s pls_integer;
     l_check     boolean;
@@ -217,18 +249,7 @@ create or replace package body rtm_http as
     end restore_session;
     $end
   begin
-    rtm_config_api.check_database;
-    if l_base_url is null then
-      raise_application_error(-20103, 'No relay URL: set base_url with RTM_CONFIG_API.SET_VALUE');
-    end if;
-    check_url(l_base_url, l_settings.allow_http);
-    if l_api_key is null then
-      if l_settings.base_url is null or l_base_url <> l_settings.base_url then
-        -- The key in the settings belongs to the URL in the settings.
-        raise_application_error(-20103, 'p_base_url is not the configured URL: give p_api_key with it');
-      end if;
-      l_api_key := l_settings.api_key;
-    end if;
+    resolve(p_base_url, p_api_key, l_settings, l_base_url, l_api_key);
     $if rtm_features.c_utl_http $then
       -- For MLE too: its fetch is said to run on the session's UTL_HTTP settings (not verified).
       utl_http.get_transfer_timeout(timeout => l_timeout_s);

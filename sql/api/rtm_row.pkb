@@ -117,6 +117,12 @@ create or replace package body rtm_row as
     return sys_context('USERENV', 'CURRENT_SCHEMA');
   end owner;
 
+  procedure check_names(p_channel in varchar2, p_event_prefix in varchar2) is
+  begin
+    rtm_text.check_name(p_channel, 'p_channel');
+    rtm_text.check_name(p_event_prefix || '-inserted', 'p_event_prefix with -inserted');
+  end check_names;
+
   procedure log_error(p_channel in varchar2, p_table in varchar2, p_error in varchar2) is
     l_row rtm_log%rowtype;
   begin

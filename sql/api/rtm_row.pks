@@ -29,6 +29,8 @@ create or replace package rtm_row authid definer as
 
   -- The schema of this installation.
   function owner return varchar2;
+  -- Raises -20101 unless the channel and the events of a watch are valid names.
+  procedure check_names(p_channel in varchar2, p_event_prefix in varchar2);
 
   -- Logs an error of a trigger in a transaction of its own. Never raises: the statement goes on.
   procedure log_error(p_channel in varchar2, p_table in varchar2, p_error in varchar2);

@@ -5,6 +5,8 @@ create or replace package body rtm_sender as
   procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2) is
     l_id number;
   begin
+    -- What can be known now is refused now, not by the job.
+    rtm_http.check_call(p_base_url, p_api_key);
     l_id := rtm_log_row.add(p_row);
     insert into rtm_outbox(log_id, base_url, api_key)
     values (l_id, trim(p_base_url), trim(p_api_key));
@@ -39,7 +41,7 @@ create or replace package body rtm_sender as
       p_recipients => l_row.recipients
     );
     l_row.status     := case when l_row.http_status = 200 then 'SENT' else 'FAILED' end;
-    l_row.extra_info := rtm_text.fit(l_body, 4000);
+    l_row.extra_info := l_body;
     if l_row.status = 'SENT' then
       l_row.payload_json := rtm_log_row.kept(p_row.payload_json, l_settings.log_payload, false);
       rtm_log_row.add_now(l_row);
@@ -67,14 +69,16 @@ create or replace package body rtm_sender as
                            when p_policy = 'ALL' or (p_policy = 'ERROR' and l_is_error) then 1
                            else 0
                          end;
+    l_error    rtm_log.error_message%type;
   begin
+    if l_is_error then
+      l_error := rtm_text.fit('Not sent: ' || p_body, 4000);
+    end if;
     update rtm_log
     set status        = p_status,
         http_status   = p_http,
-        extra_info    = rtm_text.fit(p_body, 4000),
-        error_message = case
-                          when p_status = 'FAILED' then rtm_text.fit('Not sent: ' || p_body, 4000)
-                        end,
+        extra_info    = p_body,
+        error_message = l_error,
         recipients    = p_recipients,
         payload_json  = case when l_keep = 1 then payload_json end
     where id = p_log_id;
@@ -131,7 +135,7 @@ create or replace package body rtm_sender as
         when others then
           -- Bad URL, clone: no status, kept until it expires or somebody mends the settings.
           l_status := null;
-          l_body   := substr(sqlerrm, 1, 4000);
+          l_body   := rtm_text.fit(sqlerrm, 4000);
       end;
       if l_status = 200 then
         settle(p_log.id, 'SENT', l_status, l_body, l_recipients, l_settings.log_payload);
@@ -144,7 +148,7 @@ create or replace package body rtm_sender as
         set attempts = attempts + 1,
             next_try_ts = systimestamp + numtodsinterval(l_seconds, 'SECOND')
         where log_id = p_log.id;
-        update rtm_log set extra_info = rtm_text.fit(l_body, 4000), http_status = l_status where id = p_log.id;
+        update rtm_log set extra_info = l_body, http_status = l_status where id = p_log.id;
         -- Later messages for the same relay wait: they must not overtake.
         l_down(coalesce(p_outbox.base_url, '-')) := true;
       else

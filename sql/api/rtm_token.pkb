@@ -28,6 +28,14 @@ create or replace package body rtm_token as
     return l_list;
   end channel_list;
 
+  -- What base64url takes.
+  procedure check_length(p_claims in varchar2) is
+  begin
+    if rtm_text.utf8_bytes(p_claims) > 16000 then
+      raise_application_error(-20106, 'p_channels are too long together: use fewer, or prefixes with *');
+    end if;
+  end check_length;
+
   $if rtm_features.c_crypto $then
   function sign_crypto(
     p_secret   in rtm_token_secret%rowtype,
@@ -49,6 +57,7 @@ create or replace package body rtm_token as
     l_claims.put('exp', l_now_s + p_ttl_s);
     l_claims.put('channels', channel_list(p_channels));
     l_text  := l_claims.to_string;
+    check_length(l_text);
     l_input := rtm_text.base64url(rtm_text.utf8(l_header.to_string)) || '.'
       || rtm_text.base64url(rtm_text.utf8(l_text));
     return l_input || '.' || rtm_text.base64url(
@@ -71,6 +80,7 @@ create or replace package body rtm_token as
   begin
     l_claims.put('channels', channel_list(p_channels));
     l_text := l_claims.to_string;
+    check_length(l_text);
     return apex_jwt.encode(
       p_sub           => p_user,
       p_exp_sec       => p_ttl_s,

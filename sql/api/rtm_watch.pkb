@@ -92,23 +92,6 @@ create or replace package body rtm_watch as
     return dbms_assert.enquote_name(rtm_row.owner, false);
   end api_schema;
 
-  procedure check_parameters(
-    p_channel      in varchar2,
-    p_event_prefix in varchar2,
-    p_max_rows     in number
-  ) is
-  begin
-    if p_channel is null or lengthb(p_channel) > 128 or instr(p_channel, '*') > 0 then
-      raise_application_error(-20101, 'p_channel must have 1 to 128 bytes and no *');
-    end if;
-    if lengthb(p_event_prefix) > 100 or instr(p_event_prefix, '*') > 0 then
-      raise_application_error(-20101, 'p_event_prefix must have at most 100 bytes and no *');
-    end if;
-    if p_max_rows is null or p_max_rows <> trunc(p_max_rows) or p_max_rows not between 1 and 10000 then
-      raise_application_error(-20106, 'p_max_rows must be a whole number from 1 to 10000');
-    end if;
-  end check_parameters;
-
   -- The calls that put the columns of :new or :old into l_row.
   function puts(p_columns in t_columns, p_state in varchar2) return clob is
     l_text  clob;
@@ -224,11 +207,14 @@ end;]';
   ) return clob is
     l_owner  varchar2(128);
     l_name   varchar2(128);
-    l_prefix varchar2(128);
+    l_prefix varchar2(32767);
   begin
     find_table(p_table, l_owner, l_name);
     l_prefix := coalesce(p_event_prefix, lower(l_name));
-    check_parameters(p_channel, l_prefix, p_max_rows);
+    rtm_row.check_names(p_channel, l_prefix);
+    if p_max_rows is null or p_max_rows <> trunc(p_max_rows) or p_max_rows not between 1 and 10000 then
+      raise_application_error(-20106, 'p_max_rows must be a whole number from 1 to 10000');
+    end if;
     return source(
       p_owner        => l_owner,
       p_name         => l_name,

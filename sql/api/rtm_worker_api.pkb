@@ -51,13 +51,26 @@ create or replace package body rtm_worker_api as
     p_db_time_ms     := rtm_text.epoch_ms;
   end versions;
 
+  procedure split_queue_name(p_queue_name in varchar2, p_owner out varchar2, p_name out varchar2) is
+    l_point pls_integer := instr(p_queue_name, '.');
+  begin
+    check_text('p_queue_name', p_queue_name, 261);
+    p_owner := case
+                 when l_point > 0 then upper(substr(p_queue_name, 1, l_point - 1))
+                 else sys_context('USERENV', 'CURRENT_SCHEMA')
+               end;
+    p_name  := upper(substr(p_queue_name, l_point + 1));
+  end split_queue_name;
+
   -- A user lock's id, 0 to 1073741823, from the queue's name: unlike dbms_lock.allocate_unique it
   -- needs no commit.
   function lease_id(p_queue_name in varchar2) return integer is
+    l_owner varchar2(261);
+    l_name  varchar2(261);
   begin
-    check_text('p_queue_name', p_queue_name, 261);
+    split_queue_name(p_queue_name, l_owner, l_name);
     return dbms_utility.get_hash_value(
-      name      => 'apex-rtm lease of ' || upper(p_queue_name),
+      name      => 'apex-rtm lease of ' || l_owner || '.' || l_name,
       base      => 0,
       hash_size => 1073741824
     );
@@ -105,13 +118,16 @@ create or replace package body rtm_worker_api as
     p_state      in varchar2
   ) is
     pragma autonomous_transaction;
+    -- Cut before SQL sees them: it takes no more than 4,000 bytes.
+    l_host    rtm_worker.host%type := rtm_text.fit(p_host, 255);
+    l_version rtm_worker.version%type := rtm_text.fit(p_version, 64);
   begin
     check_text('p_worker_id', p_worker_id, 128);
     check_text('p_queue_name', p_queue_name, 261);
     check_word('p_state', p_state, 'ACTIVE|STANDBY|HOLDING|STOPPING');
     update rtm_worker
-    set host         = rtm_text.fit(p_host, 255),
-        version      = rtm_text.fit(p_version, 64),
+    set host         = l_host,
+        version      = l_version,
         state        = p_state,
         db_user      = sys_context('USERENV', 'SESSION_USER'),
         heartbeat_ts = systimestamp
@@ -120,8 +136,7 @@ create or replace package body rtm_worker_api as
     if sql%rowcount = 0 then
       insert into rtm_worker(worker_id, queue_name, host, version, state, db_user)
       values (
-        p_worker_id, p_queue_name, rtm_text.fit(p_host, 255), rtm_text.fit(p_version, 64), p_state,
-        sys_context('USERENV', 'SESSION_USER')
+        p_worker_id, p_queue_name, l_host, l_version, p_state, sys_context('USERENV', 'SESSION_USER')
       );
       -- Rows of processes that are long gone.
       delete from rtm_worker where heartbeat_ts < systimestamp - numtodsinterval(7, 'DAY');
@@ -131,16 +146,10 @@ create or replace package body rtm_worker_api as
 
   -- The view AQ$<queue table> of a queue, quoted; raises -20122.
   procedure find_queue(p_queue_name in varchar2, p_name out varchar2, p_view out varchar2) is
-    l_point pls_integer := instr(p_queue_name, '.');
-    l_owner varchar2(128);
+    l_owner varchar2(261);
     l_table varchar2(128);
   begin
-    check_text('p_queue_name', p_queue_name, 261);
-    l_owner := upper(case
-                 when l_point > 0 then substr(p_queue_name, 1, l_point - 1)
-                 else sys_context('USERENV', 'CURRENT_SCHEMA')
-               end);
-    p_name  := upper(substr(p_queue_name, l_point + 1));
+    split_queue_name(p_queue_name, l_owner, p_name);
     select queue_table into l_table from all_queues where owner = l_owner and name = p_name;
     p_view  := dbms_assert.enquote_name(l_owner, false) || '.'
       || dbms_assert.enquote_name('AQ$' || l_table, false);
@@ -158,13 +167,13 @@ create or replace package body rtm_worker_api as
   ) is
     e_no_table exception;
     pragma exception_init(e_no_table, -942);
-    l_name varchar2(128);
-    l_view varchar2(261);
+    l_name varchar2(261);
+    l_view varchar2(300);
   begin
     check_range('p_limit', p_limit, 1, 1000000);
     if upper(p_queue_name) in (rtm_aq.queue_name, rtm_aq.c_queue) then
       p_ready        := rtm_aq.ready(p_limit);
-      p_oldest_age_s := rtm_aq.oldest_age_s;
+      p_oldest_age_s := rtm_aq.oldest_age_s(p_limit);
       p_exceptions   := rtm_aq.exceptions(p_limit);
       return;
     end if;

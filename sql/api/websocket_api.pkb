@@ -119,10 +119,7 @@ create or replace package body websocket_api as
       end if;
     end if;
     if not rtm_text.is_json(p_payload) then
-      raise_application_error(
-        -20105,
-        'p_payload is not valid JSON (strict syntax): ' || dbms_lob.substr(p_payload, 60, 1)
-      );
+      raise_application_error(-20105, 'p_payload is not one JSON value in strict syntax');
     end if;
     return p_payload;
   end checked_payload;

@@ -2,9 +2,6 @@
 -- it (23ai and later: CREATE MLE, EXECUTE ON JAVASCRIPT up to 23.8). Elsewhere nothing: UTL_HTTP
 -- serves. The build puts sql/api/websocket_sender_module.js in place of the marker.
 declare
-  e_compilation_error exception;
-  pragma exception_init(e_compilation_error, -24344);
-
   procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
     l_count pls_integer;
   begin

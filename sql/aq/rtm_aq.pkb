@@ -306,22 +306,17 @@ create or replace package body rtm_aq as
     return l_count;
   end exceptions;
 
-  function oldest_age_s return number is
+  function oldest_age_s(p_limit in number) return number is
     l_age_s number;
   begin
     $if rtm_features.c_aq $then
-      -- The view shows enq_time in the session's time zone, as current_date is. The lookup ends at the
-      -- first row: the queue's index is in the order of enq_time.
+      -- The view shows enq_time in the session's time zone, as current_date is.
       select max(greatest((current_date - enq_time) * 86400, 0))
       into l_age_s
-      from (
-        select enq_time
-        from aq$rtm_qt
-        where queue = c_queue
-          and msg_state = 'READY'
-        order by enq_time
-      )
-      where rownum = 1;
+      from aq$rtm_qt
+      where queue = c_queue
+        and msg_state = 'READY'
+        and rownum <= p_limit;
     $end
     return round(l_age_s);
   end oldest_age_s;
@@ -329,25 +324,30 @@ create or replace package body rtm_aq as
   function header(p_message_id in varchar2) return varchar2 is
     l_text varchar2(32767);
   begin
+    -- Dynamic: the type of user_data is Oracle's affair, and must not make this package invalid.
     $if rtm_features.c_json_queue $then
-      select json_object(
-               'v' value json_value(q.user_data, '$.v' returning number),
-               'channel' value json_value(q.user_data, '$.channel'),
-               'eventName' value json_value(q.user_data, '$.eventName'),
-               'ts' value json_value(q.user_data, '$.ts' returning number)
-               absent on null
-               returning varchar2(4000)
-             )
-      into l_text
-      from aq$rtm_qt q
-      where q.queue = c_exception_queue
-        and q.msg_id = hextoraw(p_message_id);
+      execute immediate q'[
+        select json_object(
+                 'v' value json_value(q.user_data, '$.v' returning number),
+                 'channel' value json_value(q.user_data, '$.channel'),
+                 'eventName' value json_value(q.user_data, '$.eventName'),
+                 'ts' value json_value(q.user_data, '$.ts' returning number)
+                 absent on null
+                 returning varchar2(4000)
+               )
+        from aq$rtm_qt q
+        where q.queue = :1
+          and q.msg_id = hextoraw(:2)]'
+        into l_text
+        using c_exception_queue, p_message_id;
     $elsif rtm_features.c_aq $then
-      select utl_i18n.raw_to_char(dbms_lob.substr(q.user_data, 2000, 1), 'AL32UTF8')
-      into l_text
-      from aq$rtm_qt q
-      where q.queue = c_exception_queue
-        and q.msg_id = hextoraw(p_message_id);
+      execute immediate q'[
+        select utl_i18n.raw_to_char(dbms_lob.substr(q.user_data, 2000, 1), 'AL32UTF8')
+        from aq$rtm_qt q
+        where q.queue = :1
+          and q.msg_id = hextoraw(:2)]'
+        into l_text
+        using c_exception_queue, p_message_id;
       l_text := substr(l_text, 1, instr(l_text, chr(10)) - 1);
       if not rtm_text.is_json(l_text) then
         l_text := null;

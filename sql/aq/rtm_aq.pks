@@ -39,8 +39,8 @@ create or replace package rtm_aq authid definer as
   -- Ready messages of our queue and messages of its exception queue, counted up to p_limit.
   function ready(p_limit in number) return number;
   function exceptions(p_limit in number) return number;
-  -- Age in seconds of the oldest ready message of our queue; null when there is none.
-  function oldest_age_s return number;
+  -- Age in seconds of the oldest of p_limit ready messages of our queue; null when there is none.
+  function oldest_age_s(p_limit in number) return number;
 
   -- Header line or JSON envelope of a message of the exception queue, as JSON text; null when the
   -- message is not one of ours.

@@ -16,7 +16,7 @@ declare
       dbms_output.put_line(p_type || ' ' || p_name || ' does not compile; see USER_ERRORS.');
   end compile;
 begin
-  for object in (
+  for unit in (
     select object_type, object_name
     from user_objects
     where status <> 'VALID'
@@ -24,16 +24,16 @@ begin
       and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
     order by object_type, object_name
   ) loop
-    compile(object.object_type, object.object_name);
+    compile(unit.object_type, unit.object_name);
   end loop;
-  for object in (
+  for unit in (
     select object_type || ' ' || object_name as name
     from user_objects
     where status <> 'VALID'
       and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
     order by object_name, object_type
   ) loop
-    l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || object.name, 1, 2000);
+    l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || unit.name, 1, 2000);
   end loop;
   if l_invalid is not null then
     raise_application_error(-20152, 'Invalid after the installation: ' || l_invalid);

@@ -104,7 +104,7 @@ begin
   );
   add_constant(
     'c_mle',
-    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST'),
+    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') and found('MLE MODULE', 'WEBSOCKET_SENDER_MODULE'),
     'WEBSOCKET_SENDER_MODULE and its call specification'
   );
   add_constant(

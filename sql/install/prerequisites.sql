@@ -7,7 +7,7 @@ begin
   end if;
   for needed in (
     select column_value as name
-    from table(sys.odcivarchar2list('CREATE TABLE', 'CREATE PROCEDURE', 'CREATE VIEW'))
+    from table(sys.odcivarchar2list('CREATE TABLE', 'CREATE PROCEDURE', 'CREATE SEQUENCE', 'CREATE VIEW'))
     minus
     select privilege from session_privs
   ) loop
@@ -19,5 +19,7 @@ begin
       'User ' || user || ' lacks ' || l_missing || '; a DBA runs sql/grants/owner.sql'
     );
   end if;
+  -- Tables that are in use are altered when their transactions end, instead of ORA-00054 at once.
+  execute immediate 'alter session set ddl_lock_timeout = 30';
 end;
 /

@@ -119,8 +119,8 @@ describe("a planted mistake is caught", () => {
     [
       "column of a row",
       "api/rtm_http.pkb",
-      "l_settings.base_url",
-      "l_settings.base_uri",
+      "p_settings.base_url",
+      "p_settings.base_uri",
       "no field base_uri",
     ],
     [
