@@ -3,7 +3,7 @@ import { select } from "./plsql/conditional.ts";
 import { parse } from "./plsql/parse.ts";
 import { generatedTrigger, sourceFiles, units } from "./plsql/units.ts";
 
-// Two minutes on two cores when nothing is cached; a slow machine may take longer.
+// About one minute of CPU time when nothing is cached; a busy machine may take much longer.
 const DEADLINE_MS = 15 * 60_000;
 
 describe("PL/SQL grammar", () => {

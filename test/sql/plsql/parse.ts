@@ -1,7 +1,7 @@
 /**
  * Parses units with the PL/SQL grammar, in a process of its own, and remembers by hash what was proved to
  * parse (`.cache/plsql.json`; delete it, or set RTM_PLSQL_CACHE=off, to start afresh). A grammar or a
- * preload that changed empties the cache.
+ * preload that changed empties the cache. All of it takes about one minute of CPU time.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -42,7 +42,12 @@ async function run(batch: readonly Unit[]): Promise<ParseResult[]> {
   if (batch.length === 0) return [];
   const child = spawn(
     process.execPath,
-    ["--import", join(SCRIPTS, "fast-antlr.mjs"), join(SCRIPTS, "parse-units.mjs")],
+    [
+      "--max-semi-space-size=64",
+      "--import",
+      join(SCRIPTS, "fast-antlr.mjs"),
+      join(SCRIPTS, "parse-units.mjs"),
+    ],
     { cwd: ROOT, stdio: ["pipe", "pipe", "pipe"] },
   );
   child.stdin.end(JSON.stringify(batch));
