@@ -52,6 +52,9 @@ locked. \`--probe\` publishes one message on the channel \`rtm:probe\` (event \`
 \`WEBSOCKET_API\` and prints how long the call, the commit, and the way from the commit to a WebSocket
 took. Its token is made with the last secret of \`relay.tokens.secrets\`; where there is none here, give
 one that grants \`rtm:probe\`.`,
+  "db install": `Runs \`sql/install.sql\` as the schema that owns the database side, which is mostly another user than
+the worker's: name it with \`--user\`. Where the database is comes from the configuration. The grants that
+a DBA gives before and after are in [install.md](install.md).`,
   "token mint": `The token is printed on standard output. The last secret of the list signs, which is the newest where
 one is being rotated in.`,
   "token explain": `Prints header, claims, whether a relay with this configuration takes the token now, why not, and

@@ -85,6 +85,22 @@ export function program(): Command {
       process.exitCode = await doctor(options);
     });
 
+  const db = rtm.command("db").description("installs, removes and shows the database side");
+  for (const [verb, description] of [
+    ["install", "installs or upgrades; rows stay"],
+    ["uninstall", "drops everything of ours, rows and waiting messages too"],
+    ["status", "shows what is installed"],
+  ] as const) {
+    const command = configured(verb, description, db)
+      .option("--user <owner>", "schema of the database side; default database.user")
+      .option("--password-file <file>", "file with its password, or - for standard input")
+      .action(async (options) => {
+        const { databaseVerb } = await import("./db-verb.ts");
+        await databaseVerb(verb, options);
+      });
+    if (verb === "uninstall") command.requiredOption("--yes", "needed: nothing is asked");
+  }
+
   rtm
     .command("publish")
     .description("posts one message to a relay; the API key comes from RTM_API_KEY or a file")
