@@ -19,6 +19,8 @@ const kind = kindText as ServerKind;
 const scenario = JSON.parse(scenarioText as string) as Scenario;
 const perMessage = scenario.connections / scenario.channels;
 
+/** How long messages of a server that cannot keep up are waited for, ms. */
+const LATE_MS = 60_000;
 /** Far more messages than are ever under way. */
 const RING = 65_536;
 /** By channel: how many subscribers have received its n-th message, n modulo the ring. */
@@ -215,7 +217,11 @@ async function run({
   }
   if (scenario.inFlight > 0) return;
   latencies = { startsAt, from: startsAt + warmUpMs, values: [] };
-  await new Promise((resolve) => setTimeout(resolve, warmUpMs + measureMs));
+  const expected = Math.floor((measureMs / 1000) * scenario.ratePerSecond) * scenario.connections;
+  const deadline = startsAt + warmUpMs + measureMs + LATE_MS;
+  while (latencies.values.length < expected && sharedClock() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
   const values = Float64Array.from(latencies.values).sort();
   latencies = undefined;
   const at = (share: number) => values[Math.floor((values.length - 1) * share)] ?? Number.NaN;

@@ -20,7 +20,13 @@ const base = { feed: "in-process", postSize: 1, ratePerSecond: 0 } as const;
 const one = { ...base, connections: 1000, channels: 1 } as const;
 const many = { ...base, connections: 1000, channels: 200 } as const;
 
-const SCENARIOS: readonly (Scenario & { readonly measures: "cpu" | "latency" | "memory" })[] = [
+interface Entry extends Scenario {
+  readonly measures: "cpu" | "latency" | "memory";
+  /** Where the plain server gets something else. */
+  readonly plain?: Partial<Scenario>;
+}
+
+const SCENARIOS: readonly Entry[] = [
   { name: "a 1x1000 in-process, 32 in flight", ...one, inFlight: 32, measures: "cpu" },
   { name: "a 1x1000 in-process, 1 in flight", ...one, inFlight: 1, measures: "cpu" },
   { name: "a 1x1000 POST, 32 in flight", ...one, feed: "post", inFlight: 32, measures: "cpu" },
@@ -40,6 +46,15 @@ const SCENARIOS: readonly (Scenario & { readonly measures: "cpu" | "latency" | "
     postSize: 50,
     inFlight: 100,
     measures: "cpu",
+  },
+  {
+    name: "b 200x5 POST of 50, plain: single POSTs",
+    ...many,
+    feed: "post",
+    postSize: 50,
+    inFlight: 100,
+    measures: "cpu",
+    plain: { postSize: 1 },
   },
   { name: "c 5000 idle", ...one, connections: 5000, inFlight: 1, measures: "memory" },
   {
@@ -62,7 +77,7 @@ const { values: args } = parseArgs({
 });
 const rounds = Number(args.rounds);
 const measureMs = Number(args.seconds) * 1000;
-const WARM_UP_MS = 1500;
+const WARM_UP_MS = 1000;
 const REPORT_DEADLINE_MS = 120_000;
 
 class Child {
@@ -105,7 +120,8 @@ class Child {
 /** The figures of one run, by name. */
 type Figures = Record<string, number>;
 
-async function measure(kind: ServerKind, scenario: (typeof SCENARIOS)[number]): Promise<Figures> {
+async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
+  const scenario: Entry = kind === "plain" ? { ...entry, ...entry.plain } : entry;
   const server = new Child("./server.js", kind, scenario);
   const load = new Child("./load.js", kind, scenario);
   try {
