@@ -143,10 +143,15 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
 
   const stopTimers = startTimers();
   const stateDirectory = config.stateDirectory;
+  let restored = false;
   try {
-    if (stateDirectory !== undefined) restoreState(stateDirectory, hub, log, bootId, clock());
     await listen(server, config.host, config.port, "relay.port");
     if (admin) await listen(admin, config.admin.host, config.admin.port, "relay.admin.port");
+    // Last, because it removes the file: a start that fails must leave it for the next one. Nothing
+    // is accepted before `setServing`.
+    if (stateDirectory !== undefined) {
+      restored = restoreState(stateDirectory, hub, log, bootId, clock());
+    }
   } catch (error) {
     stopTimers();
     front.stop();
@@ -191,8 +196,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   }
 
   function save(): void {
-    // A node that does not serve has nothing that is worth more than what the serving one has.
-    if (saved || stateDirectory === undefined || !servedBefore) return;
+    if (saved || stateDirectory === undefined || !(servedBefore || restored)) return;
     saved = true;
     hub.flush();
     saveState(stateDirectory, hub, bootId, clock());
@@ -203,6 +207,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     const wasStandby = serving.reason === "standby";
     serving.set("draining");
     try {
+      // What a node in standby has is worth less than what the serving one has.
       if (!wasStandby) save();
     } catch (error) {
       log.error({ err: error }, "the history could not be saved; clients will refresh");

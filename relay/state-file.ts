@@ -153,6 +153,7 @@ function* records(hub: Hub, bootId: string | undefined, now: number): Generator<
 /**
  * Gives the hub back what was saved, and removes the file for good. A damaged or unknown file is
  * logged and removed; the hub then keeps its new epoch.
+ * @returns whether something was restored
  * @throws {RtmError} RTM_STATE_DIRECTORY: while the file cannot be removed the relay must not start
  */
 export function restoreState(
@@ -161,7 +162,7 @@ export function restoreState(
   log: Logger,
   bootId: string | undefined,
   now: number,
-): void {
+): boolean {
   const path = join(directory, FILE);
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -186,12 +187,13 @@ export function restoreState(
   } catch (error) {
     throw unusable("remove", path, error);
   }
-  if (!restore) return;
+  if (!restore) return false;
   restore();
   log.info(
     { epoch: hub.epoch, messages: hub.history.count, channels: hub.channels.size },
     "history restored",
   );
+  return true;
 }
 
 /** Checks and reads all of it; returns what puts it into the hub. */

@@ -28,7 +28,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
     allowedOrigin: env.RTM_TEST_RELAY_ORIGIN,
     quick: env.RTM_TEST_RELAY_QUICK === "1",
   };
-  describe(`protocol kit against ${target.target}`, () => protocolKit(() => target));
+  describe(`protocol kit against ${env.RTM_TEST_RELAY_URL}`, () => protocolKit(() => target));
 } else {
   const limitedKey = "limited-key-0123456789";
   describe.each([

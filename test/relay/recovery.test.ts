@@ -1,4 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -139,8 +147,43 @@ describe("graceful restart", () => {
     expect(answer.seq).toBe(0);
   });
 
+  it("a start that fails leaves the file for the next one", async () => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    await first.drain();
+    const other = await start({ stateDirectory: undefined });
+    await expect(start({ port: other.port })).rejects.toThrow("relay.port");
+    const next = await start();
+    expect((await subscribe(next, "sales")).answer.seq).toBe(1);
+  });
+
+  it("a node that is stopped before it ever served hands on what it restored", async () => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    await first.drain();
+    const waiting = await start({}, { serving: false });
+    await waiting.drain();
+    const next = await start();
+    expect((await subscribe(next, "sales")).answer.seq).toBe(1);
+  });
+
+  it("refuses to start while the file cannot be removed", async () => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    await first.drain();
+    const path = join(directory, "relay-history.state");
+    rmSync(path);
+    mkdirSync(join(path, "in-the-way"), { recursive: true });
+    await expect(start()).rejects.toMatchObject({
+      code: "RTM_STATE_DIRECTORY",
+      message: expect.stringContaining(path),
+    });
+  });
+
   it("a node that stood by saves nothing", async () => {
-    const standby = await start({}, { serving: false });
+    const standby = await start();
+    await publish(standby, "sales", 1);
+    standby.setServing(false);
     await standby.drain();
     expect(stateFiles()).toEqual([]);
   });
