@@ -54,7 +54,7 @@ export async function checkLogon(
   }
 }
 
-function reportLogonError(error: unknown, report: Report): void {
+export function reportLogonError(error: unknown, report: Report): void {
   const { code, class: errorClass, advice } = classifyOracleError(error);
   const detail = firstLine(error);
   if (error instanceof SecretFileError) {
@@ -101,7 +101,10 @@ export async function checkDatabase(
   await session.rollback();
 }
 
-function checkVersion({ serverVersion }: Session, report: Report): void {
+export function checkVersion(
+  { serverVersion }: Pick<Session, "serverVersion">,
+  report: Report,
+): void {
   const detail = `${Math.floor(serverVersion / 1e8)}.${Math.floor((serverVersion % 1e8) / 1e6)}`;
   if (serverVersion >= OLDEST_DATABASE) report({ check: "version", verdict: "ok", detail });
   else report({ check: "version", verdict: "FAILED", detail, fix: "19c or later is needed" });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { diagnose } from "../../cli/doctor.ts";
+import { checkVersion, reportLogonError } from "../../cli/doctor-database.ts";
 import { type Finding, formatFinding } from "../../cli/doctor-report.ts";
 import { VERSION } from "../../cli/version.ts";
 import { parseConfig } from "../../common/config.ts";
@@ -37,6 +38,37 @@ function linesOf({ findings }: Run): Map<string, { verdict: string; text: string
 
 const failed = (run: Run) =>
   [...linesOf(run)].filter(([, { verdict }]) => verdict === "FAILED").map(([check]) => check);
+
+/** What the emulator cannot be: an older database, one that encrypts, a locked account. */
+describe("rtm doctor on errors and versions of other databases", () => {
+  it.each([
+    ["NJS-533", "native encryption", /use TLS \(tcps\)/],
+    ["NJS-530", "network", /host name cannot be resolved/],
+    ["NJS-506", "network", /TLS handshake/],
+    ["NJS-505", "logon", /wallet/],
+    ["NJS-138", "logon", /too old/],
+    ["ORA-28000", "logon", /account is locked/],
+    ["ORA-28001", "logon", /password has expired/],
+    ["ORA-01045", "logon", /grant CREATE SESSION/],
+    ["ORA-99999", "logon", /see the message/],
+  ])("%s is a failure of %s", (code, check, fix) => {
+    const findings: Finding[] = [];
+    const error = Object.assign(new Error(`${code}: something\nHelp: a link`), { code });
+    reportLogonError(error, (finding) => findings.push(finding));
+    expect(findings[0]).toMatchObject({ check, verdict: "FAILED", detail: `${code}: something` });
+    expect(findings[0]!.fix).toMatch(fix);
+  });
+
+  it.each([
+    [1_803_000_000, "FAILED", "18.3"],
+    [1_928_000_000, "ok", "19.28"],
+    [2_304_000_000, "ok", "23.4"],
+  ])("version %i is %s", (serverVersion, verdict, detail) => {
+    const findings: Finding[] = [];
+    checkVersion({ serverVersion }, (finding) => findings.push(finding));
+    expect(findings).toMatchObject([{ check: "version", verdict, detail }]);
+  });
+});
 
 describe("rtm doctor", () => {
   let world: World;
