@@ -1,5 +1,5 @@
 create or replace package body rtm_sender as
-  -- A run ends after so many messages; the job starts the next one two seconds later.
+  -- A run ends after so many messages for one relay; the job starts the next one two seconds later.
   c_messages_per_run constant pls_integer := 500;
 
   procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2) is
@@ -85,88 +85,89 @@ create or replace package body rtm_sender as
     delete from rtm_outbox where log_id = p_log_id;
   end settle;
 
-  procedure run is
-    type t_down is table of boolean index by varchar2(1000);
-    l_down       t_down;
-    l_settings   rtm_config%rowtype := rtm_config_api.settings;
+  -- Sends one message and settles it, or puts it off. False when the relay cannot take it now.
+  function sent(
+    p_outbox   in rtm_outbox%rowtype,
+    p_log      in rtm_log%rowtype,
+    p_settings in rtm_config%rowtype
+  ) return boolean is
     l_status     number;
     l_body       varchar2(4000);
     l_recipients number;
-    l_last_id    number := -1;
-
-    -- The next message that is due, locked; false at the end or when another run has it.
-    function next_due(
-      p_outbox out rtm_outbox%rowtype,
-      p_log    out rtm_log%rowtype
-    ) return boolean is
+    l_seconds    number;
+  begin
     begin
-      select *
-      into p_outbox
-      from rtm_outbox
-      where log_id = (
-        select min(log_id) from rtm_outbox where log_id > l_last_id and next_try_ts <= systimestamp
-      )
-      for update skip locked;
-      l_last_id := p_outbox.log_id;
-      select * into p_log from rtm_log where id = p_outbox.log_id;
-      return true;
+      rtm_http.send(
+        p_base_url   => p_outbox.base_url,
+        p_api_key    => p_outbox.api_key,
+        p_channel    => p_log.channel,
+        p_event_name => p_log.event_name,
+        p_payload    => p_log.payload_json,
+        p_message_id => p_log.message_id,
+        p_ts_ms      => rtm_text.epoch_ms(p_log.ts),
+        p_status     => l_status,
+        p_body       => l_body,
+        p_recipients => l_recipients
+      );
     exception
-      when no_data_found then
-        return false;
-    end next_due;
+      when others then
+        -- Bad URL, clone: no status, kept until it expires or somebody mends the settings.
+        l_status := null;
+        l_body   := rtm_text.fit(sqlerrm, 4000);
+    end;
+    if l_status = 200 then
+      settle(p_log.id, 'SENT', l_status, l_body, l_recipients, p_settings.log_payload);
+      return true;
+    end if;
+    if not is_transient(l_status)
+      or p_outbox.created_ts < systimestamp - numtodsinterval(p_settings.expiration_s, 'SECOND')
+    then
+      settle(p_log.id, 'FAILED', l_status, l_body, null, p_settings.log_payload);
+      return true;
+    end if;
+    -- 2, 4, 8 ... 60 seconds.
+    l_seconds := least(60, power(2, least(p_outbox.attempts + 1, 10)));
+    update rtm_outbox
+    set attempts    = attempts + 1,
+        next_try_ts = systimestamp + numtodsinterval(l_seconds, 'SECOND')
+    where log_id = p_log.id;
+    update rtm_log set extra_info = l_body, http_status = l_status where id = p_log.id;
+    return false;
+  end sent;
 
-    procedure send(p_outbox in rtm_outbox%rowtype, p_log in rtm_log%rowtype) is
-      l_seconds number;
-    begin
-      begin
-        rtm_http.send(
-          p_base_url   => p_outbox.base_url,
-          p_api_key    => p_outbox.api_key,
-          p_channel    => p_log.channel,
-          p_event_name => p_log.event_name,
-          p_payload    => p_log.payload_json,
-          p_message_id => p_log.message_id,
-          p_ts_ms      => rtm_text.epoch_ms(p_log.ts),
-          p_status     => l_status,
-          p_body       => l_body,
-          p_recipients => l_recipients
-        );
-      exception
-        when others then
-          -- Bad URL, clone: no status, kept until it expires or somebody mends the settings.
-          l_status := null;
-          l_body   := rtm_text.fit(sqlerrm, 4000);
-      end;
-      if l_status = 200 then
-        settle(p_log.id, 'SENT', l_status, l_body, l_recipients, l_settings.log_payload);
-      elsif is_transient(l_status)
-        and p_outbox.created_ts > systimestamp - numtodsinterval(l_settings.expiration_s, 'SECOND')
-      then
-        -- 2, 4, 8 ... 60 seconds.
-        l_seconds := least(60, power(2, least(p_outbox.attempts + 1, 10)));
-        update rtm_outbox
-        set attempts = attempts + 1,
-            next_try_ts = systimestamp + numtodsinterval(l_seconds, 'SECOND')
-        where log_id = p_log.id;
-        update rtm_log set extra_info = l_body, http_status = l_status where id = p_log.id;
-        -- Later messages for the same relay wait: they must not overtake.
-        l_down(coalesce(p_outbox.base_url, '-')) := true;
-      else
-        settle(p_log.id, 'FAILED', l_status, l_body, null, l_settings.log_payload);
-      end if;
-    end send;
+  -- The messages for one URL ('-' for the configured one), in order. The first that must wait holds
+  -- back those behind it: they must not overtake.
+  procedure run_relay(p_url in varchar2, p_settings in rtm_config%rowtype) is
+    l_outbox rtm_outbox%rowtype;
+    l_log    rtm_log%rowtype;
+    l_sent   boolean := true;
   begin
     for i in 1 .. c_messages_per_run loop
-      declare
-        l_outbox rtm_outbox%rowtype;
-        l_log    rtm_log%rowtype;
-      begin
-        exit when not next_due(l_outbox, l_log);
-        if not l_down.exists(coalesce(l_outbox.base_url, '-')) then
-          send(l_outbox, l_log);
-        end if;
-        commit;
-      end;
+      select *
+      into l_outbox
+      from rtm_outbox
+      where log_id = (select min(log_id) from rtm_outbox where coalesce(base_url, '-') = p_url)
+      for update skip locked;
+      if l_outbox.next_try_ts > systimestamp then
+        l_sent := false;
+      else
+        select * into l_log from rtm_log where id = l_outbox.log_id;
+        l_sent := sent(l_outbox, l_log, p_settings);
+      end if;
+      commit;
+      exit when not l_sent;
+    end loop;
+  exception
+    when no_data_found then
+      -- Nothing is left, or another run has the row. Ends the transaction that looked.
+      commit;
+  end run_relay;
+
+  procedure run is
+    l_settings rtm_config%rowtype := rtm_config_api.settings;
+  begin
+    for relay in (select distinct coalesce(base_url, '-') as url from rtm_outbox) loop
+      run_relay(relay.url, l_settings);
     end loop;
   end run;
 end rtm_sender;

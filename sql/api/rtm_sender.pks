@@ -14,8 +14,9 @@ create or replace package rtm_sender authid definer as
     p_api_key  in varchar2
   );
 
-  -- Sends what is in the outbox, in order, and commits message by message. What the relay cannot take
-  -- now is tried again until it expires (setting expiration_s). The job RTM_SEND_JOB calls it.
+  -- Sends what is in the outbox, in order for each relay, and commits message by message. What the
+  -- relay cannot take now is tried again until it expires (setting expiration_s), and holds back what
+  -- comes behind it. The job RTM_SEND_JOB calls it.
   procedure run;
 end rtm_sender;
 /

@@ -126,9 +126,9 @@ describe("a planted mistake is caught", () => {
     [
       "column in SQL",
       "api/rtm_sender.pkb",
-      "next_try_ts <= systimestamp",
-      "next_try <= systimestamp",
-      "next_try",
+      "attempts    = attempts + 1",
+      "attempted   = attempts + 1",
+      "attempted is no column",
     ],
     ["qualified column in SQL", "api/rtm_log_api.pkb", "o.log_id", "o.logid", "no column logid"],
     [
