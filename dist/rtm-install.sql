@@ -2673,16 +2673,11 @@ create or replace package body websocket_api as
   end is_over_backlog;
 
   function error_policy(p_on_error in varchar2, p_settings in rtm_config%rowtype) return varchar2 is
-    l_policy varchar2(5);
   begin
-    if p_on_error is null then
-      return p_settings.on_error;
-    end if;
     if upper(trim(p_on_error)) not in ('RAISE', 'LOG') then
       raise_application_error(-20106, 'p_on_error must be RAISE or LOG');
     end if;
-    l_policy := upper(trim(p_on_error));
-    return l_policy;
+    return coalesce(upper(trim(p_on_error)), p_settings.on_error);
   end error_policy;
 
   -- The payload's JSON text, never null; bytes and syntax are checked.
@@ -2778,10 +2773,9 @@ create or replace package body websocket_api as
   ) is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
     l_row      rtm_log%rowtype;
-    l_policy   varchar2(5);
+    l_policy   varchar2(5) := 'RAISE';
   begin
     l_row    := rtm_log_row.new_row(p_source, p_channel, coalesce(p_event_name, 'message'));
-    l_policy := 'RAISE';
     l_policy := error_policy(p_on_error, l_settings);
     rtm_text.check_name(p_channel, 'p_channel');
     rtm_text.check_name(coalesce(p_event_name, 'message'), 'p_event_name');
