@@ -294,9 +294,9 @@ wwv_flow_imp_shared.create_plugin(
 '  p_plugin         in apex_plugin.t_plugin',
 ') return apex_plugin.t_dynamic_action_ajax_result',
 'is',
-'  l_result apex_plugin.t_dynamic_action_ajax_result;',
-'  l_answer json_object_t := json_object_t();',
-'  l_error  varchar2(32767);',
+'  l_nothing apex_plugin.t_dynamic_action_ajax_result;',
+'  l_answer  json_object_t := json_object_t();',
+'  l_error   varchar2(32767);',
 'begin',
 '  begin',
 '    send(',
@@ -323,7 +323,7 @@ wwv_flow_imp_shared.create_plugin(
 '  end;',
 '  apex_plugin_util.print_json_http_header;',
 '  sys.htp.prn(l_answer.to_string);',
-'  return l_result;',
+'  return l_nothing;',
 'end rtm_broadcast_ajax;'))
 ,p_api_version=>1
 ,p_render_function=>'rtm_broadcast_render'

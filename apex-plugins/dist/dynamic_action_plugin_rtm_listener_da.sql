@@ -307,7 +307,7 @@ wwv_flow_imp_shared.create_plugin(
 '  p_plugin         in apex_plugin.t_plugin',
 ') return apex_plugin.t_dynamic_action_ajax_result',
 'is',
-'  l_result     apex_plugin.t_dynamic_action_ajax_result;',
+'  l_nothing    apex_plugin.t_dynamic_action_ajax_result;',
 '  l_answer     json_object_t := json_object_t();',
 '  l_granted    websocket_api.t_channels;',
 '  l_subscribed apex_t_varchar2;',
@@ -327,7 +327,7 @@ wwv_flow_imp_shared.create_plugin(
 '  end;',
 '  apex_plugin_util.print_json_http_header;',
 '  sys.htp.prn(l_answer.to_string);',
-'  return l_result;',
+'  return l_nothing;',
 'end rtm_listener_ajax;'))
 ,p_api_version=>1
 ,p_render_function=>'rtm_listener_render'

@@ -166,7 +166,7 @@ wwv_flow_imp_shared.create_plugin(
 'is',
 '  l_object clob;',
 'begin',
-'  select json_object(''text'' value p_text null on null returning clob) into l_object from sys.dual;',
+'  select json_object(''text'' value p_text null on null returning clob) into l_object from dual;',
 '  return json_object_t.parse(l_object).get(''text'');',
 'end json_text;',
 '',
