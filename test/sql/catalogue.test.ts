@@ -6,7 +6,7 @@ import { tokens } from "./plsql/lexer.ts";
 import { featuresModel, packageModel, tables } from "./plsql/model.ts";
 import { sourceFiles } from "./plsql/units.ts";
 
-const files = sourceFiles();
+const files = sourceFiles(["aq", "api", "install", "examples"]);
 const file = (path: string) => {
   const found = files.find((one) => one.path === path);
   if (!found) throw new Error(`no ${path}`);

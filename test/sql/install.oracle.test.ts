@@ -1,6 +1,8 @@
 /** Installing, upgrading and removing on a real Oracle. */
+import { join } from "node:path";
 import oracledb from "oracledb";
 import { describe, expect, it } from "vitest";
+import { expandScript, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
 import { oracleAccess } from "../oracle-contract/target.ts";
 import { broadcast, OracleSchema, rows, value } from "./oracle-schema.ts";
 
@@ -89,6 +91,29 @@ describe.skipIf("skip" in oracle)("installation", { timeout: TIMEOUT_MS }, () =>
     expect(report).toMatch(/missing Advanced Queuing.*grant execute on dbms_aq/);
     expect(report).toMatch(/missing Jobs.*grant create job/);
     expect(report).toMatch(/Transport HTTP: .*sent at once/);
+    await schema.run("uninstall");
+  });
+
+  it("keeps a queue of JSON documents, and sends them", async ({ skip }) => {
+    await using schema = await OracleSchema.create(access());
+    const connection = await schema.connect();
+    skip(connection.oracleServerVersion < 2_100_000_000, "JSON queues need 21c");
+    for (const { text } of splitScript(expandScript(join(SQL_FOLDER, "aq/queue_json.sql")))) {
+      await connection.execute(text);
+    }
+    expect(await schema.run("install")).toContain("(JSON)");
+    const payload = '{"b":9007199254740993,"a":"\u{1f600}"}';
+    await broadcast(connection, "json", payload);
+    await broadcast(connection, "json", JSON.stringify("x".repeat(100_000)));
+    await connection.commit();
+    const options = { payloadType: oracledb.DB_TYPE_JSON } as never;
+    const queue = await connection.getQueue("RTM_QUEUE", options);
+    queue.deqOptions.wait = 1;
+    const next = async () => (await queue.deqOne())?.payload as unknown as { payload: string };
+    expect(await next()).toMatchObject({ v: 1, channel: "json", eventName: "event", payload });
+    expect((await next()).payload).toHaveLength(100_002);
+    await connection.commit();
+    await connection.close();
     await schema.run("uninstall");
   });
 

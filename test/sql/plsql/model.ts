@@ -1,4 +1,5 @@
 /** What our own scripts define: packages with their subprograms, and tables with their columns. */
+import { splitScript } from "../../../cli/db/script.ts";
 import { closing, parts, type Token, tokens } from "./lexer.ts";
 import type { SourceFile } from "./units.ts";
 
@@ -82,9 +83,13 @@ export function packageModel(spec: readonly Token[]): PackageModel {
 export function tables(files: readonly SourceFile[]): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
   for (const { text } of files) {
-    for (const literal of tokens(text).filter(({ kind }) => kind === "string")) {
-      if (!/^\s*create table\b/.test(literal.text)) continue;
-      const ddl = tokens(literal.text);
+    const literals = tokens(text).flatMap((token) => (token.kind === "string" ? [token.text] : []));
+    const statements = splitScript(text).map((statement) =>
+      statement.text.replace(/^--.*\n/gm, ""),
+    );
+    for (const candidate of [...literals, ...statements]) {
+      if (!/^\s*create table\b/.test(candidate)) continue;
+      const ddl = tokens(candidate);
       const columns = parts(ddl, 3, closing(ddl, 3))
         .map((part) => part[0]?.text ?? "")
         .filter((word) => word !== "constraint");

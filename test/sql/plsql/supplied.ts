@@ -156,6 +156,10 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
     source: "Database Security Guide 19c, network ACLs",
     subprograms: { append_host_ace: ["host lower_port? upper_port? ace"] },
   },
+  dbms_session: {
+    source: `${ARPLS} 18c and later, DBMS_SESSION (not verified)`,
+    subprograms: { sleep: ["seconds"] },
+  },
   dbms_db_version: { source: `${ARPLS} 19c, DBMS_DB_VERSION`, names: "version release" },
   apex_jwt: {
     source: "APEX 24.2 API Reference, APEX_JWT; wwv_flow_jwt.sql of 24.2",
@@ -180,7 +184,9 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
   json_array_t: { source: `${ARPLS} 19c, JSON_ARRAY_T`, subprograms: { append: ["val"] } },
   aq$_jms_text_message: {
     source: "AQ types 9.2-23: SYS.AQ$_JMS_TEXT_MESSAGE",
-    records: { "": "header text_len text_vc text_lob" },
+    subprograms: { construct: [""] },
+    // Attributes and methods.
+    records: { "": "header text_len text_vc text_lob set_text get_text" },
   },
 };
 

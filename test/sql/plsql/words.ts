@@ -5,7 +5,7 @@ export const SQL_WORDS: ReadonlySet<string> = new Set(
    returning row rownum desc asc default on absent error table column_value user sysdate systimestamp
    current_date timestamp interval day second date at time zone number varchar2 clob blob json strict
    value empty true false with bulk collect limit key format wrapper
-   count min max round greatest least coalesce nvl substr instr length lower upper trim rpad rtrim
+   count min max sum round greatest least coalesce nvl substr instr length lower upper trim rpad rtrim
    ltrim to_char to_number to_date hextoraw rawtohex sys_context numtodsinterval sys_guid regexp_like
    json_object json_value json_query json_exists json_serialize standard_hash cast extract sys
    odcivarchar2list replace loop`
