@@ -392,6 +392,7 @@ export class AqEngine {
   wake(): void {
     for (const queue of this.#toWake) {
       this.#toWake.delete(queue);
+      this.#options.available?.(queue.name);
       for (const waiter of [...queue.waiters]) {
         if (queue.waiters.has(waiter)) waiter.attempt();
       }

@@ -61,4 +61,6 @@ export interface EngineOptions {
   lostSessionCountsAttempt: boolean;
   /** Time alone has changed something: a delay or an expiration is over. */
   changed?: () => void;
+  /** Messages of this queue may have become available. */
+  available?: (queue: string) => void;
 }

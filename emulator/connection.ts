@@ -15,6 +15,7 @@ import { OraError, ora } from "./errors.ts";
 import type { CallName, FaultRules, Moment } from "./faults.ts";
 import { Handshake } from "./handshake.ts";
 import { lobOperation } from "./lobs.ts";
+import { type Notifications, readSubscribe } from "./notifications.ts";
 import { Network } from "./packets.ts";
 import type { Profile } from "./profiles.ts";
 import type { Session, SessionIdentity } from "./session.ts";
@@ -32,6 +33,7 @@ export interface Host {
   readonly engine: AqEngine;
   readonly statements: Statements;
   readonly faults: FaultRules;
+  readonly notifications: Notifications;
   openSession(identity: SessionIdentity): Session;
   /** Something that `waitFor` may be looking at has changed. */
   changed(): void;
@@ -68,6 +70,7 @@ export class Connection {
   readonly #requests: Buffer[] = [];
   readonly #handshake: Handshake;
   #running: Running | undefined;
+  #stopListening: (() => void) | undefined;
   #pumping = false;
   #breaking = false;
   #terminated = false;
@@ -133,6 +136,7 @@ export class Connection {
     this.#requests.length = 0;
     this.#running?.controller.abort(new Killed());
     this.session?.lost();
+    this.#stopListening?.();
     this.#host.removed(this);
     this.#host.changed();
   }
@@ -213,7 +217,7 @@ export class Connection {
     // Once the call's synchronous part is over: a handler may wait from here on.
     setImmediate(() => this.#host.changed());
     const mark = session.transaction.mark();
-    let answer: Buffer;
+    let answer: Buffer | undefined;
     try {
       if (this.#terminated) throw ora.sessionKilled();
       this.#hit("request", running);
@@ -229,7 +233,7 @@ export class Connection {
     }
     if (this.#closed) throw new Killed();
     if (running.cancelled) session.undoTo(mark);
-    else this.network.answer(answer);
+    else if (answer) this.network.answer(answer);
     if (this.#terminated || (call.function === FUNCTION.logoff && session.ended)) {
       this.network.end();
     }
@@ -256,7 +260,8 @@ export class Connection {
     else throw action.error;
   }
 
-  async #dispatch(call: Call, session: Session, running: Running): Promise<Buffer> {
+  /** The answer; nothing for a request that only opens a stream. */
+  async #dispatch(call: Call, session: Session, running: Running): Promise<Buffer | undefined> {
     const { fieldVersion } = this.#host.profile;
     const { reader } = call;
     switch (call.function) {
@@ -293,6 +298,16 @@ export class Connection {
       }
       case FUNCTION.lobOperation:
         return lobOperation(reader, session.lobs, session.transaction.active);
+      case FUNCTION.subscribe: {
+        const request = readSubscribe(reader);
+        const queue = session.resolve(request.queue);
+        return this.#host.notifications.subscribe(request, queue, session.transaction.active);
+      }
+      case FUNCTION.notify: {
+        const push = (payload: Buffer) => this.network.answer(payload, true);
+        this.#stopListening = this.#host.notifications.listen(reader.sizedBytes()!, push);
+        return undefined;
+      }
       default:
         throw ora.unsupported(`function ${call.function}`);
     }

@@ -5,6 +5,7 @@ import { Connection, type Host } from "./connection.ts";
 import { Faults, type Refusal, type SessionRef } from "./fault-switches.ts";
 import { FaultRules } from "./faults.ts";
 import { UserLocks } from "./locks.ts";
+import { Notifications } from "./notifications.ts";
 import { PROFILES, type ProfileName } from "./profiles.ts";
 import { type CreateQueue, type QueueAdmin, queueAdmin } from "./queue-admin.ts";
 import { Session } from "./session.ts";
@@ -33,6 +34,7 @@ export class Emulator implements AsyncDisposable {
   readonly faults: Faults;
   readonly #engine: AqEngine;
   readonly #locks = new UserLocks();
+  readonly #notifications = new Notifications();
   readonly #statements = new Statements();
   readonly #connections = new Set<Connection>();
   readonly #watchers = new Set<() => void>();
@@ -55,6 +57,7 @@ export class Emulator implements AsyncDisposable {
       clock: options.clock ?? systemClock,
       lostSessionCountsAttempt: options.lostSessionCountsAttempt ?? false,
       changed: () => this.#changed(),
+      available: (queue) => this.#notifications.available(queue),
     });
     const rules = new FaultRules();
     this.faults = new Faults(
@@ -75,6 +78,7 @@ export class Emulator implements AsyncDisposable {
       engine: this.#engine,
       statements: this.#statements,
       faults: rules,
+      notifications: this.#notifications,
       openSession: (identity) =>
         new Session(++this.#lastSessionId, identity, this.#engine, this.#locks),
       changed: () => this.#changed(),

@@ -33,11 +33,13 @@ export const FUNCTION = {
   cancelCursors: 120,
   enqueue: 121,
   dequeue: 122,
+  subscribe: 125,
   endToEnd: 135,
   aqArray: 145,
   ping: 147,
   setSchema: 152,
   appContext: 154,
+  notify: 187,
   pipelineBegin: 199,
   pipelineEnd: 200,
 } as const;

@@ -89,6 +89,14 @@ export const queueConfig = z
     eventName: messageName
       .optional()
       .describe(`For a foreign queue: the event name; default ${DEFAULT_EVENT_NAME}.`),
+    mode: z
+      .enum(["wait", "notify"])
+      .default("wait")
+      .describe(
+        "wait: a dequeue waits in the database. notify: AQ notifications wake the worker, with a " +
+          "poll every `wait` besides; needs 19.4, a second connection per queue, and is not proven " +
+          "on a classic queue.",
+      ),
     consumer: z
       .string()
       .max(128)

@@ -12,6 +12,7 @@ import { bodySize } from "./decode.ts";
 import { Dequeuer } from "./dequeuer.ts";
 import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
+import { Notifier } from "./notifier.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import type { PoisonStore } from "./poison.ts";
 import { prepareQueue, type QueueAccess } from "./queue-access.ts";
@@ -164,18 +165,30 @@ export class QueueConsumer {
       onHold: () => this.state.set("holding", "RTM_RELAY_UNAVAILABLE"),
     });
     this.#log.info({ kind: access.kind, lease: access.leasePossible }, "dequeuing");
-    while (!signal.aborted && !session.isOld) {
-      this.state.set("active");
-      const batch = await dequeuer.next(queue.wait);
-      this.#progress = true;
-      this.state.tick();
-      if (batch.length === 0) continue;
-      this.state.received();
-      sizer.observe(
-        batch.length,
-        batch.reduce((bytes, { body }) => bytes + bodySize(body), 0),
-      );
-      await settlement.settle(batch, signal);
+    const notifier =
+      queue.mode === "notify" ? new Notifier(access.name, this.#warnings) : undefined;
+    try {
+      while (!signal.aborted && !session.isOld) {
+        this.state.set("active");
+        notifier?.rearm();
+        const batch = await dequeuer.next(notifier ? 0 : queue.wait);
+        this.#progress = true;
+        this.state.tick();
+        if (batch.length > 0) {
+          this.state.received();
+          sizer.observe(
+            batch.length,
+            batch.reduce((bytes, { body }) => bytes + bodySize(body), 0),
+          );
+          await settlement.settle(batch, signal);
+        } else if (notifier) {
+          await notifier.ensure(session);
+          await notifier.wait(queue.wait, signal);
+        }
+      }
+      await notifier?.close(session);
+    } finally {
+      await notifier?.close(undefined);
     }
   }
 

@@ -257,6 +257,32 @@ export class Session {
   }
 
   /**
+   * Registers for AQ notifications of a queue; `onMessage` is called for each. The driver opens a
+   * connection of its own for them, and says nothing when that is lost: `onLost` does.
+   * @returns a function that ends that connection.
+   */
+  async subscribe(name: string, onMessage: () => void, onLost: () => void): Promise<() => void> {
+    const sockets = new Sockets();
+    const options = {
+      namespace: oracledb.SUBSCR_NAMESPACE_AQ,
+      clientInitiated: true,
+      callback: onMessage,
+    };
+    await this.call(`subscribe to ${name}`, (c) =>
+      sockets.track(() => c.subscribe(name, options as never)),
+    );
+    // The driver believes in a subscription of before whose connection has just gone.
+    if (sockets.size === 0) throw new DriverFailedError("subscribe", "no connection was opened");
+    sockets.onClose(onLost);
+    return () => sockets.destroy();
+  }
+
+  /** Ends the registration that `subscribe` made. */
+  unsubscribe(name: string): Promise<void> {
+    return this.call(`unsubscribe from ${name}`, (c) => c.unsubscribe(name));
+  }
+
+  /**
    * Ends the session's waiting for good: a wait in progress rejects with ORA-01013 (or is abandoned
    * when the database does not answer the break in time), a later one with
    * `SessionInterruptedError`. No break is sent to an idle session: it would fail its next call.
