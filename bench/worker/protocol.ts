@@ -30,13 +30,8 @@ export type DatabaseReport =
   | { readonly is: "listening"; readonly connectString: string }
   | { readonly is: "filled" }
   | { readonly is: "burst-end" }
-  /** Requests of the dequeuing session so far. */
-  | {
-      readonly is: "trips";
-      readonly dequeues: number;
-      readonly commits: number;
-      readonly others: number;
-    };
+  /** Requests of the dequeuing session so far, logon included. */
+  | { readonly is: "trips"; readonly count: number };
 
 export type SubjectCommand =
   | { readonly do: "go" }

@@ -99,4 +99,16 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     await until(() => world.schema.log[0]?.status === "DELIVERED", "the receipt is there");
     expect(world.schema.log[0]).toMatchObject({ recipients: 1 });
   });
+
+  it("takes two round trips per batch", async () => {
+    world.startWorker();
+    const before = await world.waitingSession();
+    await world.publish(1, 100);
+    await world.delivered(1, 100);
+    const after = await world.waitingSession();
+    expect(world.publisher.batches).toBe(1);
+    // The dequeue that waited, the commit, and the next dequeue, which waits now.
+    expect(after.roundTrips - before.roundTrips).toBe(2);
+    expect(after.id).toBe(before.id);
+  });
 });
