@@ -4,12 +4,12 @@
  * the clients are a process each; CPU is that of the subject. Options: --rounds 3,
  * --messages 20000, --heap (only the heap, over 200,000 messages), --framing 19c|23ai.
  */
-import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { WebSocket } from "ws";
+import { Child } from "../child.ts";
 import {
   CHANNEL,
   type DatabaseCommand,
@@ -34,43 +34,6 @@ const MESSAGES = Number(args.messages);
 const CLIENTS = 10;
 const PAYLOAD_BYTES = 200;
 const REPORT_DEADLINE_MS = 600_000;
-
-class Child<Command, Report extends { is: string }> {
-  readonly #process: ChildProcess;
-  readonly #reports: Report[] = [];
-
-  constructor(script: string, argument: string) {
-    this.#process = fork(new URL(script, import.meta.url), [argument], {
-      execArgv: ["--expose-gc"],
-    });
-    this.#process.on("message", (report: Report) => this.#reports.push(report));
-  }
-
-  tell(command: Command): void {
-    this.#process.send(command as object);
-  }
-
-  async expect<I extends Report["is"]>(is: I): Promise<Extract<Report, { is: I }>> {
-    const signal = AbortSignal.timeout(REPORT_DEADLINE_MS);
-    for (;;) {
-      const index = this.#reports.findIndex((report) => report.is === is);
-      if (index >= 0) return this.#reports.splice(index, 1)[0] as Extract<Report, { is: I }>;
-      await Promise.race([
-        once(this.#process, "message", { signal }),
-        once(this.#process, "exit", { signal }).then(() => {
-          throw new Error(`a process ended before it reported ${is}`);
-        }),
-      ]);
-    }
-  }
-
-  async stop(command: Command): Promise<void> {
-    if (this.#process.exitCode !== null) return;
-    const exit = once(this.#process, "exit");
-    this.tell(command);
-    await exit;
-  }
-}
 
 /** The pages: they count frames and, when asked, note how old each is. */
 class Clients {
@@ -118,13 +81,20 @@ interface Figures {
 type Case = Pick<SubjectOptions, "kind" | "batch" | "receipts">;
 
 const startDatabase = async (framing: Framing) => {
-  const database = new Child<DatabaseCommand, DatabaseReport>("./database.js", framing);
+  const database = new Child<DatabaseCommand, DatabaseReport>(
+    new URL("./database.js", import.meta.url),
+    [framing],
+    { deadlineMs: REPORT_DEADLINE_MS },
+  );
   const { connectString } = await database.expect("listening");
   return { database, connectString };
 };
 
 async function startSubject(options: SubjectOptions) {
-  const subject = new Child<SubjectCommand, SubjectReport>("./subject.js", JSON.stringify(options));
+  const script = new URL("./subject.js", import.meta.url);
+  const subject = new Child<SubjectCommand, SubjectReport>(script, [JSON.stringify(options)], {
+    deadlineMs: REPORT_DEADLINE_MS,
+  });
   const { port } = await subject.expect("ready");
   const clients = await Clients.connect(port, options.kind === "ours" ? CLIENTS : 0);
   return { subject, clients };
