@@ -1,7 +1,7 @@
 /** `rtm demo` as a newcomer sees it: a real process and a real browser. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launchBrowser } from "./browser.ts";
+import { launchBrowser } from "../page/browser.ts";
 import { TcpProxy } from "./proxy.ts";
 import { RtmProcess } from "./support.ts";
 

@@ -26,15 +26,16 @@ async function unpack(): Promise<string> {
     try {
       mkdirSync(lock);
       break;
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
+    } catch {
+      // Unpacking takes seconds: whoever made the lock was killed before it could remove it.
+      if (performance.now() > deadline) break;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
   try {
     return await sparticuz.executablePath();
   } finally {
-    rmSync(lock, { recursive: true });
+    rmSync(lock, { recursive: true, force: true });
   }
 }
 
