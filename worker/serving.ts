@@ -13,8 +13,6 @@ export interface ServingOptions {
   /** Whether another node shares the queues. */
   readonly standby: boolean;
   readonly onServing: (serving: boolean) => void;
-  /** For tests. Default 15 s. */
-  readonly graceMs?: number;
 }
 
 /**
@@ -23,7 +21,7 @@ export interface ServingOptions {
  * @returns a function that ends the reporting.
  */
 export function reportServing(options: ServingOptions): () => void {
-  const { consumers, standby, onServing, graceMs = GRACE_MS } = options;
+  const { consumers, standby, onServing } = options;
   let reported: boolean | undefined;
   let grace: NodeJS.Timeout | undefined;
   const report = (serving: boolean) => {
@@ -43,7 +41,7 @@ export function reportServing(options: ServingOptions): () => void {
     else if (leads) report(true);
     else if (!standby) {
       if (leader === "backoff") report(true);
-    } else if (reported === true) grace ??= setTimeout(() => report(false), graceMs);
+    } else if (reported === true) grace ??= setTimeout(() => report(false), GRACE_MS);
   };
   const unsubscribe = consumers.map(({ state }) => state.onChange(check));
   return () => {

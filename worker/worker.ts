@@ -29,9 +29,7 @@ export interface WorkerOptions {
    */
   readonly onServing?: (serving: boolean) => void;
   /** Shorter waits, for tests. */
-  readonly timing?: Pick<ConsumerOptions, "holdBounds" | "sessionBounds"> & {
-    readonly servingGraceMs?: number;
-  };
+  readonly timing?: Pick<ConsumerOptions, "holdBounds" | "sessionBounds">;
 }
 
 export interface Worker {
@@ -61,21 +59,17 @@ export function startWorker(options: WorkerOptions): Worker {
     consumers,
     standby: worker.standby,
     onServing: options.onServing ?? (() => {}),
-    ...(options.timing?.servingGraceMs === undefined
-      ? {}
-      : { graceMs: options.timing.servingGraceMs }),
   });
 
   const [leader, ...followers] = consumers;
-  const loops = Promise.all([
+  const runs = [
     leader!.run(signal),
     ...followers.map((follower) => runFollower(leader!, follower, signal)),
-  ]);
-  const ended = loops.then(
-    () => {},
-    // Whoever awaits `done` sees the failure; the others must not run on alone.
-    () => stopping.abort(new Error("a consumer failed")),
-  );
+  ];
+  const succeeded = Promise.all(runs);
+  // Whoever awaits `done` sees the failure; the others must not run on alone.
+  succeeded.catch(() => stopping.abort(new Error("a consumer failed")));
+  const ended = Promise.allSettled(runs);
   const host = hostname();
   const workerId = `${host}:${process.pid}:${randomUUID().slice(0, 8)}`.slice(-128);
   const side = runSide(
@@ -83,15 +77,16 @@ export function startWorker(options: WorkerOptions): Worker {
     signal,
     ended,
   );
-  const done = Promise.all([loops, side]).then(stopReporting);
-  done.catch(stopReporting);
+  const allEnded = Promise.all([ended, side]).then(stopReporting);
+  const done = succeeded.then(() => allEnded);
+  done.catch(() => {});
 
   return {
     done,
     status: () => consumers.map((consumer) => consumer.state.status()),
-    stop: async () => {
+    stop: () => {
       stopping.abort(new Error("the worker is stopping"));
-      await Promise.allSettled([loops, side]);
+      return allEnded;
     },
   };
 }
@@ -108,7 +103,7 @@ async function runFollower(
 ): Promise<void> {
   while (!signal.aborted) {
     await untilState(leader, (name) => name !== "standby" && name !== "connecting", signal);
-    if (signal.aborted) return;
+    if (signal.aborted) break;
     const term = new AbortController();
     const unsubscribe = leader.state.onChange(() => {
       if (leader.state.name === "standby") term.abort(new Error("another node leads"));

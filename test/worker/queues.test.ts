@@ -75,3 +75,23 @@ it("reads a JSON queue of ours, digit by digit", async () => {
   await until(() => json.publisher.accepted.length === 1, "it has arrived");
   expect(json.publisher.accepted[0]!.payload).toBe('{"n":9007199254740993}');
 });
+
+it("ends as a whole when one queue fails by a defect, and says so", async () => {
+  world.emulator.createQueue({ name: "RTM.OTHER" });
+  const worker = world.startWorker(
+    { queues: [{ name: "RTM_QUEUE" }, { name: "RTM.OTHER", payload: "RAW", channel: "c" }] },
+    {
+      timing: {
+        sessionBounds: () => {
+          throw new TypeError("a defect");
+        },
+      },
+    } as object,
+  );
+  await until(() => worker.status().every(({ state }) => state === "active"), "both dequeue");
+  const dequeuer = await world.waitingSession();
+  world.emulator.faults.kill(dequeuer);
+  await expect(worker.done).rejects.toThrow("a defect");
+  await worker.stop();
+  expect(worker.status().map(({ state }) => state)).toEqual(["stopped", "stopped"]);
+});
