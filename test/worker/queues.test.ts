@@ -86,7 +86,7 @@ it("ends as a whole when one queue fails by a defect, and says so", async () => 
           throw new TypeError("a defect");
         },
       },
-    } as object,
+    },
   );
   await until(() => worker.status().every(({ state }) => state === "active"), "both dequeue");
   const dequeuer = await world.waitingSession();
