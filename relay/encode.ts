@@ -16,7 +16,7 @@ export function channelPrefix(channel: string): string {
 export function encodeMessage(message: Message, prefix: string, seq: number, at: number): Entry {
   const head = `${prefix}${JSON.stringify(message.eventName)},"payload":`;
   const tail = `,"id":${JSON.stringify(message.id)},"seq":${seq},"ts":${message.ts}}`;
-  const frame = textFrame(head + message.payload + tail);
+  const frame = textFrame(head + message.payload + tail, Buffer.allocUnsafeSlow);
   const payloadEnd = frame.length - Buffer.byteLength(tail);
   return {
     seq,

@@ -23,17 +23,24 @@ function writeHeader(frame: Buffer, length: number): number {
   return 10;
 }
 
-/** A complete frame around `text`. */
-export function textFrame(text: string): Buffer {
+/** Makes the memory for a frame: `Buffer.allocUnsafe`, or `Buffer.allocUnsafeSlow`. */
+type Allocate = (bytes: number) => Buffer;
+
+/**
+ * A complete frame around `text`.
+ * @param allocate for a frame that is kept: `Buffer.allocUnsafeSlow`, because a slice of Node's
+ *   shared pool would keep its 8 KiB alive
+ */
+export function textFrame(text: string, allocate: Allocate = Buffer.allocUnsafe): Buffer {
   const length = Buffer.byteLength(text);
-  const frame = Buffer.allocUnsafe(headerBytes(length) + length);
+  const frame = allocate(headerBytes(length) + length);
   frame.write(text, writeHeader(frame, length), "utf8");
   return frame;
 }
 
-/** A complete frame around bytes that are UTF-8. */
-export function textFrameOf(bytes: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(headerBytes(bytes.length) + bytes.length);
+/** A complete frame around bytes that are UTF-8; `allocate` as for `textFrame`. */
+export function textFrameOf(bytes: Uint8Array, allocate: Allocate = Buffer.allocUnsafe): Buffer {
+  const frame = allocate(headerBytes(bytes.length) + bytes.length);
   frame.set(bytes, writeHeader(frame, bytes.length));
   return frame;
 }

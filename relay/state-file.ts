@@ -227,7 +227,10 @@ function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: num
     const log = new ChannelLog(record.evictedSeq, time(record.evictedAt));
     logs.push({ name: record.name, log });
     for (const [index, [at, eventName, start, stop, length]] of record.entries.entries()) {
-      const frame = textFrameOf(bytes.subarray(position, position + length));
+      const frame = textFrameOf(
+        bytes.subarray(position, position + length),
+        Buffer.allocUnsafeSlow,
+      );
       position += length;
       const seq = record.evictedSeq + 1 + index;
       const entry = { seq, at: time(at), eventName, frame, payloadStart: start, payloadEnd: stop };

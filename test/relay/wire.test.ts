@@ -43,7 +43,7 @@ async function pair(makeWire: typeof joinedWire) {
 }
 
 function frames(...texts: string[]): Frames {
-  const all = texts.map(textFrame);
+  const all = texts.map((text) => textFrame(text));
   return { frames: all, joined: Buffer.concat(all) };
 }
 
