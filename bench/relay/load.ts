@@ -162,26 +162,11 @@ function post(port: number): Promise<void> {
   });
 }
 
-/** Keeps at most `inFlight` messages posted and not yet received. */
-async function postLoop(port: number, until: number): Promise<void> {
-  let open = 0;
-  await new Promise<void>((resolve, reject) => {
-    const fill = () => {
-      if (sharedClock() >= until) {
-        if (open === 0) resolve();
-        return;
-      }
-      while (posted - completed + scenario.postSize <= scenario.inFlight) {
-        open++;
-        post(port).then(() => {
-          open--;
-          fill();
-        }, reject);
-      }
-    };
-    onCompleted = fill;
-    fill();
-  });
+/** Keeps at most `inFlight` messages posted and not yet received, until this process is stopped. */
+function keepPosting(port: number): void {
+  while (posted - completed + scenario.postSize <= scenario.inFlight) {
+    void post(port).then(() => keepPosting(port));
+  }
 }
 
 function report(value: Report): void {
@@ -210,9 +195,9 @@ async function run({
   measureMs,
   startsAt,
 }: Extract<Command, { do: "run" }>): Promise<void> {
-  const until = startsAt + warmUpMs + measureMs + 100;
   if (scenario.feed === "post") {
-    await postLoop(serverPort, until);
+    onCompleted = () => keepPosting(serverPort);
+    keepPosting(serverPort);
     return;
   }
   if (scenario.inFlight > 0) return;

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:relay`: the relay with all features on against a plain `ws` + express server that
  * loops `client.send`. Each round runs the baseline and ours one after the other; CPU is that of
- * the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 3.
+ * the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
+ * the server's CPU time; of wall-clock time where messages have a rate).
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -70,7 +71,7 @@ const SCENARIOS: readonly Entry[] = [
 const { values: args } = parseArgs({
   options: {
     rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "2" },
     only: { type: "string", default: "" },
     profile: { type: "string", multiple: true, default: [] },
   },
@@ -189,7 +190,7 @@ const version = (name: string) =>
 console.log(
   `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB, ` +
     `Linux; Node ${process.version}, ws ${version("ws")}, express ${version("express")}; ` +
-    `${rounds} rounds of ${args.seconds} s, baseline and ours in turn; ` +
+    `${rounds} rounds of ${args.seconds} s (CPU time of the server; wall clock for d), baseline and ours in turn; ` +
     "medians, ratio = ours / plain of the same round, spread = its smallest and largest\n",
 );
 console.log("| scenario | figure | plain | ours | ratio | spread |");
