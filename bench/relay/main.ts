@@ -4,11 +4,10 @@
  * the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
  * the server's CPU time; of wall-clock time where messages have a rate).
  */
-import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import { Child } from "../child.ts";
 import {
   type Command,
   type Report,
@@ -81,50 +80,18 @@ const measureMs = Number(args.seconds) * 1000;
 const WARM_UP_MS = 1000;
 const REPORT_DEADLINE_MS = 120_000;
 
-class Child {
-  readonly #process: ChildProcess;
-  readonly #reports: Report[] = [];
-
-  constructor(script: string, kind: ServerKind, scenario: Scenario) {
-    this.#process = fork(new URL(script, import.meta.url), [kind, JSON.stringify(scenario)], {
-      execArgv: ["--expose-gc", ...args.profile],
-    });
-    this.#process.on("message", (report: Report) => this.#reports.push(report));
-  }
-
-  tell(command: Command): void {
-    this.#process.send(command);
-  }
-
-  async expect<I extends Report["is"]>(is: I): Promise<Extract<Report, { is: I }>> {
-    const signal = AbortSignal.timeout(REPORT_DEADLINE_MS);
-    for (;;) {
-      const index = this.#reports.findIndex((report) => report.is === is);
-      if (index >= 0) return this.#reports.splice(index, 1)[0] as Extract<Report, { is: I }>;
-      await Promise.race([
-        once(this.#process, "message", { signal }),
-        once(this.#process, "exit", { signal }).then(() => {
-          throw new Error(`a process ended before it reported ${is}`);
-        }),
-      ]);
-    }
-  }
-
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null) return;
-    const exit = once(this.#process, "exit");
-    this.tell({ do: "stop" });
-    await exit;
-  }
-}
-
 /** The figures of one run, by name. */
 type Figures = Record<string, number>;
 
 async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
   const scenario: Entry = kind === "plain" ? { ...entry, ...entry.plain } : entry;
-  const server = new Child("./server.js", kind, scenario);
-  const load = new Child("./load.js", kind, scenario);
+  const child = (script: string) =>
+    new Child<Command, Report>(new URL(script, import.meta.url), [kind, JSON.stringify(scenario)], {
+      node: args.profile,
+      deadlineMs: REPORT_DEADLINE_MS,
+    });
+  const server = child("./server.js");
+  const load = child("./load.js");
   try {
     const { port, ackPort, token } = await server.expect("listening");
     load.tell({ do: "connect", port, ackPort, token });
@@ -153,7 +120,7 @@ async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
     const { p50, p99 } = await load.expect("latency");
     return { "p50 ms": p50, "p99 ms": p99, "CPU %": (cpuSeconds / seconds) * 100 };
   } finally {
-    await Promise.all([server.stop(), load.stop()]);
+    await Promise.all([server.stop({ do: "stop" }), load.stop({ do: "stop" })]);
   }
 }
 
@@ -185,7 +152,7 @@ function row(scenario: string, figure: string, plain: number[], ours: number[]):
 
 const version = (name: string) =>
   JSON.parse(
-    readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), "utf8"),
+    readFileSync(new URL(`../../../node_modules/${name}/package.json`, import.meta.url), "utf8"),
   ).version;
 console.log(
   `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 1024 ** 3)} GiB, ` +
