@@ -1,5 +1,5 @@
 /** A message's encoded form: built once, whatever the number of its subscribers. */
-import { textFrame, textFrameOf } from "./frame.ts";
+import { type Allocate, textFrame, textFrameOf } from "./frame.ts";
 import type { Entry } from "./history.ts";
 import type { Message } from "./message.ts";
 
@@ -12,11 +12,18 @@ export function channelPrefix(channel: string): string {
  * Encodes a message whose names were checked and whose payload is JSON text.
  * @param prefix `channelPrefix` of its channel
  * @param at when it is accepted, ms of the monotonic clock
+ * @param allocate makes the memory for the frame
  */
-export function encodeMessage(message: Message, prefix: string, seq: number, at: number): Entry {
+export function encodeMessage(
+  message: Message,
+  prefix: string,
+  seq: number,
+  at: number,
+  allocate?: Allocate,
+): Entry {
   const head = `${prefix}${JSON.stringify(message.eventName)},"payload":`;
   const tail = `,"id":${JSON.stringify(message.id)},"seq":${seq},"ts":${message.ts}}`;
-  const frame = textFrame(head + message.payload + tail, Buffer.allocUnsafeSlow);
+  const frame = textFrame(head + message.payload + tail, allocate);
   const payloadEnd = frame.length - Buffer.byteLength(tail);
   return {
     seq,

@@ -23,13 +23,13 @@ function writeHeader(frame: Buffer, length: number): number {
   return 10;
 }
 
-/** Makes the memory for a frame: `Buffer.allocUnsafe`, or `Buffer.allocUnsafeSlow`. */
-type Allocate = (bytes: number) => Buffer;
+/** Makes the memory for a frame. */
+export type Allocate = (bytes: number) => Buffer;
 
 /**
  * A complete frame around `text`.
- * @param allocate for a frame that is kept: `Buffer.allocUnsafeSlow`, because a slice of Node's
- *   shared pool would keep its 8 KiB alive
+ * @param allocate for a frame that is kept: not `Buffer.allocUnsafe`, whose slices of a shared pool
+ *   keep the whole pool alive
  */
 export function textFrame(text: string, allocate: Allocate = Buffer.allocUnsafe): Buffer {
   const length = Buffer.byteLength(text);

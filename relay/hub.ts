@@ -14,6 +14,7 @@ import type { KillReason, Outlet, Subscription } from "./outlet.ts";
 import { matchesAny, matchesPattern } from "./patterns.ts";
 import type { Since } from "./protocol.ts";
 import type { PublishResult } from "./publisher.ts";
+import { Slab } from "./slab.ts";
 import type { Stats } from "./stats.ts";
 
 /** A channel's pending messages leave before the end of the turn when they are more than this. */
@@ -31,6 +32,7 @@ export interface Channel {
   readonly policy: Policy;
   readonly isPublic: boolean;
   readonly log: ChannelLog;
+  readonly slab: Slab;
   /** Subscriptions that get each batch (states `live` and `latest`). */
   readonly live: Set<Subscription>;
   /** All subscriptions. */
@@ -115,6 +117,7 @@ export class Hub {
       policy: policies.find((rule) => matchesPattern(rule.channels, name))?.policy ?? "disconnect",
       isPublic: matchesAny(this.#config.publicChannels, name),
       log,
+      slab: new Slab(),
       live: new Set(),
       subscribers: 0,
       pending: [],
@@ -143,7 +146,10 @@ export class Hub {
     // Text never has fewer bytes than UTF-16 units: no need to encode what cannot fit.
     if (message.payload.length > limit) return this.#tooLarge(message.payload.length);
     const channel = this.channel(message.channel);
-    const entry = encodeMessage(message, channel.prefix, channel.log.seq + 1, now);
+    const { log, slab } = channel;
+    const entry = encodeMessage(message, channel.prefix, log.seq + 1, now, (bytes) =>
+      slab.allocate(bytes, log.bytes),
+    );
     const bytes = textBytes(entry.frame);
     if (bytes > limit) return this.#tooLarge(bytes);
     this.history.append(channel.log, entry);

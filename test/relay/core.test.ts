@@ -10,6 +10,7 @@ import { matchesAny, patternProblem } from "../../relay/patterns.ts";
 import { CODES } from "../../relay/protocol.ts";
 import { RateLimit } from "../../relay/rate-limit.ts";
 import { Rights } from "../../relay/rights.ts";
+import { Slab } from "../../relay/slab.ts";
 
 describe("frames", () => {
   it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])("carry %i bytes", (length) => {
@@ -266,5 +267,19 @@ describe("Deadlines", () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe("Slab", () => {
+  it("gives memory that does not overlap, in slabs no larger than what is kept", () => {
+    const slab = new Slab();
+    const first = slab.allocate(100, 0);
+    expect([first.length, first.buffer.byteLength]).toEqual([100, 100]);
+    const [a, b, c] = [slab.allocate(100, 250), slab.allocate(100, 350), slab.allocate(100, 450)];
+    expect(a.buffer).toBe(b.buffer);
+    expect([a.byteOffset, b.byteOffset, a.buffer.byteLength]).toEqual([0, 100, 250]);
+    expect([c.byteOffset, c.buffer.byteLength]).toEqual([0, 450]);
+    expect(slab.allocate(100_000, 10).buffer.byteLength).toBe(100_000);
+    expect(slab.allocate(10, 1e9).buffer.byteLength).toBe(16 * 1024);
   });
 });
