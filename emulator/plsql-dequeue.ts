@@ -53,6 +53,11 @@ export async function dequeueText(
   };
 }
 
+function inHex(pieces: readonly string[]): string[] {
+  const hex = Buffer.from(pieces.join("")).toString("hex");
+  return hex.match(/.{1,16000}/g) ?? [];
+}
+
 export interface PlSqlDequeueOptions {
   /** Whether users may EXECUTE DBMS_AQ. Default true. */
   readonly dbmsAq?: boolean;
@@ -76,7 +81,8 @@ export class PlSqlDequeue {
           ID: found.id,
           ATTEMPTS: found.attempts,
           ENQUEUED: found.enqueuedMs,
-          PIECES: found.pieces,
+          // The block of worker/jms.ts hands out bytes in hex.
+          PIECES: inHex(found.pieces),
           TRUNCATED: found.truncated,
         },
       };

@@ -30,11 +30,14 @@ export class LocalPublisher implements Publisher {
     const results: PublishResult[] = [];
     for (const message of batch) {
       if (this.full) await this.nextTurn();
-      results.push(
-        signal?.aborted
-          ? { status: "unavailable", code: "unavailable", message: "the caller gave up" }
-          : this.publishOne(message, false),
-      );
+      const result: PublishResult = signal?.aborted
+        ? { status: "unavailable", code: "unavailable", message: "the caller gave up" }
+        : this.publishOne(message, false);
+      // None after it is taken either: a later message must not overtake one that is tried again.
+      if (result.status === "unavailable") {
+        return [...results, ...batch.slice(results.length).map(() => result)];
+      }
+      results.push(result);
     }
     return results;
   }

@@ -138,7 +138,10 @@ export const workerConfig = z.strictObject({
     .describe("Queues to dequeue."),
   apiSchema: identifier
     .optional()
-    .describe("Owner of RTM_WORKER_API; default: the owner of each queue."),
+    .describe(
+      "Owner of the RTM_WORKER_API that serves all queues, foreign ones too; it then needs the right " +
+        "to dequeue from them. Default: the owner of each queue.",
+    ),
   publishUrl: z
     .url({ protocol: /^https?$/ })
     .optional()

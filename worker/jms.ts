@@ -10,20 +10,37 @@ import type { Session } from "./session.ts";
 
 interface Variant {
   readonly type: string;
-  /** Statements that set l_text (CLOB) from l_payload. */
+  /** Statements that set l_bytes (BLOB) to the UTF-8 text of l_payload. */
   readonly read: string;
 }
 
+/**
+ * Sets l_bytes from l_text (CLOB). Pieces cut from a CLOB could split a character: its offsets count
+ * UTF-16 units. Bytes can be cut anywhere.
+ */
+const CONVERT = `dbms_lob.createtemporary(l_bytes, true, dbms_lob.call);
+  if dbms_lob.getlength(l_text) > 0 then
+    dbms_lob.converttoblob(
+      l_bytes, l_text, dbms_lob.lobmaxsize, l_to, l_from, nls_charset_id('AL32UTF8'), l_language, l_warning
+    );
+  end if;`;
+
 const VARIANTS: Readonly<Record<PayloadKind, Variant>> = {
-  JMS_TEXT: { type: "sys.aq$_jms_text_message", read: "l_payload.get_text(l_text);" },
-  RAW: {
-    type: "raw(32767)",
-    read: "l_text := utl_i18n.raw_to_char(l_payload, 'AL32UTF8');",
+  JMS_TEXT: {
+    type: "sys.aq$_jms_text_message",
+    read: `l_payload.get_text(l_text);\n  ${CONVERT}`,
   },
-  JSON: { type: "json", read: "l_text := json_serialize(l_payload returning clob);" },
+  RAW: { type: "raw(32767)", read: "l_bytes := to_blob(l_payload);" },
+  JSON: {
+    type: "json",
+    read: `select json_serialize(l_payload returning clob) into l_text from dual;\n  ${CONVERT}`,
+  },
 };
 
-/** The block for one kind of payload. Binds are those of RTM_WORKER_API.DEQUEUE_TEXT. */
+/**
+ * The block for one kind of payload. Binds are those of RTM_WORKER_API.DEQUEUE_TEXT, but the pieces
+ * are 8,000 bytes of UTF-8 each, in hex.
+ */
 export function dequeueBlock(kind: PayloadKind): string {
   const { type, read } = VARIANTS[kind];
   return `declare
@@ -32,7 +49,12 @@ export function dequeueBlock(kind: PayloadKind): string {
   l_payload    ${type};
   l_id         raw(16);
   l_text       clob;
-  l_offset     pls_integer := 1;
+  l_bytes      blob;
+  l_to         integer := 1;
+  l_from       integer := 1;
+  l_language   integer := dbms_lob.default_lang_ctx;
+  l_warning    integer;
+  l_offset     integer := 1;
   l_pieces     dbms_sql.varchar2a;
   l_kind       varchar2(30) := :kind;
   e_no_message exception;
@@ -55,11 +77,11 @@ begin
       return;
   end;
   ${read}
-  while l_offset <= nvl(dbms_lob.getlength(l_text), 0) and l_pieces.count < 32 loop
-    l_pieces(l_pieces.count + 1) := dbms_lob.substr(l_text, 8000, l_offset);
+  while l_offset <= nvl(dbms_lob.getlength(l_bytes), 0) and l_pieces.count < 32 loop
+    l_pieces(l_pieces.count + 1) := rawtohex(dbms_lob.substr(l_bytes, 8000, l_offset));
     l_offset := l_offset + 8000;
   end loop;
-  if l_offset <= nvl(dbms_lob.getlength(l_text), 0) then
+  if l_offset <= nvl(dbms_lob.getlength(l_bytes), 0) then
     :truncated := 1;
   end if;
   :id       := lower(rawtohex(l_id));
@@ -79,5 +101,7 @@ export async function dequeueTextByBlock(
     textBinds(request),
     request.waitMs,
   );
-  return textResult(result.outBinds as TextResult);
+  const found = result.outBinds as TextResult;
+  const text = Buffer.from(found.pieces.join(""), "hex").toString("utf8");
+  return textResult({ ...found, pieces: [text] });
 }

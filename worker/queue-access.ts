@@ -62,7 +62,7 @@ export async function prepareQueue(
         ? undefined
         : { channel: queue.channel, eventName: queue.eventName },
     api: versions ? api : undefined,
-    textByApi: versions !== undefined && apiOwner === owner,
+    textByApi: versions !== undefined && (apiOwner === owner || worker.apiSchema !== undefined),
     leasePossible: versions?.leasePossible === true && worker.lease === "auto",
     clockOffsetMs: versions?.clockOffsetMs,
   };

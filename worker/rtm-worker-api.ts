@@ -80,7 +80,7 @@ const inTexts = (val: readonly string[], maxSize: number) => ({
 /** Cuts text into pieces of at most 8,000 characters, never inside a surrogate pair. */
 export function toPieces(text: string): string[] {
   const pieces: string[] = [];
-  for (let start = 0; start < text.length && pieces.length < MAX_PIECES; ) {
+  for (let start = 0; start < text.length; ) {
     let end = Math.min(start + PIECE_CHARS, text.length);
     const last = text.charCodeAt(end - 1);
     if (end < text.length && last >= 0xd800 && last <= 0xdbff) end--;

@@ -73,12 +73,19 @@ export class Settlement {
     const decoded: Decoded[] = [];
     for (const dequeued of batch) decoded.push(await this.#decode(dequeued, now));
     const messages = decoded.flatMap((each) => (each.kind === "message" ? [each.message] : []));
-    const poison = decoded.flatMap((each) => (each.kind === "poison" ? [each.poison] : []));
+    const poison = decoded.flatMap((each) =>
+      each.kind === "poison" ? [naming(each.poison, each.claimId)] : [],
+    );
     this.#observeLatency(messages, now);
     const settled = await this.#handOver(messages, signal);
-    const { delivered, rejected } = sort(messages, settled);
+    const claimOf = new Map(
+      decoded.flatMap((each) =>
+        each.kind === "message" ? [[each.message.id, each.claimId] as const] : [],
+      ),
+    );
+    const { delivered, rejected } = sort(messages, settled, claimOf);
     for (const each of [...poison, ...rejected]) await this.#setAside(each);
-    await this.#deleteClaims(decoded);
+    await this.#deleteClaims(decoded, rejected);
     if (worker.receipts && delivered.length > 0) await this.#writeReceipts(delivered);
     await session.commit();
     metrics.batches.inc({ queue });
@@ -138,9 +145,15 @@ export class Settlement {
     metrics.messages.inc({ queue, result: "poison" });
   }
 
-  async #deleteClaims(decoded: readonly Decoded[]): Promise<void> {
+  /** Of what was delivered. The text of poison stays in RTM_PAYLOAD: it may not have been readable. */
+  async #deleteClaims(decoded: readonly Decoded[], rejected: readonly Poison[]): Promise<void> {
     const { api } = this.#options.access;
-    const claims = decoded.flatMap(({ claimId }) => (claimId === undefined ? [] : [claimId]));
+    const kept = new Set(rejected.map(({ id }) => id));
+    const claims = decoded.flatMap((each) =>
+      each.kind === "message" && each.claimId !== undefined && !kept.has(each.message.id)
+        ? [each.claimId]
+        : [],
+    );
     if (claims.length === 0) return;
     await this.#tolerate("delete_claims", "claim checks were not deleted; delivery goes on", () =>
       api?.deleteClaims(claims),
@@ -191,10 +204,17 @@ function isSessionLost(error: unknown): boolean {
   return errorClass === "session_lost" || errorClass === "cancelled";
 }
 
+/** Poison whose payload is a claim check says where its text stays. */
+function naming(poison: Poison, claimId: string | undefined): Poison {
+  if (claimId === undefined || poison.code === "claim_missing") return poison;
+  return { ...poison, reason: `${poison.reason} (claim check ${claimId})` };
+}
+
 /** Sorts the relay's answers: what it rejected is poison, the rest was delivered. */
 function sort(
   messages: readonly Message[],
   settled: readonly Settled[],
+  claimOf: ReadonlyMap<string, string | undefined>,
 ): { delivered: Delivered[]; rejected: Poison[] } {
   const delivered: Delivered[] = [];
   const rejected: Poison[] = [];
@@ -203,7 +223,8 @@ function sort(
     if (result.status === "accepted") delivered.push({ id, recipients: result.recipients });
     else {
       const reason = `${result.code}: ${result.message}`;
-      rejected.push({ id, code: "rejected", reason, channel, eventName, payload });
+      const poison = { id, code: "rejected", reason, channel, eventName, payload } as const;
+      rejected.push(naming(poison, claimOf.get(id)));
     }
   }
   return { delivered, rejected };

@@ -74,3 +74,14 @@ describe.each([
     expect(queue.waiters).toBe(0);
   });
 });
+
+it("uses the package of worker.apiSchema for another schema's queue", async () => {
+  const world = await World.start();
+  await using _world = world;
+  const dequeues = new PlSqlDequeue(world.emulator, { dbmsAq: false });
+  const queue = dequeues.createJmsQueue(JMS.name);
+  queue.enqueue('{"n":1}');
+  world.startWorker({ apiSchema: "RTM", queues: [JMS] });
+  await until(() => queue.depth() === 0, "settled");
+  expect(world.publisher.payloads).toEqual([{ n: 1 }]);
+});

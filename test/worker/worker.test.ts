@@ -59,6 +59,23 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     await until(() => world.schema.claims.size === 0, "the claim row is gone");
   });
 
+  it("keeps the whole text of a rejected claim check, in the log and in its row", async () => {
+    const connection = await world.connect();
+    const text = "ä€😀".repeat(120_000);
+    world.emulator.onStatement("begin large_broadcast", ({ session }) => {
+      world.schema.broadcast(session, "sales", "order", JSON.stringify({ text }));
+    });
+    world.publisher.answer = () => ({ status: "rejected", code: "message_too_large", message: "" });
+    world.startWorker();
+    await connection.execute("begin large_broadcast; end;");
+    await connection.commit();
+    const rejected = () => world.schema.log.find(({ status }) => status === "REJECTED");
+    await until(() => rejected() !== undefined, "the message is set aside");
+    expect(rejected()!.payload).toBe(JSON.stringify({ text }));
+    const [claimId] = [...world.schema.claims.keys()];
+    expect(rejected()!.reason).toContain(`claim check ${claimId}`);
+  });
+
   it("holds a batch while the relay is unavailable, without a rollback", async () => {
     const connection = await world.connect();
     world.publisher.answer = () => UNAVAILABLE;
