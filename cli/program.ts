@@ -27,7 +27,15 @@ function oneOf<T extends string>(values: readonly T[]) {
   };
 }
 
-const DEFAULT_URL = "http://127.0.0.1:3000";
+function relayUrl(text: string): string {
+  if (!/^https?:/i.test(text) || !URL.canParse(text)) {
+    throw new InvalidArgumentError("a URL such as https://rtm.example.com is needed");
+  }
+  return text;
+}
+
+/** Where `rtm tail` and `rtm publish` look for a relay, and where the demo has its own. */
+export const DEFAULT_URL = "http://127.0.0.1:3000";
 
 /** Modules are loaded when their command runs: `rtm publish` needs no database driver. */
 export function program(): Command {
@@ -78,7 +86,11 @@ export function program(): Command {
   configured("doctor", "checks everything between the database and a page, one line each")
     .option("--probe", "sends one message on the channel rtm:probe and waits for it")
     .option("--timeout <duration>", "how long --probe waits; default 30s", positiveDuration)
-    .option("-u, --url <url>", "the relay; default worker.publishUrl, else relay.host and port")
+    .option(
+      "-u, --url <url>",
+      "the relay; default worker.publishUrl, else relay.host and port",
+      relayUrl,
+    )
     .option("--token-file <file>", "token for --probe; default RTM_TOKEN, else one is made")
     .action(async (options) => {
       const { doctor } = await import("./doctor.ts");
@@ -106,7 +118,7 @@ export function program(): Command {
     .description("posts one message to a relay; the API key comes from RTM_API_KEY or a file")
     .argument("<channel>")
     .argument("<payload>", "JSON text, or - for standard input")
-    .option("-u, --url <url>", "the relay", DEFAULT_URL)
+    .option("-u, --url <url>", "the relay", relayUrl, DEFAULT_URL)
     .option("-e, --event <name>", "event name", "message")
     .option("--key-file <file>", "file that holds the API key")
     .action(async (channel, payload, options) => {
@@ -118,7 +130,7 @@ export function program(): Command {
     .command("tail")
     .description("prints messages as JSON lines; the token comes from RTM_TOKEN or a file")
     .argument("<channel...>")
-    .option("-u, --url <url>", "the relay", DEFAULT_URL)
+    .option("-u, --url <url>", "the relay", relayUrl, DEFAULT_URL)
     .option("--token-file <file>", "file that holds a token")
     .option("-n, --count <messages>", "ends after so many messages", wholeNumber)
     .action(async (channels, options) => {

@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import express, { type Application, type Response } from "express";
 import { parseConfig } from "../../common/config.ts";
+import { RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { RtmSchema, startEmulator } from "../../emulator/index.ts";
 import { rtmConfig } from "../config.ts";
+import { CommandError } from "../exit.ts";
 import { type Service, startService } from "../service.ts";
 import { VERSION } from "../version.ts";
 import { Producer } from "./producer.ts";
@@ -51,11 +53,21 @@ export async function startDemo({ port, profile, feed, log }: DemoOptions): Prom
     relay: { port, insecure: true, admin: { port: 0 }, drain: { window: "0s" }, stateDirectory },
   });
   const producer = await Producer.open(connectString, "RTM", password);
+  const release = async () => {
+    await emulator.close();
+    await rm(stateDirectory, { recursive: true, force: true });
+  };
   const service = await startService({
     config,
     roles: { worker: true, relay: true },
     log,
     extend: (app) => mountDemo(app, shop, producer, log),
+  }).catch(async (error: unknown) => {
+    await producer.close();
+    await release();
+    throw error instanceof RtmError && error.code === "RTM_LISTEN"
+      ? new CommandError(`${error.message}; choose another port with --port`, { cause: error })
+      : error;
   });
   if (feed) producer.feed(true, (error) => log.warn({ err: error }, "demo feed failed"));
   return {
@@ -64,8 +76,7 @@ export async function startDemo({ port, profile, feed, log }: DemoOptions): Prom
     stop: async () => {
       await producer.close();
       await service.stop();
-      await emulator.close();
-      await rm(stateDirectory, { recursive: true, force: true });
+      await release();
     },
   };
 }
@@ -87,8 +98,8 @@ function mountDemo(app: Application, shop: Shop, producer: Producer, log: Logger
   page.post("/insert", (_request, response) => answer(response, producer.transaction(1, true)));
   page.post("/rollback", (_request, response) => answer(response, producer.transaction(1, false)));
   page.post("/burst", (_request, response) => answer(response, producer.transaction(BURST, true)));
-  page.post("/feed", (request, response) => {
-    producer.feed(request.query.on === "true", (error) =>
+  page.post("/feed/:state", (request, response) => {
+    producer.feed(request.params.state === "on", (error) =>
       log.warn({ err: error }, "demo feed failed"),
     );
     response.json({ feeding: producer.feeding });

@@ -1,14 +1,17 @@
 /** `rtm demo` in the foreground. */
+import { DEFAULT_URL } from "../program.ts";
 import { untilStopped } from "../run.ts";
 import { type DemoOptions, startDemo } from "./demo.ts";
 
 /** @returns the exit code. */
 export async function runDemo(options: DemoOptions): Promise<number> {
   const demo = await startDemo(options);
+  const { port } = new URL(demo.url);
+  const url = `http://127.0.0.1:${port}`;
   process.stdout.write(
     `\n  apex-rtm demo: ${demo.url}\n\n` +
       "  The database is an emulator, not Oracle. Worker, relay and client are the real ones.\n" +
-      "  Watch the messages in a terminal: rtm tail sales\n" +
+      `  Watch the messages in another terminal: npx rtm tail sales${url === DEFAULT_URL ? "" : ` --url ${url}`}\n` +
       "  Stop with Ctrl+C.\n\n",
   );
   return untilStopped(() => demo.stop(), demo.service.done, options.log);

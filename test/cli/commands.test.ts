@@ -45,6 +45,15 @@ async function startRelay(): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
+describe("demo", () => {
+  it("ends with the flag that helps when its port is taken", async () => {
+    const { port } = new URL(await startRelay());
+    const { code, output } = await run(["demo", "--port", port]);
+    expect(code, output).toBe(1);
+    expect(output).toContain("choose another port with --port");
+  });
+});
+
 describe("arguments", () => {
   it("prints version and help with exit code 0", async () => {
     expect(await run(["--version"])).toMatchObject({ code: 0 });
@@ -58,6 +67,8 @@ describe("arguments", () => {
   it.each([
     [["nonsense"], "unknown command"],
     [["serve", "--nonsense"], "unknown option"],
+    [["tail", "a", "--url", "nonsense"], "a URL such as"],
+    [["publish", "a", "1", "--url", "localhost:3000"], "a URL such as"],
     [["demo", "--port", "x"], "a whole number is needed"],
     [["demo", "--profile", "8i"], "one of 19c, 23ai"],
     [["publish", "c"], "missing required argument"],

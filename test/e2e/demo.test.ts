@@ -25,7 +25,8 @@ describe("rtm demo", () => {
     ];
     proxy = await TcpProxy.to(Number(new URL(origin).port));
     browser = await launchBrowser();
-    page = await browser.newPage({ locale: "en-US" });
+    // Without a locale, as under LANG=C, Chromium reports a language that Intl refuses.
+    page = await browser.newPage();
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("console", (message) => {
       if (message.type() === "error") complaints.push(message.text());
@@ -68,13 +69,36 @@ describe("rtm demo", () => {
     expect(await page.locator("#chart canvas").count()).toBe(1);
   });
 
+  it("shows a message of a stranger without taking it for an order", async () => {
+    const answer = await fetch(`${origin}/api/broadcast`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"channel":"sales","eventName":"note","payload":{"n":1}}',
+    });
+    expect(answer.status).toBe(200);
+    await page.locator("#log tr", { hasText: '{"n":1}' }).waitFor();
+    expect(await orders()).toBe(1002);
+    expect(await page.locator("#revenue").innerText()).toMatch(/^€[\d,]+$/);
+  });
+
+  it("pauses and resumes the feed", async () => {
+    const label = page.locator("#feed");
+    expect(await label.innerText()).toBe("Resume the feed");
+    await label.click();
+    await label.getByText("Pause the feed").waitFor();
+    await expect.poll(orders).toBeGreaterThan(1002);
+    await label.click();
+    await label.getByText("Resume the feed").waitFor();
+  });
+
   it("fills the gap after the connection was cut", async () => {
     proxy.cut();
     await page.locator('#badge:not([data-state="connected"])').waitFor();
     // The page cannot reach the relay, but the database goes on.
     await fetch(`${origin}/demo/insert`, { method: "POST" });
+    const state = (await (await fetch(`${origin}/demo/state`)).json()) as { orders: number };
     proxy.restore();
-    await expect.poll(orders, { timeout: 45_000 }).toBe(1003);
+    await expect.poll(orders, { timeout: 45_000 }).toBe(state.orders);
     expect(await number("recoveries")).toBe(1);
   }, 60_000);
 

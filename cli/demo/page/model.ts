@@ -30,6 +30,7 @@ export class Dashboard {
   #seen = new Set<number>();
   #rolledBackTx = new Set<number>();
   leaked = 0;
+  #liveSince = Number.POSITIVE_INFINITY;
   readonly regions: readonly string[];
   /** Revenue by region and second; the key is the second since 1970. */
   readonly #bySecond = new Map<number, number[]>();
@@ -48,7 +49,7 @@ export class Dashboard {
     this.#seen = new Set(snapshot.orderIds);
   }
 
-  /** Takes an order in; returns false when it is counted already. `at` is ms since 1970. */
+  /** Takes an order of time `at` (ms since 1970) in; returns false when it is counted already. */
   add(order: Order, at: number): boolean {
     if (this.#rolledBackTx.has(order.tx)) this.leaked++;
     if (this.#seen.has(order.orderId)) return false;
@@ -68,11 +69,16 @@ export class Dashboard {
     this.#rolledBackTx.add(tx);
   }
 
+  /** The page is subscribed since `at`; what was committed before is history and has no latency. */
+  live(at: number): void {
+    this.#liveSince = Math.min(this.#liveSince, at);
+  }
+
   /** A message of transaction `tx` was received at `at`. */
   received(tx: number, at: number): void {
     const committed = this.#commits.get(tx);
     if (committed === undefined) this.#waiting.set(tx, [...(this.#waiting.get(tx) ?? []), at]);
-    else this.#sample(at - committed);
+    else this.#sample(committed, at);
   }
 
   /** The database answered the commit of `tx` at `at`. */
@@ -81,19 +87,21 @@ export class Dashboard {
     this.#commits.set(tx, at);
     if (this.#commits.size > 5000)
       this.#commits.delete(this.#commits.keys().next().value as number);
-    for (const received of this.#waiting.get(tx) ?? []) this.#sample(received - at);
+    for (const received of this.#waiting.get(tx) ?? []) this.#sample(at, received);
     this.#waiting.delete(tx);
   }
 
-  #sample(ms: number): void {
+  #sample(committed: number, received: number): void {
+    if (committed < this.#liveSince) return;
     // The message may overtake the answer to the commit on its way to the producer.
-    this.#latencies.push(Math.max(0, ms));
+    this.#latencies.push(Math.max(0, received - committed));
     if (this.#latencies.length > SAMPLES) this.#latencies.shift();
   }
 
   latencyOf(tx: number, at: number): number | undefined {
     const committed = this.#commits.get(tx);
-    return committed === undefined ? undefined : Math.max(0, at - committed);
+    if (committed === undefined || committed < this.#liveSince) return undefined;
+    return Math.max(0, at - committed);
   }
 
   /** The quantile `q` (0 to 1) of the latency in ms; undefined without samples. */

@@ -1,4 +1,5 @@
 /** The demo's dashboard: rtm-client in, figures, chart and log out. */
+import "./language.ts";
 import uPlot from "uplot";
 import type * as Client from "../../../apex-plugins/client/index.ts";
 import { Dashboard, type Order, type Snapshot } from "./model.ts";
@@ -40,6 +41,10 @@ function milliseconds(value: number | undefined): string {
   return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
 }
 
+function clock(ms: number): string {
+  return new Date(ms).toLocaleTimeString("en-GB");
+}
+
 /** Milliseconds since 1970 with the resolution of `performance.now()`. */
 function now(): number {
   return performance.timeOrigin + performance.now();
@@ -79,9 +84,15 @@ function drawChart(): () => void {
       ...size(),
       legend: { show: false },
       cursor: { y: false },
+      padding: [null, 12, null, null],
       scales: { y: { range: (_self, _min, max) => [0, Math.max(100, max * 1.1)] } },
       axes: [
-        axis,
+        {
+          ...axis,
+          size: 30,
+          space: 90,
+          values: (_self, ticks) => ticks.map((tick) => clock(tick * 1000)),
+        },
         { ...axis, size: 64, values: (_self, ticks) => ticks.map((tick) => money.format(tick)) },
       ],
       series: [
@@ -108,25 +119,37 @@ function drawChart(): () => void {
   return () => plot.setData(dashboard.chart(now()));
 }
 
-function logRow(message: Client.MessageFrame, order: Order, at: number): HTMLTableRowElement {
+/** Anybody may publish on the channel, for example `rtm publish sales`. */
+function orderOf({ payload }: Client.MessageFrame): Order | undefined {
+  const order = payload as Partial<Order> | null;
+  return typeof order?.orderId === "number" && typeof order.amount === "number"
+    ? (order as Order)
+    : undefined;
+}
+
+function logRow(
+  message: Client.MessageFrame,
+  order: Order | undefined,
+  at: number,
+): HTMLTableRowElement {
   const row = document.createElement("tr");
   row.className = "fresh";
   const cells: [string, boolean][] = [
-    [new Date(at).toLocaleTimeString("en-GB"), false],
+    [clock(at), false],
     [message.eventName, false],
-    [`#${order.orderId}`, false],
-    [order.region, false],
-    [order.product, false],
-    [cents.format(order.amount), true],
+    [order ? `#${order.orderId}` : "", false],
+    [order?.region ?? "", false],
+    [order?.product ?? JSON.stringify(message.payload).slice(0, 60), false],
+    [order ? cents.format(order.amount) : "", true],
     [String(message.seq), true],
-    [milliseconds(dashboard.latencyOf(order.tx, at)), true],
+    [milliseconds(order && dashboard.latencyOf(order.tx, at)), true],
   ];
   for (const [text, isNumber] of cells) {
     const cell = row.insertCell();
     cell.textContent = text;
     if (isNumber) cell.className = "number";
   }
-  row.dataset.tx = String(order.tx);
+  row.dataset.tx = String(order?.tx);
   row.dataset.at = String(at);
   return row;
 }
@@ -135,10 +158,10 @@ function takeIn(messages: readonly Client.MessageFrame[]): void {
   const at = now();
   const rows: HTMLTableRowElement[] = [];
   for (const message of messages) {
-    const order = message.payload as Order;
+    const order = orderOf(message);
     received++;
-    dashboard.received(order.tx, at);
-    if (dashboard.add(order, at)) recent.push(at);
+    if (order) dashboard.received(order.tx, at);
+    if (order && dashboard.add(order, message.ts)) recent.push(message.ts);
     rows.push(logRow(message, order, at));
   }
   const log = element<HTMLTableSectionElement>("log");
@@ -213,7 +236,7 @@ function start(): void {
     ({ rows }) => `Committed ${whole.format(rows)} orders in one transaction.`,
   );
   element("feed").addEventListener("click", async () => {
-    showFeed((await call<{ feeding: boolean }>(`/demo/feed?on=${!feeding}`)).feeding);
+    showFeed((await call<{ feeding: boolean }>(`/demo/feed/${feeding ? "off" : "on"}`)).feeding);
   });
 
   const client = rtm.connect();
@@ -226,6 +249,7 @@ function start(): void {
   client.subscribe("sales", {
     onMessages: takeIn,
     onSubscribed(_channel, recovered) {
+      dashboard.live(now());
       if (recovered && !first) recoveries++;
       if (!recovered || first) refresh().then(render, (error) => show("outcome", String(error)));
       first = false;
