@@ -1,7 +1,7 @@
 /** The whole configuration: the rooms' schemas joined. */
 import { existsSync } from "node:fs";
 import { z } from "zod";
-import { loadConfig } from "../common/config.ts";
+import { ConfigError, loadConfig } from "../common/config.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
@@ -41,5 +41,14 @@ export function configFile(option: string | undefined): string | undefined {
 /** @param roles whether a relay will run with it @throws {ConfigError} */
 export function readConfig(option: string | undefined, roles = { relay: true }): RtmConfig {
   const schema = roles.relay ? rtmConfig : withoutRelay;
-  return loadConfig(schema, configFile(option), process.env);
+  const file = configFile(option);
+  try {
+    return loadConfig(schema, file, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || file !== undefined) throw error;
+    const noFile =
+      `no configuration file was found (${DEFAULT_FILES.join(", ")}): name one with --config, ` +
+      "or start from what rtm check-config --sample prints";
+    throw new ConfigError([...error.problems, noFile], { cause: error });
+  }
 }

@@ -22,9 +22,16 @@ async function logonOf({
   passwordFile,
 }: DatabaseVerbOptions): Promise<DatabaseLogon> {
   const { database } = readConfig(config, { relay: false });
-  if (database.connectString === "") throw new ConfigError(["database.connectString is needed"]);
+  if (database.connectString === "") {
+    throw new ConfigError([
+      "database.connectString is needed: in the file of --config or RTM_DATABASE_CONNECT_STRING",
+    ]);
+  }
   if (user !== undefined && passwordFile === undefined) {
     throw new CommandError("--user needs --password-file: a file, or - for standard input");
+  }
+  if (user === undefined && database.user === "" && !database.externalAuth) {
+    throw new ConfigError(["database.user is needed, or --user with --password-file"]);
   }
   const secret = (value: string | undefined, file: string | undefined) =>
     file === undefined ? value : readSecret(file);
