@@ -38,7 +38,7 @@ export async function tail(
       attempt = 0;
     });
     if (outcome.ended) return;
-    process.stderr.write(`rtm tail: ${outcome.why}; reconnecting\n`);
+    process.stderr.write(`rtm tail: ${outcome.why}; reconnecting to ${options.url}\n`);
     await sleep(fullJitter(attempt + 1, { baseMs: 500, capMs: 10_000 }), signal).catch(() => {});
   }
 }

@@ -209,6 +209,20 @@ export function parseConfig<S extends z.ZodType>(
   return deepFreeze(result.data);
 }
 
+function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new ConfigError([`${file} cannot be read: ${messageOf(error)}`], { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError([`${file} is not JSON: ${messageOf(error)}`], { cause: error });
+  }
+}
+
 /**
  * Reads the JSON file and the environment. Without a file the environment and the defaults must do.
  * @throws {ConfigError}
@@ -218,15 +232,5 @@ export function loadConfig<S extends z.ZodType>(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
 ): z.output<S> {
-  let raw: unknown = {};
-  if (file !== undefined) {
-    try {
-      raw = JSON.parse(readFileSync(file, "utf8"));
-    } catch (error) {
-      throw new ConfigError([`${file} cannot be read as JSON: ${messageOf(error)}`], {
-        cause: error,
-      });
-    }
-  }
-  return parseConfig(schema, raw, env);
+  return parseConfig(schema, file === undefined ? {} : readJson(file), env);
 }

@@ -84,7 +84,9 @@ const apiKey = z
     trusted: z
       .boolean()
       .default(false)
-      .describe("Whether id and ts of its messages are taken over; a worker's key needs it."),
+      .describe(
+        "Whether id and ts of its messages are taken over; keys of workers and of the database need it.",
+      ),
   })
   .superRefine((entry, context) =>
     inlineOrFile(entry, "key", "keyFile", MIN_API_KEY_BYTES, context),

@@ -50,7 +50,15 @@ export async function startDemo({ port, profile, feed, log }: DemoOptions): Prom
   const config = parseConfig(rtmConfig, {
     database: { connectString, user: "RTM", password },
     worker: { receipts: true },
-    relay: { port, insecure: true, admin: { port: 0 }, drain: { window: "0s" }, stateDirectory },
+    relay: {
+      port,
+      insecure: true,
+      admin: { port: 0 },
+      drain: { window: "0s" },
+      // A page that opens just after a burst gets all of it.
+      history: { count: 5 * BURST },
+      stateDirectory,
+    },
   });
   const producer = await Producer.open(connectString, "RTM", password);
   const release = async () => {

@@ -103,7 +103,7 @@ describe("check-config", () => {
     await writeFile(file, "{");
     const { code, output } = await run(["check-config", "--config", file]);
     expect(code).toBe(2);
-    expect(output).toContain(`${file} cannot be read as JSON`);
+    expect(output).toContain(`${file} is not JSON`);
   });
 });
 
