@@ -224,6 +224,9 @@ export class RtmSchema {
         return {};
       },
       dequeue_text: async ([queue, , , wait, navigation], call) => {
+        if (!(Number(wait) >= 0 && Number(wait) <= 120)) {
+          throw new OraError(20120, "p_wait_s must be a whole number from 0 to 120");
+        }
         const found = await dequeueText(call, String(queue), Number(wait), Number(navigation));
         const { id, attempts, enqueuedMs, pieces, truncated } = found;
         return { 5: id, 6: attempts, 7: enqueuedMs, 8: pieces, 9: truncated };

@@ -168,9 +168,12 @@ export const workerConfig = z.strictObject({
   holdPing: duration({ min: 1000, max: 120_000 })
     .prefault("30s")
     .describe("How often a session that holds a batch is pinged."),
-  sideInterval: duration({ min: 1000 })
+  sideInterval: duration({ min: 1000, max: 30_000 })
     .prefault("30s")
-    .describe("How often heartbeat and backlog are taken, on one connection of their own."),
+    .describe(
+      "How often heartbeat and backlog are taken, on one connection of their own. At most 30s: after " +
+        "90 s of silence the database takes the worker for gone.",
+    ),
   poisonBytes: size({ min: 1024 })
     .prefault("64MiB")
     .describe("Bound of the poison file where RTM_WORKER_API cannot keep it in RTM_LOG."),

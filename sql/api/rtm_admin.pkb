@@ -1,7 +1,8 @@
 create or replace package body rtm_admin as
   c_slice constant pls_integer := 100;
-  -- A worker that was silent for so many seconds does not count as listening.
-  c_silent_s constant pls_integer := 60;
+  -- A worker that was silent for so many seconds does not count as listening: three heartbeats of the
+  -- largest worker.sideInterval. sql/install/drop_objects.sql uses the same figure.
+  c_silent_s constant pls_integer := 90;
 
   function list_exceptions(p_limit in number default 100) return t_exceptions pipelined is
     l_row    t_exception;
@@ -146,10 +147,15 @@ create or replace package body rtm_admin as
     );
     feature(
       rtm_features.c_crypto, 'Tokens with a key id (DBMS_CRYPTO)',
-      'grant execute on dbms_crypto directly to this schema, then install again'
+      'before the relay gets a second secret, grant execute on dbms_crypto directly to this schema,'
+        || ' then install again'
     );
     feature(rtm_token.possible, 'Tokens for pages', 'needs DBMS_CRYPTO or APEX');
-    feature(rtm_http.possible, 'HTTP', 'needs MLE (23ai) or EXECUTE on UTL_HTTP');
+    feature(
+      rtm_http.possible,
+      'HTTP' || case when rtm_features.c_mle then ' (MLE)' when rtm_features.c_utl_http then ' (UTL_HTTP)' end,
+      'needs MLE (23ai) or EXECUTE on UTL_HTTP'
+    );
     if websocket_api.transport like 'HTTP%' then
       feature(l_settings.base_url is not null, 'Relay URL', 'rtm_config_api.set_value(''base_url'', ...)');
       feature(l_settings.api_key is not null, 'Relay key', 'rtm_config_api.set_value(''api_key'', ...)');

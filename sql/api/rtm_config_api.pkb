@@ -95,7 +95,7 @@ create or replace package body rtm_config_api as
       when 'max_backlog' then
         l_row.max_backlog := whole(p_name, p_value, 100, 1000000, 10000);
       when 'max_message_bytes' then
-        l_row.max_message_bytes := whole(p_name, p_value, 1024, 33554432, 1048576);
+        l_row.max_message_bytes := whole(p_name, p_value, 2048, 33554432, 1048576);
       when 'token_ttl_s' then
         l_row.token_ttl_s := whole(p_name, p_value, 60, 86400, 900);
       else

@@ -254,7 +254,7 @@ create or replace package body rtm_worker_api as
   begin
     check_text('p_queue_name', p_queue_name, 261);
     check_word('p_kind', p_kind, 'RAW|JSON|JMS_TEXT');
-    check_range('p_wait_s', p_wait_s, 0, 110);
+    check_range('p_wait_s', p_wait_s, 0, 120);
     check_word('p_navigation', to_char(p_navigation), '1|3');
     p_truncated := 0;
     rtm_aq.dequeue(
@@ -303,15 +303,20 @@ create or replace package body rtm_worker_api as
     l_row.message_id    := rtm_text.fit(p_message_id, 128);
     l_row.transport     := 'AQ';
     l_row.status        := 'REJECTED';
-    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 4000);
+    l_row.extra_info    := rtm_text.fit(
+      'Queue ' || p_queue_name
+        || case when p_reason_code = 'too_large' then '; the payload is cut to about 256,000 bytes' end,
+      4000
+    );
     l_row.error_message := rtm_text.fit(p_reason_code || ': ' || p_reason, 4000);
-    -- Whatever the setting log_payload says: the queue does not keep this message any more.
+    -- Whatever the setting log_payload says: the queue does not keep this message any more. What the
+    -- broadcast itself has logged is whole, and stays.
     l_row.payload_json  := rtm_text.join(l_pieces);
     update rtm_log
     set status        = l_row.status,
         extra_info    = l_row.extra_info,
         error_message = l_row.error_message,
-        payload_json  = l_row.payload_json
+        payload_json  = coalesce(payload_json, l_row.payload_json)
     where message_id = l_row.message_id;
     if sql%rowcount = 0 then
       l_row.id := rtm_log_row.add(l_row);

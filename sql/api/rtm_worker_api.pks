@@ -63,7 +63,7 @@ create or replace package rtm_worker_api authid definer as
 
   -- One dequeue in PL/SQL (REMOVE, ON_COMMIT) for what the Thin driver cannot decode: JMS text, and
   -- our own queue after a decode error. p_navigation: 1 FIRST_MESSAGE, 3 NEXT_MESSAGE.
-  -- Nothing within p_wait_s seconds: p_message_id is null. p_kind: 'RAW', 'JSON', 'JMS_TEXT'.
+  -- Nothing within p_wait_s seconds (0 to 120): p_message_id is null. p_kind: 'RAW', 'JSON', 'JMS_TEXT'.
   -- Works on queues of this schema, and on others when the schema may dequeue from them.
   procedure dequeue_text(
     p_queue_name    in  varchar2,
@@ -79,7 +79,8 @@ create or replace package rtm_worker_api authid definer as
   );
 
   -- In the dequeue transaction: keeps a poison message in RTM_LOG (status REJECTED).
-  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read.
+  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read; a
+  -- payload that the broadcast has logged is not replaced. The text of a claim check stays where it is.
   procedure set_aside(
     p_queue_name  in varchar2,
     p_message_id  in varchar2,

@@ -2,6 +2,9 @@ create or replace package body websocket_api as
   c_max_channels constant pls_integer := 100;
   -- Seconds between two counts of the backlog, whatever the number of broadcasts.
   c_gauge_s      constant pls_integer := 5;
+  -- What the relay's encoding adds to a payload at the very most: two names of 128 bytes (256 when
+  -- every character is escaped), id, numbers and keys. max_message_bytes counts it, as the relay does.
+  c_envelope_bytes constant pls_integer := 1024;
 
   e_busy exception;
   pragma exception_init(e_busy, -54);
@@ -94,6 +97,7 @@ create or replace package body websocket_api as
 
   -- The payload's JSON text, never null; bytes and syntax are checked.
   function checked_payload(p_payload in clob, p_settings in rtm_config%rowtype) return clob is
+    l_limit number := p_settings.max_message_bytes - c_envelope_bytes;
     l_blob  blob;
     l_bytes number;
   begin
@@ -101,15 +105,15 @@ create or replace package body websocket_api as
       return to_clob('{}');
     end if;
     -- A unit of a CLOB is at most 4 bytes of UTF-8: only what may be too long is counted exactly.
-    if dbms_lob.getlength(p_payload) * 4 > p_settings.max_message_bytes then
+    if dbms_lob.getlength(p_payload) * 4 > l_limit then
       l_blob  := rtm_text.utf8_blob(p_payload);
       l_bytes := dbms_lob.getlength(l_blob);
       rtm_text.free(l_blob);
-      if l_bytes > p_settings.max_message_bytes then
+      if l_bytes > l_limit then
         raise_application_error(
           -20105,
-          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes allows '
-            || p_settings.max_message_bytes
+          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes (' || p_settings.max_message_bytes
+            || ') less ' || c_envelope_bytes || ' for the names and numbers allows ' || l_limit
         );
       end if;
     end if;

@@ -1,13 +1,17 @@
 -- The queue of the published AQ dashboard article: JMS text messages, fed by a row trigger of your
 -- own. The worker reads it with an entry in its configuration, without any change to the feed:
 --
---   "worker": {"queues": [{"name": "APP.DEMO_DASHBOARD_QUEUE", "payload": "JMS_TEXT",
+--   "worker": {"apiSchema": "RTM",
+--              "queues": [{"name": "APP.DEMO_DASHBOARD_QUEUE", "payload": "JMS_TEXT",
 --                          "channel": "dashboard", "eventName": "update"}]}
 --   "relay":  {"publicChannels": ["dashboard"]}
 --
--- and the page opens wss://host/<any path>/ws?channel=dashboard with format=payload (nginx maps the path).
--- The Thin driver cannot decode JMS text: RTM_WORKER_API dequeues it in PL/SQL, so its owner needs
--- DEQUEUE on this queue (sql/grants/worker.sql).
+-- and the page opens its wss://host/ords/<anything>/dashboard/live, which nginx maps to the channel.
+-- The Thin driver cannot decode JMS text. With apiSchema, the schema of apex-rtm, its RTM_WORKER_API
+-- dequeues this queue in PL/SQL, so that schema needs DEQUEUE on it:
+--   exec dbms_aqadm.grant_queue_privilege('DEQUEUE', 'APP.DEMO_DASHBOARD_QUEUE', 'RTM', false)
+--   grant select on app.aq$demo_dashboard_qt to rtm;
+-- Without apiSchema the worker's user needs DEQUEUE on it and EXECUTE on DBMS_AQ (sql/grants/worker.sql).
 begin
   dbms_aqadm.create_queue_table(
     queue_table        => 'DEMO_DASHBOARD_QT',

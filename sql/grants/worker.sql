@@ -16,6 +16,13 @@ begin
   );
 end;
 /
--- A queue of another schema (JMS, the dashboard article) is dequeued by the owner of RTM_WORKER_API:
+-- A queue of another schema. RAW or JSON: the worker's user dequeues it, so it needs DEQUEUE:
+--   exec dbms_aqadm.grant_queue_privilege('DEQUEUE', 'SALES.EVENT_QUEUE', 'RTM_WORKER', false)
+-- JMS text is dequeued in PL/SQL. With worker.apiSchema = RTM in the worker's configuration by
+-- RTM.RTM_WORKER_API, whose owner then needs DEQUEUE on it:
 --   exec dbms_aqadm.grant_queue_privilege('DEQUEUE', 'SALES.DASHBOARD_QUEUE', 'RTM', false)
--- or, when its payload is RAW or JSON, by the worker's user itself.
+-- and, for the backlog, SELECT on the view of the queue table:
+--   grant select on sales.aq$dashboard_qt to rtm;
+-- Without worker.apiSchema by the worker's user, in an anonymous block: it then needs DEQUEUE as
+-- above, and
+--   grant execute on sys.dbms_aq to rtm_worker;

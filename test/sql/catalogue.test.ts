@@ -1,30 +1,12 @@
 /** Names in our PL/SQL exist, as far as it can be known without a database. */
 import { describe, expect, it } from "vitest";
-import { bodyProblems, type Catalogue, problemsOf } from "./plsql/catalogue.ts";
+import { bodyProblems, problemsOf } from "./plsql/catalogue.ts";
+import { catalogueOf, file, files } from "./plsql/compiled.ts";
 import { select, VARIANTS } from "./plsql/conditional.ts";
-import { tokens } from "./plsql/lexer.ts";
-import { featuresModel, packageModel, tables } from "./plsql/model.ts";
-import { sourceFiles } from "./plsql/units.ts";
 
-const files = sourceFiles(["aq", "api", "install", "examples"]);
-const file = (path: string) => {
-  const found = files.find((one) => one.path === path);
-  if (!found) throw new Error(`no ${path}`);
-  return found.text;
-};
 const specifications = files.filter(({ path }) => path.endsWith(".pks"));
 const specificationOf = (path: string) =>
   files.find((one) => one.path === path.replace(/\.pkb$/, ".pks"))?.text ?? "";
-
-function catalogueOf(variant: string): Catalogue {
-  const flags = VARIANTS[variant]!;
-  const packages = specifications.map(({ path, text }) => {
-    const name = path.replace(/^.*\/(\w+)\.pks$/, "$1");
-    return [name, packageModel(tokens(select(text, flags)))] as const;
-  });
-  const features = featuresModel(file("install/features.sql"));
-  return { packages: new Map([...packages, ["rtm_features", features]]), tables: tables(files) };
-}
 
 describe.each(Object.keys(VARIANTS))("names, compiled as %s", (variant) => {
   const catalogue = catalogueOf(variant);

@@ -152,6 +152,7 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
     source: `${ARPLS} 19c, DBMS_OUTPUT (not verified)`,
     subprograms: { put_line: ["a"], put: ["a"], new_line: [""] },
   },
+  dbms_sql: { source: `${ARPLS} 19c, DBMS_SQL (not verified)`, names: "varchar2a" },
   dbms_network_acl_admin: {
     source: "Database Security Guide 19c, network ACLs",
     subprograms: { append_host_ace: ["host lower_port? upper_port? ace"] },

@@ -31,7 +31,7 @@ export interface Unit {
 }
 
 /** JSON_SERIALIZE (19c and later) is not in the grammar; JSON_QUERY has the same clauses. */
-function bridgeGrammarGap(text: string): string {
+export function bridgeGrammarGap(text: string): string {
   return text.replace(
     /\bjson_serialize\((\w+) returning/g,
     (_, value) => `json_query(${value}, '$' returning`,
