@@ -989,7 +989,7 @@ create or replace package rtm_worker_api authid definer as
 
   -- One dequeue in PL/SQL (REMOVE, ON_COMMIT) for what the Thin driver cannot decode: JMS text, and
   -- our own queue after a decode error. p_navigation: 1 FIRST_MESSAGE, 3 NEXT_MESSAGE.
-  -- Nothing within p_wait_s seconds: p_message_id is null. p_kind: 'RAW', 'JSON', 'JMS_TEXT'.
+  -- Nothing within p_wait_s seconds (0 to 120): p_message_id is null. p_kind: 'RAW', 'JSON', 'JMS_TEXT'.
   -- Works on queues of this schema, and on others when the schema may dequeue from them.
   procedure dequeue_text(
     p_queue_name    in  varchar2,
@@ -1005,7 +1005,8 @@ create or replace package rtm_worker_api authid definer as
   );
 
   -- In the dequeue transaction: keeps a poison message in RTM_LOG (status REJECTED).
-  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read.
+  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read; a
+  -- payload that the broadcast has logged is not replaced. The text of a claim check stays where it is.
   procedure set_aside(
     p_queue_name  in varchar2,
     p_message_id  in varchar2,
@@ -1830,7 +1831,7 @@ create or replace package body rtm_config_api as
       when 'max_backlog' then
         l_row.max_backlog := whole(p_name, p_value, 100, 1000000, 10000);
       when 'max_message_bytes' then
-        l_row.max_message_bytes := whole(p_name, p_value, 1024, 33554432, 1048576);
+        l_row.max_message_bytes := whole(p_name, p_value, 2048, 33554432, 1048576);
       when 'token_ttl_s' then
         l_row.token_ttl_s := whole(p_name, p_value, 60, 86400, 900);
       else
@@ -2590,6 +2591,9 @@ create or replace package body websocket_api as
   c_max_channels constant pls_integer := 100;
   -- Seconds between two counts of the backlog, whatever the number of broadcasts.
   c_gauge_s      constant pls_integer := 5;
+  -- What the relay's encoding adds to a payload at the very most: two names of 128 bytes (256 when
+  -- every character is escaped), id, numbers and keys. max_message_bytes counts it, as the relay does.
+  c_envelope_bytes constant pls_integer := 1024;
 
   e_busy exception;
   pragma exception_init(e_busy, -54);
@@ -2682,6 +2686,7 @@ create or replace package body websocket_api as
 
   -- The payload's JSON text, never null; bytes and syntax are checked.
   function checked_payload(p_payload in clob, p_settings in rtm_config%rowtype) return clob is
+    l_limit number := p_settings.max_message_bytes - c_envelope_bytes;
     l_blob  blob;
     l_bytes number;
   begin
@@ -2689,15 +2694,15 @@ create or replace package body websocket_api as
       return to_clob('{}');
     end if;
     -- A unit of a CLOB is at most 4 bytes of UTF-8: only what may be too long is counted exactly.
-    if dbms_lob.getlength(p_payload) * 4 > p_settings.max_message_bytes then
+    if dbms_lob.getlength(p_payload) * 4 > l_limit then
       l_blob  := rtm_text.utf8_blob(p_payload);
       l_bytes := dbms_lob.getlength(l_blob);
       rtm_text.free(l_blob);
-      if l_bytes > p_settings.max_message_bytes then
+      if l_bytes > l_limit then
         raise_application_error(
           -20105,
-          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes allows '
-            || p_settings.max_message_bytes
+          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes (' || p_settings.max_message_bytes
+            || ') less ' || c_envelope_bytes || ' for the names and numbers allows ' || l_limit
         );
       end if;
     end if;
@@ -3029,8 +3034,9 @@ end rtm_token;
 
 create or replace package body rtm_admin as
   c_slice constant pls_integer := 100;
-  -- A worker that was silent for so many seconds does not count as listening.
-  c_silent_s constant pls_integer := 60;
+  -- A worker that was silent for so many seconds does not count as listening: three heartbeats of the
+  -- largest worker.sideInterval. sql/install/drop_objects.sql uses the same figure.
+  c_silent_s constant pls_integer := 90;
 
   function list_exceptions(p_limit in number default 100) return t_exceptions pipelined is
     l_row    t_exception;
@@ -3175,10 +3181,15 @@ create or replace package body rtm_admin as
     );
     feature(
       rtm_features.c_crypto, 'Tokens with a key id (DBMS_CRYPTO)',
-      'grant execute on dbms_crypto directly to this schema, then install again'
+      'before the relay gets a second secret, grant execute on dbms_crypto directly to this schema,'
+        || ' then install again'
     );
     feature(rtm_token.possible, 'Tokens for pages', 'needs DBMS_CRYPTO or APEX');
-    feature(rtm_http.possible, 'HTTP', 'needs MLE (23ai) or EXECUTE on UTL_HTTP');
+    feature(
+      rtm_http.possible,
+      'HTTP' || case when rtm_features.c_mle then ' (MLE)' when rtm_features.c_utl_http then ' (UTL_HTTP)' end,
+      'needs MLE (23ai) or EXECUTE on UTL_HTTP'
+    );
     if websocket_api.transport like 'HTTP%' then
       feature(l_settings.base_url is not null, 'Relay URL', 'rtm_config_api.set_value(''base_url'', ...)');
       feature(l_settings.api_key is not null, 'Relay key', 'rtm_config_api.set_value(''api_key'', ...)');
@@ -3462,7 +3473,7 @@ create or replace package body rtm_worker_api as
   begin
     check_text('p_queue_name', p_queue_name, 261);
     check_word('p_kind', p_kind, 'RAW|JSON|JMS_TEXT');
-    check_range('p_wait_s', p_wait_s, 0, 110);
+    check_range('p_wait_s', p_wait_s, 0, 120);
     check_word('p_navigation', to_char(p_navigation), '1|3');
     p_truncated := 0;
     rtm_aq.dequeue(
@@ -3502,6 +3513,10 @@ create or replace package body rtm_worker_api as
     l_row    rtm_log%rowtype;
     l_pieces rtm_text.t_pieces;
     l_index  pls_integer := p_pieces.first;
+    l_cut    varchar2(100) := case
+                                when p_reason_code = 'too_large'
+                                  then '; the payload is cut to about 256,000 bytes'
+                              end;
   begin
     while l_index is not null loop
       l_pieces(l_index) := p_pieces(l_index);
@@ -3511,17 +3526,19 @@ create or replace package body rtm_worker_api as
     l_row.message_id    := rtm_text.fit(p_message_id, 128);
     l_row.transport     := 'AQ';
     l_row.status        := 'REJECTED';
-    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 4000);
+    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 3900);
     l_row.error_message := rtm_text.fit(p_reason_code || ': ' || p_reason, 4000);
-    -- Whatever the setting log_payload says: the queue does not keep this message any more.
+    -- Whatever the setting log_payload says: the queue does not keep this message any more. What the
+    -- broadcast itself has logged is whole, and stays.
     l_row.payload_json  := rtm_text.join(l_pieces);
     update rtm_log
     set status        = l_row.status,
-        extra_info    = l_row.extra_info,
+        extra_info    = l_row.extra_info || case when payload_json is null then l_cut end,
         error_message = l_row.error_message,
-        payload_json  = l_row.payload_json
+        payload_json  = coalesce(payload_json, l_row.payload_json)
     where message_id = l_row.message_id;
     if sql%rowcount = 0 then
+      l_row.extra_info := l_row.extra_info || l_cut;
       l_row.id := rtm_log_row.add(l_row);
     end if;
   end set_aside;

@@ -37,7 +37,7 @@ declare
         select count(*)
         from rtm_worker
         where state <> 'STOPPING'
-          and heartbeat_ts > systimestamp - interval '60' second]'
+          and heartbeat_ts > systimestamp - interval '90' second]'
         into l_count;
     end if;
     begin
@@ -54,7 +54,7 @@ declare
     if l_count > 0 or l_lease = 'BUSY' then
       raise_application_error(
         -20153,
-        'A worker serves the queue: stop the worker (all of them), wait a minute, and run this again'
+        'A worker serves the queue: stop the worker (all of them) and run this again; after a kill wait 90 seconds'
       );
     end if;
   end check_no_worker;

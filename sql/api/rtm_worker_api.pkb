@@ -294,6 +294,10 @@ create or replace package body rtm_worker_api as
     l_row    rtm_log%rowtype;
     l_pieces rtm_text.t_pieces;
     l_index  pls_integer := p_pieces.first;
+    l_cut    varchar2(100) := case
+                                when p_reason_code = 'too_large'
+                                  then '; the payload is cut to about 256,000 bytes'
+                              end;
   begin
     while l_index is not null loop
       l_pieces(l_index) := p_pieces(l_index);
@@ -303,22 +307,19 @@ create or replace package body rtm_worker_api as
     l_row.message_id    := rtm_text.fit(p_message_id, 128);
     l_row.transport     := 'AQ';
     l_row.status        := 'REJECTED';
-    l_row.extra_info    := rtm_text.fit(
-      'Queue ' || p_queue_name
-        || case when p_reason_code = 'too_large' then '; the payload is cut to about 256,000 bytes' end,
-      4000
-    );
+    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 3900);
     l_row.error_message := rtm_text.fit(p_reason_code || ': ' || p_reason, 4000);
     -- Whatever the setting log_payload says: the queue does not keep this message any more. What the
     -- broadcast itself has logged is whole, and stays.
     l_row.payload_json  := rtm_text.join(l_pieces);
     update rtm_log
     set status        = l_row.status,
-        extra_info    = l_row.extra_info,
+        extra_info    = l_row.extra_info || case when payload_json is null then l_cut end,
         error_message = l_row.error_message,
         payload_json  = coalesce(payload_json, l_row.payload_json)
     where message_id = l_row.message_id;
     if sql%rowcount = 0 then
+      l_row.extra_info := l_row.extra_info || l_cut;
       l_row.id := rtm_log_row.add(l_row);
     end if;
   end set_aside;

@@ -25,6 +25,8 @@ export interface ContractTarget {
   readonly serviceName: string;
   readonly user: string;
   readonly password: string;
+  /** Whether the database has queues of JSON (21c and later). */
+  readonly hasJsonQueues: boolean;
   /** A new queue of its own table, started. */
   createQueue(options?: NewQueue): Promise<ContractQueue>;
   /**

@@ -12,6 +12,7 @@ export async function emulatorTarget(options: Partial<EmulatorOptions>): Promise
     serviceName: emulator.serviceName,
     user: "RTM_TEST",
     password: "secret",
+    hasJsonQueues: true,
     async createQueue({ json = false, maxRetries = 5 } = {}) {
       const table = `RTM_T${++queues}`;
       const queue = emulator.createQueue({

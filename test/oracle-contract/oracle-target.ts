@@ -23,6 +23,7 @@ export async function oracleTarget(access: OracleAccess): Promise<ContractTarget
     serviceName,
     user,
     password: access.password,
+    hasJsonQueues: admin.oracleServerVersion >= 2_100_000_000,
     async createQueue({ json = false, maxRetries = 5 } = {}) {
       const unique = `${Date.now().toString(36)}_${tables.length}`.toUpperCase();
       const [table, name] = [`RTM_T_${unique}`, `RTM_Q_${unique}`];

@@ -4,7 +4,7 @@ import oracledb, { type Connection } from "oracledb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { verifyToken } from "../../relay/token.ts";
 import { oracleAccess } from "../oracle-contract/target.ts";
-import { broadcast, drain, OracleSchema, rows, value } from "./oracle-schema.ts";
+import { acquireLease, broadcast, drain, OracleSchema, rows, value } from "./oracle-schema.ts";
 
 const oracle = await oracleAccess();
 const SECRET = randomBytes(24).toString("hex");
@@ -82,7 +82,7 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       expect((await received())[0]?.payload).toBe("{}");
     });
 
-    it.each([30_000, 32_600, 32_700, 32_766, 32_767, 32_768, 100_000, 1_000_000])(
+    it.each([30_000, 32_600, 32_700, 32_766, 32_767, 32_768, 100_000, 1_000_000, 1_047_552])(
       "of %i bytes arrives, as a claim check where it does not fit",
       async (bytes) => {
         // Characters of four bytes, so that every cut could fall inside of one.
@@ -102,7 +102,8 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       ["not JSON", "{a:1}", "ORA-20105"],
       ["two values", "1,2", "ORA-20105"],
       ["an open object", '{"a":', "ORA-20105"],
-      ["too long", `"${"x".repeat(1_100_000)}"`, "ORA-20105"],
+      ["one byte too long", `"${"x".repeat(1_047_551)}"`, "ORA-20105"],
+      ["one byte too long in characters of four", `"x${"😀".repeat(261_887)}xx"`, "ORA-20105"],
     ])("that is %s is refused, and the log keeps the reason", async (_, payload, code) => {
       await expect(broadcast(app, "refused", payload)).rejects.toThrow(code);
       await app.rollback();
@@ -186,20 +187,13 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
     });
 
     it("gives the lease to one session, over commits, until it ends", async () => {
-      const acquire = async (connection: Connection) => {
-        const { outBinds } = await connection.execute<{ r: string }>(
-          "begin :r := rtm_worker_api.acquire_lease(rtm_aq.queue_name); end;",
-          { r: text(30) },
-        );
-        return outBinds!.r;
-      };
       const [one, two] = [await schema.connect(), await schema.connect()];
-      expect(await acquire(one)).toBe("ACQUIRED");
+      expect(await acquireLease(one)).toBe("ACQUIRED");
       await one.commit();
-      expect(await acquire(one)).toBe("ACQUIRED");
-      expect(await acquire(two)).toBe("BUSY");
+      expect(await acquireLease(one)).toBe("ACQUIRED");
+      expect(await acquireLease(two)).toBe("BUSY");
       await one.close();
-      expect(await acquire(two)).toBe("ACQUIRED");
+      expect(await acquireLease(two)).toBe("ACQUIRED");
       await two.close();
     });
 
@@ -320,6 +314,30 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       ).toEqual([["REJECTED", "not_json: why", "{ab}"]]);
     });
 
+    it("keeps the whole payload that the broadcast has logged, and says when one is cut", async () => {
+      await broadcast(app, "aside", '{"whole":true}');
+      await app.commit();
+      const [message] = await received();
+      for (const id of [message!.id, "dcba"]) {
+        await consumer.execute(
+          "begin rtm_worker_api.set_aside('Q', :id, 'aside', 'e', 'too_large', 'why', :pieces); end;",
+          {
+            id,
+            pieces: { type: oracledb.STRING, dir: oracledb.BIND_IN, maxSize: 100, val: ['{"wh'] },
+          },
+        );
+      }
+      await consumer.commit();
+      const kept = (id: string) =>
+        rows(app, "select status, payload_json, extra_info from rtm_log where message_id = :id", {
+          id,
+        });
+      expect(await kept(message!.id)).toEqual([["REJECTED", '{"whole":true}', "Queue Q"]]);
+      expect(await kept("dcba")).toEqual([
+        ["REJECTED", '{"wh', "Queue Q; the payload is cut to about 256,000 bytes"],
+      ]);
+    });
+
     it("is all that the worker's user needs", async () => {
       if ("skip" in oracle) throw new Error(oracle.skip);
       await using worker = await OracleSchema.create(oracle, ["create session"]);
@@ -427,6 +445,104 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       await app.execute("delete from t_watched");
       await app.commit();
       expect(await received()).toEqual([]);
+    });
+
+    describe("of a table with every kind of column", () => {
+      const watch = (parameters: string, when: string) =>
+        app.execute(
+          `begin rtm_watch.watch('T_TYPED', 'typed', ${parameters} p_when => :condition); end;`,
+          { condition: when },
+        );
+      beforeAll(async () => {
+        await app.execute(`create table t_typed (
+          id number primary key, status varchar2(10), note clob, made timestamp(3),
+          made_tz timestamp with time zone, made_local timestamp with local time zone)`);
+      });
+      afterAll(() => app.execute("drop table t_typed purge"));
+
+      it("sends CLOBs and timestamps, of the columns and rows that were asked for", async () => {
+        await watch(
+          "p_columns => 'ID, NOTE, MADE, MADE_TZ, MADE_LOCAL', p_event_prefix => 'thing',",
+          ":new.status = 'OPEN'",
+        );
+        // More than a VARCHAR2 holds, in characters of one to four bytes.
+        const note = 'aß€😀"\\\n'.repeat(5000);
+        const insert = (id: number, status: string) =>
+          app.execute(
+            `insert into t_typed values (:id, :status, :note, timestamp '2026-11-22 10:11:12.345',
+               timestamp '2026-11-22 10:11:12.5 +02:00', timestamp '2026-11-22 10:11:12.5 +02:00')`,
+            { id, status, note: { val: note, type: oracledb.CLOB } },
+          );
+        await insert(1, "OPEN");
+        await insert(2, "DRAFT");
+        await app.execute("update t_typed set status = 'OPEN', note = null where id = 2");
+        // :new.status is null: the condition does not hold.
+        await app.execute("delete from t_typed");
+        await app.commit();
+        const messages = await received();
+        expect(messages.map(({ eventName }) => eventName)).toEqual([
+          "thing-inserted",
+          "thing-updated",
+        ]);
+        const row = {
+          MADE: "2026-11-22T10:11:12.345000",
+          MADE_TZ: "2026-11-22T10:11:12.500000+02:00",
+          MADE_LOCAL: "2026-11-22T08:11:12.500000Z",
+        };
+        const [inserted, updated] = messages.map(({ payload }) => JSON.parse(payload));
+        expect(inserted.row.NOTE === note, "the CLOB arrives whole").toBe(true);
+        expect(inserted).toEqual({
+          op: "insert",
+          table: "T_TYPED",
+          row: { ID: 1, NOTE: note, ...row },
+        });
+        expect(updated).toEqual({
+          op: "update",
+          table: "T_TYPED",
+          row: { ID: 2, NOTE: null, ...row },
+        });
+      });
+
+      it("logs its errors instead of raising: the statement and the other rows go on", async () => {
+        await watch("p_columns => 'ID',", "1 / (:new.id - 7) <> 0");
+        await app.execute(
+          "insert into t_typed(id) select 5 + level from dual connect by level <= 3",
+        );
+        await app.commit();
+        expect(await value(app, "select count(*) from t_typed")).toBe(3);
+        const ids = (await received()).map(({ payload }) => JSON.parse(payload).row.ID);
+        expect(ids.sort()).toEqual([6, 8]);
+        const errors = () =>
+          rows<[string, string, string, string]>(
+            app,
+            `select status, source, extra_info, error_message from rtm_log
+              where channel = 'typed' and status = 'FAILED' order by id`,
+          );
+        expect(await errors()).toEqual([
+          [
+            "FAILED",
+            "WATCH",
+            "Trigger of RTM_WATCH on T_TYPED",
+            expect.stringContaining("ORA-01476"),
+          ],
+        ]);
+
+        await app.execute("begin rtm_config_api.set_value('transport', 'OFF'); end;");
+        try {
+          await app.execute("insert into t_typed(id) values (9)");
+          await app.commit();
+        } finally {
+          await app.execute("begin rtm_config_api.set_value('transport', null); end;");
+        }
+        expect(await value(app, "select count(*) from t_typed where id = 9")).toBe(1);
+        expect((await errors()).at(-1)).toEqual([
+          "FAILED",
+          "WATCH",
+          null,
+          expect.stringContaining("ORA-20110"),
+        ]);
+        expect(await received()).toEqual([]);
+      });
     });
 
     it("keeps the table writable when the condition does not compile", async () => {

@@ -22,15 +22,24 @@ describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
   });
   afterAll(() => relay?.close());
 
-  async function install(grants: readonly string[]) {
+  async function create(grants: readonly string[]) {
     if ("skip" in oracle) throw new Error(oracle.skip);
-    const schema = await OracleSchema.create(oracle, grants);
+    return OracleSchema.create(oracle, grants);
+  }
+
+  /** Installs into a new schema, and points it to the relay. */
+  async function install(grants: readonly string[]) {
+    const schema = await create(grants);
+    return { schema, ...(await installInto(schema)) };
+  }
+
+  async function installInto(schema: OracleSchema) {
     await schema.asAdmin(`begin
       dbms_network_acl_admin.append_host_ace(host => '${callbackHost}', ace => xs$ace_type(
         privilege_list => xs$name_list('http'), principal_name => '${schema.name}',
         principal_type => xs_acl.ptype_db));
     end;`);
-    await schema.run("install");
+    const report = await schema.run("install");
     const app = await schema.connect();
     for (const [name, setting] of [
       ["allow_http", "Y"],
@@ -40,7 +49,7 @@ describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
     ]) {
       await app.execute("begin rtm_config_api.set_value(:name, :setting); end;", { name, setting });
     }
-    return { schema, app };
+    return { report, app };
   }
 
   it(
@@ -91,6 +100,60 @@ describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
         ["FAILED"],
       ]);
       expect(await seconds()).toBe(before);
+      await client.close();
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "MLE sends, where the database has it",
+    async ({ skip }) => {
+      await using schema = await create(GRANTS);
+      const missing = await schema.grantMle();
+      if (missing !== undefined && process.env.RTM_TEST_ORACLE_MLE === "required") {
+        throw new Error(`RTM_TEST_ORACLE_MLE=required, but MLE does not run: ${missing}`);
+      }
+      skip(missing !== undefined, `no MLE: ${missing}`);
+      const { report, app } = await installInto(schema);
+      expect(report).toContain("ok      HTTP (MLE)");
+      // What RTM_HTTP was compiled to: without MLE it does not know the module's function.
+      const calls = `select referenced_name from user_dependencies where name = 'RTM_HTTP'
+        and type = 'PACKAGE BODY' and referenced_name = 'WEBSOCKET_SEND_BROADCAST'`;
+      expect(await rows(app, calls)).toHaveLength(1);
+      await app.execute("begin rtm_config_api.set_value('transport', 'HTTP'); end;");
+      expect(await value(app, "select transport from rtm_status")).toBe("HTTP");
+      const client = await Client.connect(relay, { subscribe: [{ channel: "public:http" }] });
+      await client.nextN(2);
+
+      // The module by itself: its answer has a form that UTL_HTTP cannot give.
+      const send = async (key: string) => {
+        const { outBinds } = await app.execute<{ answer: string }>(
+          `begin
+             :answer := websocket_send_broadcast(
+               p_api_key => :key, p_base_url => :url, p_channel => 'public:http',
+               p_event_name => 'mle', p_payload => '{"by":"module"}', p_message_id => null,
+               p_ts_ms => null, p_timeout_s => 5);
+           end;`,
+          {
+            answer: { dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize: 32_767 },
+            key,
+            url: `http://${callbackHost}:${relay.port}`,
+          },
+        );
+        return JSON.parse(outBinds!.answer) as { status: number; body: string };
+      };
+      expect((await send(API_KEY)).status).toBe(200);
+      expect(await client.next()).toMatchObject({ eventName: "mle", payload: { by: "module" } });
+      expect((await send("wrong")).status).toBe(401);
+
+      // And on the way of a broadcast.
+      const payload = '{"n":9007199254740993,"text":"grüße 😀"}';
+      await broadcast(app, "public:http", payload);
+      await app.commit();
+      expect(await client.nextText()).toContain(`"payload":${payload},`);
+      expect(await rows(app, "select status, http_status from rtm_log")).toEqual([["SENT", 200]]);
+      await app.execute("begin rtm_config_api.set_value('api_key', 'wrong'); end;");
+      await expect(broadcast(app, "public:http", "2")).rejects.toThrow(/ORA-20113.*401/);
       await client.close();
     },
     TIMEOUT_MS,

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import oracledb from "oracledb";
 import { describe, expect, it } from "vitest";
 import { expandScript, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
+import { classifyOracleError } from "../../worker/oracle-errors.ts";
 import { oracleAccess } from "../oracle-contract/target.ts";
-import { broadcast, OracleSchema, rows, value } from "./oracle-schema.ts";
+import { acquireLease, broadcast, OracleSchema, rows, value } from "./oracle-schema.ts";
 
 const oracle = await oracleAccess();
 const access = () => {
@@ -117,15 +118,61 @@ describe.skipIf("skip" in oracle)("installation", { timeout: TIMEOUT_MS }, () =>
     await schema.run("uninstall");
   });
 
+  it("can be repeated while a worker waits for a message and holds the lease", async () => {
+    await using schema = await OracleSchema.create(access());
+    await schema.run("install");
+    const [worker, app, rival] = [
+      await schema.connect(),
+      await schema.connect(),
+      await schema.connect(),
+    ];
+    expect(await acquireLease(worker)).toBe("ACQUIRED");
+    const queue = await worker.getQueue("RTM_QUEUE");
+    queue.deqOptions.wait = 5;
+    queue.deqOptions.navigation = oracledb.AQ_DEQ_NAV_FIRST_MSG;
+    const deadline = AbortSignal.timeout(TIMEOUT_MS / 2);
+    // As the worker does: one bounded wait after the other, so that the installation always meets one.
+    const waitForMessage = async () => {
+      while (!deadline.aborted) {
+        const message = await queue.deqOne();
+        if (message) return (message.payload as Buffer).toString();
+      }
+      throw new Error("no message was dequeued");
+    };
+    const upgrade = async () => {
+      const report = await schema.run("install");
+      await broadcast(app, "upgraded", '{"n":1}');
+      await app.commit();
+      return report;
+    };
+    const [text, report] = await Promise.all([waitForMessage(), upgrade()]);
+    expect(text).toMatch(/"channel":"upgraded"[^\n]*\n\{"n":1\}$/);
+    expect(report).toContain("ok      Lease");
+    expect(await acquireLease(rival)).toBe("BUSY");
+    // The worker repeats a call that met a package in its old state (worker/rtm-worker-api.ts).
+    const heartbeat = () =>
+      worker.execute(
+        "begin rtm_worker_api.heartbeat('host:1:a', rtm_aq.queue_name, 'host', '0.1.0', 'ACTIVE'); end;",
+      );
+    await heartbeat().catch((error: unknown) => {
+      if (classifyOracleError(error).class !== "stale_state") throw error;
+      return heartbeat();
+    });
+    await worker.commit();
+    expect(await acquireLease(worker)).toBe("ACQUIRED");
+    expect(await value(app, "select count(*) from rtm_qt where q_name = 'RTM_QUEUE'")).toBe(0);
+    expect(
+      await rows(app, "select object_type, object_name from user_objects where status <> 'VALID'"),
+    ).toEqual([]);
+    await worker.close();
+    expect(await acquireLease(rival)).toBe("ACQUIRED");
+  });
+
   it("refuses to uninstall while a session holds the lease", async () => {
     await using schema = await OracleSchema.create(access());
     await schema.run("install");
     const holder = await schema.connect();
-    const outcome = await holder.execute<{ r: string }>(
-      "begin :r := rtm_worker_api.acquire_lease(rtm_aq.queue_name); end;",
-      { r: { dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize: 30 } },
-    );
-    expect(outcome.outBinds?.r).toBe("ACQUIRED");
+    expect(await acquireLease(holder)).toBe("ACQUIRED");
     await expect(schema.run("uninstall")).rejects.toThrow("ORA-20153");
     await holder.close();
     await schema.run("uninstall");

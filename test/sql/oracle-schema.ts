@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import oracledb, { type BindParameters, type Connection, type Result } from "oracledb";
 import { type DatabaseLogon, runDatabaseVerb } from "../../cli/db.ts";
+import { messageOf } from "../../common/errors.ts";
 import { type Decoded, decode, withClaim } from "../../worker/decode.ts";
 import type { OracleAccess } from "../oracle-contract/target.ts";
 
@@ -68,6 +69,28 @@ export class OracleSchema implements AsyncDisposable {
     await this.#admin.execute(sql);
   }
 
+  /** Grants what MLE needs, and tries it. Returns why this database cannot run it. */
+  async grantMle(): Promise<string | undefined> {
+    const own = await this.connect();
+    try {
+      for (const grant of MLE_GRANTS) await this.asAdmin(`grant ${grant} to ${this.name}`);
+      await own.execute(
+        "create mle module t_mle language javascript as export function one() { return 1; }",
+      );
+      await own.execute(
+        "create function t_mle_one return number as mle module t_mle signature 'one()';",
+      );
+      const one = await value(own, "select t_mle_one from dual");
+      await own.execute("drop function t_mle_one");
+      await own.execute("drop mle module t_mle");
+      return one === 1 ? undefined : `an MLE function returned ${one}`;
+    } catch (error) {
+      return messageOf(error);
+    } finally {
+      await own.close();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) await connection.close().catch(() => {});
     const own = await oracledb.getConnection(this.logon);
@@ -104,6 +127,15 @@ export async function value<T>(
   const [row] = await rows<[T]>(connection, sql, binds);
   if (row === undefined) throw new Error(`no row: ${sql}`);
   return row[0];
+}
+
+/** Asks once for the lease of our queue. */
+export async function acquireLease(connection: Connection): Promise<string | undefined> {
+  const { outBinds } = await connection.execute<{ outcome: string }>(
+    "begin :outcome := rtm_worker_api.acquire_lease(rtm_aq.queue_name); end;",
+    { outcome: { dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize: 30 } },
+  );
+  return outBinds?.outcome;
 }
 
 /** Calls websocket_api.broadcast; the caller commits. */
