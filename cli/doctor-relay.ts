@@ -1,6 +1,7 @@
 /** The relay part of `rtm doctor`. */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../common/errors.ts";
+import { IDS_HEADER } from "../relay/protocol.ts";
 import type { RtmConfig } from "./config.ts";
 import { milliseconds, type Report } from "./doctor-report.ts";
 
@@ -69,16 +70,25 @@ async function checkKey({ worker }: RtmConfig, url: string, report: Report): Pro
       publishKeyFile === undefined ? publishKey : readFileSync(publishKeyFile, "utf8").trimEnd();
     const response = await ask(new URL("/api/broadcast", url), {
       method: "POST",
-      headers: { "content-type": "application/json", ...(key ? { "x-api-key": key } : {}) },
+      headers: {
+        "content-type": "application/json",
+        [IDS_HEADER]: "keep",
+        ...(key ? { "x-api-key": key } : {}),
+      },
       body: "[]",
     });
-    await response.arrayBuffer();
     const refused = response.status === 401 || response.status === 403;
+    const untrusted = (await response.text()).includes('"key_not_trusted"');
+    const fix = untrusted
+      ? "set trusted to true for this key in the relay's apiKeys, and reload it"
+      : "worker.publishKeyFile must hold one of the relay's apiKeys";
     report({
       check,
       verdict: refused ? "FAILED" : "ok",
-      detail: refused ? `refused with ${response.status}` : "accepted",
-      ...(refused && { fix: "worker.publishKeyFile must hold one of the relay's apiKeys" }),
+      detail: refused
+        ? `refused with ${response.status}${untrusted ? ": not trusted" : ""}`
+        : "accepted",
+      ...(refused && { fix }),
     });
   } catch (error) {
     const fix = "check worker.publishKeyFile and the proxy's rules for /api/broadcast";

@@ -11,7 +11,6 @@ import type { Logger } from "../common/logger.ts";
 import { createAdminServer } from "../relay/admin.ts";
 import { HttpPublisher } from "../relay/http-publisher.ts";
 import { closeServer, listen } from "../relay/listen.ts";
-import type { Publisher } from "../relay/publisher.ts";
 import { type Relay, startRelay } from "../relay/relay.ts";
 import type { ReadinessReason } from "../relay/serving.ts";
 import { ORACLE_ERRORS } from "../worker/oracle-errors.ts";
@@ -29,7 +28,10 @@ export interface Service {
   readiness(): readonly ReadinessReason[];
   /** Settles when the worker has ended; rejects when it failed by a defect. Never without a worker. */
   readonly done: Promise<void>;
-  /** Takes over the keys of a configuration that was read again. */
+  /**
+   * Takes over the keys of a configuration that was read again.
+   * @throws {ConfigError} when a key cannot be read; the old ones then stay
+   */
   reload(config: RtmConfig): void;
   /** Settles what is in hand, closes clients over a window, saves the history. */
   stop(): Promise<void>;
@@ -76,12 +78,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const { port } = ownAdmin.address() as AddressInfo;
     log.info({ host: admin.host, adminPort: port }, "worker's admin listener");
   }
+  const remote = roles.worker && !relay ? remotePublisher(config) : undefined;
   if (roles.worker) {
     let wasStandby = false;
     worker = startWorker({
       database: config.database,
       worker: config.worker,
-      publisher: relay?.publisher ?? remotePublisher(config),
+      publisher: relay?.publisher ?? remote!,
       log,
       registry,
       stateDirectory: config.relay.stateDirectory ?? userStateDirectory(),
@@ -98,10 +101,16 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     adminPort: ownAdmin ? (ownAdmin.address() as AddressInfo).port : relay?.adminPort,
     readiness: () => relay?.readiness() ?? queueReadiness(),
     done: worker?.done ?? new Promise(() => {}),
-    reload: (next) => relay?.reload(next.relay),
+    reload(next) {
+      relay?.reload(next.relay);
+      if (!remote) return;
+      remote.useKey(readPublishKey(next));
+      log.info("publish key read");
+    },
     stop: async () => {
       await worker?.stop();
       await relay?.drain();
+      remote?.close();
       await closeServer(ownAdmin);
     },
   };
@@ -152,13 +161,24 @@ function unreadable<K extends string>(
   });
 }
 
-function remotePublisher(config: RtmConfig): Publisher {
-  const { publishUrl, publishKey, publishKeyFile } = config.worker;
-  const file = publishKeyFile === undefined ? undefined : readFileSync(publishKeyFile, "utf8");
+/** @throws {ConfigError} when the file cannot be read or is empty */
+function readPublishKey({ worker: { publishKey, publishKeyFile } }: RtmConfig): string {
+  if (publishKeyFile === undefined) return publishKey ?? "";
+  let problem = "the file is empty";
+  try {
+    const key = readFileSync(publishKeyFile, "utf8").trimEnd();
+    if (key !== "") return key;
+  } catch (error) {
+    problem = messageOf(error);
+  }
+  throw new ConfigError([`worker.publishKeyFile: ${problem}`]);
+}
+
+function remotePublisher(config: RtmConfig): HttpPublisher {
   const { batchMessages, batchBytes } = config.relay.limits;
   return new HttpPublisher({
-    url: publishUrl!,
-    apiKey: file?.trimEnd() ?? publishKey ?? "",
+    url: config.worker.publishUrl!,
+    apiKey: readPublishKey(config),
     batchMessages,
     batchBytes,
   });

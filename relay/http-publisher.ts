@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { z } from "zod";
 import { messageOf } from "../common/errors.ts";
 import type { Message } from "./message.ts";
+import { IDS_HEADER } from "./protocol.ts";
 import type { Publisher, PublishResult } from "./publisher.ts";
 
 /** Answers are short; more than this is not from a relay, bytes per message. */
@@ -25,6 +26,7 @@ export interface HttpPublisherOptions {
 const single = z.union([
   z.object({
     ok: z.literal(true),
+    id: z.string(),
     recipients: z.number().int().min(0),
     duplicate: z.boolean().optional(),
   }),
@@ -33,19 +35,39 @@ const single = z.union([
 const answers = z.object({ results: z.array(single) });
 const refusal = z.object({ ok: z.literal(false), code: z.string(), message: z.string() });
 
-/** Codes that say nothing about the message itself: it must be held and tried again. */
-const TRY_AGAIN = new Set(["unavailable", "internal_error", "unauthorized"]);
+/**
+ * Codes that say nothing about the message itself: it must be held and tried again. Those of the
+ * key with what to do: somebody has to change the relay's configuration.
+ */
+const TRY_AGAIN: ReadonlyMap<string, string | undefined> = new Map([
+  ["unavailable", undefined],
+  ["internal_error", undefined],
+  ["unauthorized", "the worker's key must be one of the relay's apiKeys"],
+  [
+    "channel_forbidden",
+    "the relay's key for this worker must grant the channel (apiKeys[].channels)",
+  ],
+  ["key_not_trusted", "the relay's key for this worker must be marked trusted (apiKeys[].trusted)"],
+]);
 /** Answers to a body that a smaller one may escape. */
 const TOO_LARGE = new Set(["batch_too_large"]);
 
 interface Encoded {
   readonly index: number;
+  readonly id: string;
   readonly text: string;
   readonly bytes: number;
 }
 
-function unavailable(message: string): PublishResult {
-  return { status: "unavailable", code: "unavailable", message };
+type Unavailable = Extract<PublishResult, { status: "unavailable" }>;
+
+function unavailable(message: string, code = "unavailable"): Unavailable {
+  const fix = TRY_AGAIN.get(code);
+  return {
+    status: "unavailable",
+    code,
+    message: fix === undefined ? message : `${message}; ${fix}`,
+  };
 }
 
 /** The payload's text is put in as it is: no number loses a digit. */
@@ -57,7 +79,7 @@ function encode(message: Message): string {
 
 export class HttpPublisher implements Publisher {
   readonly #url: URL;
-  readonly #apiKey: string;
+  #apiKey: string;
   readonly #batchMessages: number;
   readonly #batchBytes: number;
   readonly #timeoutMs: number;
@@ -90,15 +112,20 @@ export class HttpPublisher implements Publisher {
     signal?: AbortSignal,
   ): Promise<readonly PublishResult[]> {
     const results: PublishResult[] = [];
-    let down: string | undefined;
+    let down: Unavailable | undefined;
     for (const part of this.#split(batch)) {
       // After a failure the rest is not tried: its order must be kept, and it would fail too.
       if (down === undefined) down = await this.#post(part, results, signal);
       if (down !== undefined) {
-        for (const { index } of part) results[index] ??= unavailable(down);
+        for (const { index } of part) results[index] ??= down;
       }
     }
     return results;
+  }
+
+  /** Takes effect with the next POST. */
+  useKey(apiKey: string): void {
+    this.#apiKey = apiKey;
   }
 
   /** Closes idle connections. */
@@ -112,7 +139,7 @@ export class HttpPublisher implements Publisher {
     let bytes = 2;
     for (const [index, message] of batch.entries()) {
       const text = encode(message);
-      const item = { index, text, bytes: Buffer.byteLength(text) + 1 };
+      const item = { index, id: message.id, text, bytes: Buffer.byteLength(text) + 1 };
       if (
         part.length > 0 &&
         (part.length >= this.#batchMessages || bytes + item.bytes > this.#batchBytes)
@@ -128,28 +155,28 @@ export class HttpPublisher implements Publisher {
     return parts;
   }
 
-  /** Fills in the results of `part`; returns why the relay cannot be reached, if so. */
+  /** Fills in the results of `part`; returns why the relay takes nothing now, if so. */
   async #post(
     part: readonly Encoded[],
     results: PublishResult[],
     signal: AbortSignal | undefined,
-  ): Promise<string | undefined> {
+  ): Promise<Unavailable | undefined> {
     let status: number;
     let text: string;
     try {
       const body = `[${part.map((item) => item.text).join(",")}]`;
       ({ status, text } = await this.#send(body, part.length, signal));
     } catch (error) {
-      return `POST ${this.#url.origin}: ${messageOf(error)}`;
+      return unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`);
     }
-    const answer = parseAnswer(status, text, part.length);
+    const answer = parseAnswer(status, text, part);
     if (answer.kind === "results") {
       for (const [position, { index }] of part.entries()) {
         results[index] = answer.results[position] as PublishResult;
       }
       return undefined;
     }
-    if (answer.kind === "unavailable") return answer.message;
+    if (answer.kind === "unavailable") return answer.result;
     const [only] = part;
     if (part.length === 1 && only) {
       const code = TOO_LARGE.has(answer.code) ? "message_too_large" : answer.code;
@@ -177,6 +204,7 @@ export class HttpPublisher implements Publisher {
         "content-type": "application/json",
         "content-length": bytes.length,
         "x-api-key": this.#apiKey,
+        [IDS_HEADER]: "keep",
       },
     };
     return new Promise((resolve, reject) => {
@@ -204,39 +232,47 @@ export class HttpPublisher implements Publisher {
 
 type ParsedAnswer =
   | { readonly kind: "results"; readonly results: readonly PublishResult[] }
-  | { readonly kind: "unavailable"; readonly message: string }
+  | { readonly kind: "unavailable"; readonly result: Unavailable }
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
-function parseAnswer(status: number, text: string, expected: number): ParsedAnswer {
+function parseAnswer(status: number, text: string, part: readonly Encoded[]): ParsedAnswer {
+  const held = (message: string, code?: string): ParsedAnswer => ({
+    kind: "unavailable",
+    result: unavailable(message, code),
+  });
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     // A proxy's own limit. Smaller bodies may pass it; a single message is held, not set aside.
-    if (status === 413 && expected > 1)
+    if (status === 413 && part.length > 1)
       return { kind: "refused", code: "batch_too_large", message: text };
-    return { kind: "unavailable", message: `status ${status}, and the answer is not JSON` };
+    return held(`status ${status}, and the answer is not JSON`);
   }
   if (status === 200) {
     const parsed = answers.safeParse(value);
-    if (!parsed.success || parsed.data.results.length !== expected) {
-      return { kind: "unavailable", message: "the answer is not that of a relay" };
+    if (!parsed.success || parsed.data.results.length !== part.length) {
+      return held("the answer is not that of a relay");
     }
-    return { kind: "results", results: parsed.data.results.map(asResult) };
+    const results = parsed.data.results.map((each, position) => asResult(each, part[position]!.id));
+    return { kind: "results", results };
   }
   const parsed = refusal.safeParse(value);
   if (!parsed.success || status >= 500 || TRY_AGAIN.has(parsed.data.code)) {
-    const why = parsed.success ? `${parsed.data.code}: ${parsed.data.message}` : "";
-    return { kind: "unavailable", message: `status ${status} ${why}`.trim() };
+    if (!parsed.success) return held(`status ${status}`);
+    return held(`status ${status}: ${parsed.data.message}`, parsed.data.code);
   }
   return { kind: "refused", code: parsed.data.code, message: parsed.data.message };
 }
 
-function asResult(answer: z.output<typeof single>): PublishResult {
+function asResult(answer: z.output<typeof single>, sentId: string): PublishResult {
   if (answer.ok) {
+    // Only if something in between took the header away. Duplicates could not be removed.
+    if (answer.id !== sentId)
+      return unavailable("the relay made an id of its own", "key_not_trusted");
     const { recipients, duplicate } = answer;
     return { status: "accepted", recipients, ...(duplicate ? { duplicate } : {}) };
   }
   const { code, message } = answer;
-  return { status: TRY_AGAIN.has(code) ? "unavailable" : "rejected", code, message };
+  return TRY_AGAIN.has(code) ? unavailable(message, code) : { status: "rejected", code, message };
 }

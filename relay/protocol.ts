@@ -94,6 +94,12 @@ export const CLOSE = {
 
 export type CloseName = keyof typeof CLOSE;
 
+/**
+ * Request header of `POST /api/broadcast` with the value `keep`: whoever sends it needs its own ids
+ * kept, so the relay refuses the body instead of making ids for a key that is not trusted.
+ */
+export const IDS_HEADER = "x-rtm-ids";
+
 /** Codes of `error` and `unsubscribed` frames and of REST answers. */
 export const CODES = [
   "bad_frame",
@@ -107,6 +113,7 @@ export const CODES = [
   "message_too_large",
   "batch_too_large",
   "channel_forbidden",
+  "key_not_trusted",
   "too_many_channels",
   "token_expired",
   "token_invalid",

@@ -10,7 +10,7 @@ import type { ApiKey } from "./keys.ts";
 import type { LocalPublisher } from "./local-publisher.ts";
 import { DEFAULT_EVENT_NAME, type Message } from "./message.ts";
 import { matchesAny } from "./patterns.ts";
-import type { Code } from "./protocol.ts";
+import { type Code, IDS_HEADER } from "./protocol.ts";
 import type { PublishResult } from "./publisher.ts";
 
 /** How the published predecessor answers `GET /`. */
@@ -24,6 +24,7 @@ const DISCARD_MS = 1000;
 const STATUS: Partial<Record<Code, number>> = {
   unauthorized: 401,
   channel_forbidden: 403,
+  key_not_trusted: 403,
   message_too_large: 413,
   batch_too_large: 413,
   unsupported_media_type: 415,
@@ -110,6 +111,9 @@ async function broadcast(
   { front, publisher, notServing }: RestOptions,
 ): Promise<void> {
   const key = authorize(request, front);
+  if (request.headers[IDS_HEADER] === "keep" && !key.trusted) {
+    throw new Refusal("key_not_trusted", "ids are kept for keys marked trusted only");
+  }
   const type = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
   const encoding = request.headers["content-encoding"] ?? "identity";
   if (type !== "application/json" || encoding !== "identity") {

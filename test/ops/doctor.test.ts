@@ -472,6 +472,19 @@ describe("rtm doctor", () => {
       };
       expect((await lineOf("publish key", more)).verdict).toBe(verdict);
     });
+
+    it("says that the worker's key must be trusted", async () => {
+      const key = "plain-key-0123456789";
+      await relay.close();
+      relay = await startTestRelay({ apiKeys: [{ name: "worker", key }] });
+      const more = {
+        RTM_WORKER_PUBLISH_URL: `http://127.0.0.1:${relay.port}`,
+        RTM_WORKER_PUBLISH_KEY: key,
+      };
+      const line = await lineOf("publish key", more);
+      expect(line.verdict).toBe("FAILED");
+      expect(line.text).toMatch(/not trusted.*set trusted to true/);
+    });
   });
 
   describe("--probe", () => {

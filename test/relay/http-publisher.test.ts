@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { HttpPublisher, type HttpPublisherOptions } from "../../relay/http-publisher.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { API_KEY, Client, message, startTestRelay, token } from "./support.ts";
+import { API_KEY, Client, message, startTestRelay, testConfig, token } from "./support.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -128,9 +128,12 @@ describe("HttpPublisher", () => {
       const chunks: Buffer[] = [];
       request.on("data", (chunk) => chunks.push(chunk));
       request.on("end", () => {
-        const list = JSON.parse(Buffer.concat(chunks).toString()) as unknown[];
+        const list = JSON.parse(Buffer.concat(chunks).toString()) as { id: string }[];
         response.end(
-          JSON.stringify({ ok: true, results: list.map(() => ({ ok: true, recipients: 0 })) }),
+          JSON.stringify({
+            ok: true,
+            results: list.map(({ id }) => ({ ok: true, id, recipients: 0 })),
+          }),
         );
       });
     });
@@ -147,9 +150,14 @@ describe("HttpPublisher", () => {
   });
 
   it("reuses its connection", async () => {
-    const server = await fake(json(200, { ok: true, results: [{ ok: true, recipients: 0 }] }));
+    const server = await fake(
+      json(200, { ok: true, results: [{ ok: true, id: "a", recipients: 0 }] }),
+    );
     const publisher = publisherFor(server);
-    for (let count = 0; count < 5; count++) await publisher.publish([message("a", count)]);
+    for (let count = 0; count < 5; count++) {
+      const [result] = await publisher.publish([message("a", count, { id: "a" })]);
+      expect(result).toEqual({ status: "accepted", recipients: 0 });
+    }
     expect(server.sockets).toBe(1);
   });
 
@@ -210,12 +218,12 @@ describe("HttpPublisher", () => {
       const status = ++count === 2 ? 503 : 200;
       const body =
         status === 200
-          ? { ok: true, results: [{ ok: true, recipients: 1 }] }
+          ? { ok: true, results: [{ ok: true, id: "1", recipients: 1 }] }
           : { ok: false, code: "unavailable", message: "no" };
       json(status, body)(request, response);
     });
     const results = await publisherFor(server, { batchMessages: 1 }).publish(
-      [1, 2, 3].map((n) => message("a", n)),
+      [1, 2, 3].map((n) => message("a", n, { id: String(n) })),
     );
     expect(results.map(({ status }) => status)).toEqual(["accepted", "unavailable", "unavailable"]);
     expect(count).toBe(2);
@@ -226,14 +234,81 @@ describe("HttpPublisher", () => {
       json(200, {
         ok: false,
         results: [
-          { ok: true, recipients: 2 },
+          { ok: true, id: "1", recipients: 2 },
           { ok: false, code: "unavailable", message: "stopping" },
           { ok: false, code: "bad_channel", message: "no" },
         ],
       }),
     );
-    const results = await publisherFor(server).publish([1, 2, 3].map((n) => message("a", n)));
+    const results = await publisherFor(server).publish(
+      [1, 2, 3].map((n) => message("a", n, { id: String(n) })),
+    );
     expect(results.map(({ status }) => status)).toEqual(["accepted", "unavailable", "rejected"]);
+  });
+
+  it("says unavailable with the fix for a key that is not trusted; nothing is published", async () => {
+    const keys = (trusted: boolean) => ({ apiKeys: [{ name: "worker", key: API_KEY, trusted }] });
+    const relay = await start(keys(false));
+    const client = await Client.connect(relay, { subscribe: [{ channel: "public" }] });
+    await client.nextN(2);
+    const publisher = publisherFor(relay);
+    const batch = [message("public", 1), message("public", 2)];
+    for (const result of await publisher.publish(batch)) {
+      expect(result).toMatchObject({ status: "unavailable", code: "key_not_trusted" });
+      expect((result as { message: string }).message).toContain(
+        "the relay's key for this worker must be marked trusted",
+      );
+    }
+    relay.reload(testConfig(keys(true)));
+    expect((await publisher.publish(batch)).map(({ status }) => status)).toEqual([
+      "accepted",
+      "accepted",
+    ]);
+    // The first one it ever got: the refused batch was not sent to anybody.
+    expect(await client.next()).toMatchObject({ id: batch[0]!.id, seq: 1, payload: 1 });
+  });
+
+  it("says so too when the header is lost on the way and the relay made its own ids", async () => {
+    const server = await fake(
+      json(200, { ok: true, results: [{ ok: true, id: "another", recipients: 1 }] }),
+    );
+    const [result] = await publisherFor(server).publish([message("a", 1)]);
+    expect(result).toMatchObject({
+      status: "unavailable",
+      code: "key_not_trusted",
+      message: expect.stringContaining("must be marked trusted"),
+    });
+  });
+
+  it("holds what the key does not grant, with the fix, and delivers the other channels", async () => {
+    const keys = (channels: string[]) => ({
+      apiKeys: [{ name: "worker", key: API_KEY, trusted: true, channels }],
+    });
+    const relay = await start(keys(["a"]));
+    const publisher = publisherFor(relay);
+    const batch = [message("a", 1), message("b", 2), message("a", 3)];
+    const results = await publisher.publish(batch);
+    expect(results).toMatchObject([
+      { status: "accepted" },
+      {
+        status: "unavailable",
+        code: "channel_forbidden",
+        message: expect.stringContaining("must grant the channel"),
+      },
+      { status: "accepted" },
+    ]);
+    relay.reload(testConfig(keys(["a", "b"])));
+    expect(await publisher.publish([batch[1]!])).toEqual([{ status: "accepted", recipients: 0 }]);
+  });
+
+  it("takes another key between two POSTs", async () => {
+    const relay = await start();
+    const publisher = publisherFor(relay, { apiKey: "an old key 0123456789" });
+    expect(await publisher.publish([message("a", 1)])).toMatchObject([
+      { status: "unavailable", code: "unauthorized" },
+    ]);
+    publisher.useKey(API_KEY);
+    expect(await publisher.publish([message("a", 1)])).toMatchObject([{ status: "accepted" }]);
   });
 
   it("wants an http or https URL", () => {
