@@ -1,29 +1,20 @@
 /** The vhost in nginx/, run by a real nginx in front of a real relay. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { request } from "node:https";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { createLogger } from "../../common/logger.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { Client, message, startTestRelay, token, until } from "../relay/support.ts";
-import { has, Program, temporaryDirectory } from "./support.ts";
+import { freePort, runNginx } from "./nginx.ts";
+import { has, temporaryDirectory } from "./support.ts";
 
 const ORIGIN = "https://apex.example.com";
 const NEEDED = ["nginx", "openssl"];
 const missing = NEEDED.filter((program) => !has(program));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 interface Front {
   readonly port: number;
@@ -39,43 +30,21 @@ interface Front {
 async function startNginx(relayPort: number): Promise<Front> {
   const directory = temporaryDirectory();
   const [port, plainPort] = [await freePort(), await freePort()];
-  mkdirSync(join(directory, "logs"));
-  cpSync("nginx", join(directory, "conf"), { recursive: true });
   const certificate = join(directory, "cert.pem");
   const key = join(directory, "key.pem");
   const subject = ["-subj", "/CN=rtm.example.com", "-days", "2", "-nodes"];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
   spawnSync("openssl", ["req", "-x509", ...curve, ...subject, "-keyout", key, "-out", certificate]);
-  for (const name of readdirSync("nginx")) {
-    const path = join(directory, "conf", name);
-    const text = readFileSync(path, "utf8")
-      .replaceAll("/etc/nginx/apex-rtm/", `${directory}/conf/`)
-      .replaceAll("/var/log/nginx/", `${directory}/logs/`)
+  const edit = (text: string) =>
+    text
       .replace(/\/etc\/letsencrypt\/\S+fullchain\.pem/, certificate)
       .replace(/\/etc\/letsencrypt\/\S+privkey\.pem/, key)
-      .replaceAll("127.0.0.1:3000", `127.0.0.1:${relayPort}`)
-      .replace(/^ *listen \[::\].*$/gm, "")
       .replace("listen 80;", `listen 127.0.0.1:${plainPort};`)
       .replace(
         "listen 443 ssl;",
         `listen 127.0.0.1:${port} ssl;\n include ${directory}/conf/rtm-ords.inc;`,
       );
-    writeFileSync(path, text);
-  }
-  const main = join(directory, "nginx.conf");
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    .map((name) => `${name}_temp_path ${directory}/${name};`)
-    .join("\n");
-  writeFileSync(
-    main,
-    `daemon off; pid ${directory}/pid; error_log ${directory}/logs/main.log;
-${process.getuid!() === 0 ? "user root;" : ""} worker_processes 1; events { worker_connections 256; }
-http { ${temporary} include ${directory}/conf/*.conf; }`,
-  );
-  const args = ["-e", join(directory, "logs/main.log"), "-p", directory, "-c", main];
-  const tested = spawnSync("nginx", ["-t", ...args], { encoding: "utf8" });
-  expect(tested.stderr).toContain("test is successful");
-  new Program("nginx", args);
+  runNginx({ directory, relayPort, edit });
   const front = {
     port,
     plainPort,

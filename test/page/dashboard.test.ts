@@ -1,7 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { freePort, runNginx } from "../ops/nginx.ts";
+import { has, temporaryDirectory } from "../ops/support.ts";
 import { Tab, useWorld } from "./kit.ts";
 import type { PageSpec } from "./site.ts";
+import { until } from "./stack.ts";
 
 const world = useWorld();
 
@@ -124,22 +127,51 @@ const ARTICLE_SCRIPT = `
   connect();
 `;
 
+/** The article's reverse proxy: a server block that serves the pages and has our locations. */
+async function startProxy(): Promise<string> {
+  const directory = temporaryDirectory();
+  const port = await freePort();
+  runNginx({
+    directory,
+    relayPort: world.stack.port,
+    edit: (text) => text.replace("listen 80;", `listen unix:${directory}/plain.sock;`),
+    http: `include ${directory}/conf/rtm-http.conf;
+server {
+  listen 127.0.0.1:${port};
+  include ${directory}/conf/rtm-ords.inc;
+  location / { access_log off; proxy_pass ${world.site.origin}; }
+}`,
+  });
+  const origin = `http://127.0.0.1:${port}`;
+  await until("nginx listens", async () => {
+    const answer = await fetch(`${origin}/rtm/readyz`).catch(() => undefined);
+    return answer?.status === 200;
+  });
+  return origin;
+}
+
+const through = has("nginx") ? "nginx" : "the site's own proxy (there is no nginx)";
+
 describe("the dashboard article's page (second compatibility row)", () => {
-  it("gets the bare payloads of its queue without a token, also after a relay restart", async () => {
-    const tab = await Tab.open(world, {
-      actions: [{ event: "ready", actions: [{ script: ARTICLE_SCRIPT }] }],
-    });
+  it(`gets the bare payloads of its JMS queue without a token, through ${through}`, async () => {
+    const origin = has("nginx") ? await startProxy() : world.site.origin;
+    world.stack.origins.push(origin);
+    await world.stack.stopService();
+    await world.stack.startService();
+    const actions = [{ event: "ready", actions: [{ script: ARTICLE_SCRIPT }] }];
+    const tab = await Tab.open(world, { actions }, undefined, origin);
     await tab.page.waitForFunction(() => window.seen.opened?.length === 1);
-    world.stack.enqueueBare({ sales: 1, region: "EMEA" });
+    await world.stack.insertSale({ sales: 0, region: "nobody's" }, "rollback");
+    await world.stack.insertSale({ sales: 1, region: "EMEA" });
     await tab.page.waitForFunction(() => window.seen.rows?.length === 1);
     await world.stack.stopService();
     await world.stack.startService();
     await tab.page.waitForFunction(() => window.seen.opened?.length === 2);
-    world.stack.enqueueBare({ sales: 2, region: "APAC" });
+    await world.stack.insertSale({ sales: 2, region: "Österreich €" });
     await tab.page.waitForFunction(() => window.seen.rows?.length === 2);
     expect(await tab.seen("rows")).toEqual([
       { sales: 1, region: "EMEA" },
-      { sales: 2, region: "APAC" },
+      { sales: 2, region: "Österreich €" },
     ]);
     expect(await tab.problems()).toEqual([]);
   });

@@ -62,10 +62,16 @@ export class Tab {
     page.on("websocket", () => this.sockets++);
   }
 
-  static async open(world: World, spec: PageSpec, context?: BrowserContext): Promise<Tab> {
+  /** @param origin of a proxy in front of the site; default the site's own. */
+  static async open(
+    world: World,
+    spec: PageSpec,
+    context?: BrowserContext,
+    origin = world.site.origin,
+  ): Promise<Tab> {
     const place = context ?? (await world.browser.newContext());
     const tab = new Tab(await place.newPage());
-    await tab.page.goto(world.site.page(spec));
+    await tab.page.goto(world.site.page(spec).replace(world.site.origin, origin));
     return tab;
   }
 

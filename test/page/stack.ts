@@ -7,11 +7,11 @@ import { rtmConfig } from "../../cli/config.ts";
 import { type Service, startService } from "../../cli/service.ts";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
-import { type Emulator, RtmSchema, startEmulator } from "../../emulator/index.ts";
+import { type Emulator, PlSqlDequeue, RtmSchema, startEmulator } from "../../emulator/index.ts";
 
 const PASSWORD = "emulator-password";
 export const SECRET = "0123456789abcdef0123456789abcdef";
-/** A bare-JSON queue as in the dashboard article, read into a public channel. */
+/** A JMS text queue as in the dashboard article, read into a public channel. */
 export const ARTICLE = { queue: "RTM.SALES_FEED", channel: "dashboard", eventName: "row" } as const;
 
 /** Waits for what has no event of its own; says what was awaited when it never comes. */
@@ -54,7 +54,11 @@ export class Stack {
   static async start(origins: readonly string[]): Promise<Stack> {
     const emulator = await startEmulator({ users: { RTM: PASSWORD } });
     const schema = new RtmSchema(emulator);
-    emulator.createQueue({ name: ARTICLE.queue });
+    new PlSqlDequeue(emulator).createJmsQueue(ARTICLE.queue);
+    emulator.onStatement(/insert into sales_rows/i, ({ session, binds }) => {
+      session.enqueue(ARTICLE.queue, String(binds.DATA));
+      return {};
+    });
     emulator.onStatement(/page_test\.burst/i, ({ session, binds }) => {
       for (let n = 0; n < Number(binds.ROWS); n++) {
         schema.broadcast(session, String(binds.CHANNEL), "row", String(n));
@@ -96,7 +100,6 @@ export class Stack {
           { name: "RTM_QUEUE", wait: "1s" },
           {
             name: ARTICLE.queue,
-            payload: "RAW",
             channel: ARTICLE.channel,
             eventName: ARTICLE.eventName,
             wait: "1s",
@@ -168,9 +171,11 @@ export class Stack {
     await this.#connection.commit();
   }
 
-  /** A row trigger of the article enqueues bare JSON. */
-  enqueueBare(payload: unknown): void {
-    this.emulator.queue(ARTICLE.queue).enqueue(Buffer.from(JSON.stringify(payload)));
+  /** One transaction with one row; the article's row trigger enqueues it as JMS text. */
+  async insertSale(row: unknown, end: "commit" | "rollback" = "commit"): Promise<void> {
+    const binds = { data: JSON.stringify(row) };
+    await this.#connection.execute("begin insert into sales_rows values (:data); end;", binds);
+    await this.#connection[end]();
   }
 
   async close(): Promise<void> {
