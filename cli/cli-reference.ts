@@ -28,8 +28,9 @@ variables of the configuration.
 ## Signals
 
 \`rtm serve\`, \`worker\` and \`relay\` stop gracefully at SIGTERM and SIGINT, and at once at the second one
-(exit code 1). At SIGHUP they read token secrets and API keys again; clients stay connected, and when
-the new configuration is wrong the old keys stay.
+(exit code 1). At SIGHUP \`serve\` and \`relay\` read token secrets and API keys again, and \`worker\` the
+key that it posts with; clients stay connected, and when the new configuration is wrong the old keys
+stay and the log says why.
 Under systemd (\`NOTIFY_SOCKET\`) they report readiness, status and the watchdog:
 [operations.md](operations.md#the-service).
 `;

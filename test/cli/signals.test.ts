@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { RtmProcess } from "../e2e/support.ts";
 import { Client, post, startTestRelay, token } from "../relay/support.ts";
@@ -68,6 +68,18 @@ async function reader(port: number, secret: string): Promise<Client> {
     { port },
     { token: await token(["sales"], { secret }), subscribe: [{ channel: "sales" }] },
   );
+}
+
+/** A client that hears of the stop, beside one that never answers the close and so delays its end. */
+async function stopSlowly(stopped: RtmProcess, port: number): Promise<void> {
+  const [answering, mute] = [await reader(port, SECRETS[0]), await reader(port, SECRETS[0])];
+  onTestFinished(() => mute.terminate());
+  await answering.nextN(2);
+  await mute.nextN(2);
+  mute.stopReading();
+  stopped.kill("SIGTERM");
+  expect(await answering.end()).toMatchObject({ code: 4000 });
+  expect(stopped.child.exitCode).toBeNull();
 }
 
 async function publish(port: number, key: string, n: number): Promise<number> {
@@ -153,19 +165,11 @@ describe("rtm relay at SIGTERM", () => {
 
   it.each(["SIGTERM", "SIGINT"] as const)("ends at once with 1 at a second %s", async (second) => {
     const { relay, port } = await startRelay();
-    const [answering, mute] = [await reader(port, SECRETS[0]), await reader(port, SECRETS[0])];
-    await answering.nextN(2);
-    await mute.nextN(2);
-    mute.stopReading();
-    relay.kill("SIGTERM");
-    // The drain is under way, and would last for as long as the mute client is waited for.
-    expect(await answering.end()).toMatchObject({ code: 4000 });
-    expect(relay.child.exitCode).toBeNull();
+    await stopSlowly(relay, port);
     relay.kill(second);
     expect(await relay.exited, relay.output).toBe(1);
     expect(relay.output).toContain(`"signal":"${second}","msg":"stopping at once"`);
     expect(relay.output).not.toContain('"msg":"relay stopped"');
-    mute.terminate();
   });
 });
 
@@ -224,14 +228,8 @@ describe("with a database", () => {
     });
     const port = Number((await serve.printed(/"port":(\d+).*"msg":"relay listens"/))[1]);
     await serve.printed(/"msg":"dequeuing"/);
-    const [answering, mute] = [await reader(port, SECRETS[0]), await reader(port, SECRETS[0])];
-    await answering.nextN(2);
-    await mute.nextN(2);
-    mute.stopReading();
-    serve.kill("SIGTERM");
-    expect(await answering.end()).toMatchObject({ code: 4000 });
+    await stopSlowly(serve, port);
     serve.kill("SIGTERM");
     expect(await serve.exited, serve.output).toBe(1);
-    mute.terminate();
   });
 });

@@ -87,6 +87,15 @@ describe.each(UNITS)("%s", (unit) => {
   });
 });
 
+it("two workers and a relay of one host do not want the same admin port", () => {
+  const variables = values("rtm-worker@.service", "Environment");
+  expect(variables).toContain("RTM_RELAY_ADMIN_PORT=0");
+  // systemd.exec(5): what an EnvironmentFile sets wins, so that a fixed port can be given.
+  expect(values("rtm-worker@.service", "EnvironmentFile")).toEqual([
+    "-/etc/apex-rtm/worker-%i.env",
+  ]);
+});
+
 it("install.sh is valid sh", () => {
   expect(existsSync("systemd/install.sh")).toBe(true);
   expect(spawnSync("sh", ["-n", "systemd/install.sh"]).status).toBe(0);

@@ -684,6 +684,10 @@ export function protocolKit(get: () => KitTarget): void {
       expect(forbidden).toMatchObject({ status: 403, body: { code: "channel_forbidden" } });
       const channel = unique(`${privatePrefix}open`);
       const client = await subscriber([channel]);
+      // Refused as a whole: the client below gets the next message as its first.
+      const keep = { ...headers, "x-rtm-ids": "keep" };
+      const untrusted = await publish([{ channel, id: "mine" }], keep);
+      expect(untrusted).toMatchObject({ status: 403, body: { code: "key_not_trusted" } });
       const { body } = await publish({ channel, id: "mine", ts: 1 }, headers);
       expect(body.id).not.toBe("mine");
       const frame = await client.next();
