@@ -174,7 +174,7 @@ export class HttpPublisher implements Publisher {
       for (const [position, { index }] of part.entries()) {
         results[index] = answer.results[position] as PublishResult;
       }
-      return undefined;
+      return answer.results.find((result) => result.status === "unavailable");
     }
     if (answer.kind === "unavailable") return answer.result;
     const [only] = part;

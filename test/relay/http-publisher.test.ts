@@ -301,6 +301,19 @@ describe("HttpPublisher", () => {
     expect(await publisher.publish([batch[1]!])).toEqual([{ status: "accepted", recipients: 0 }]);
   });
 
+  it("sends nothing after a body of which something is held", async () => {
+    let posts = 0;
+    const server = await fake((request, response) => {
+      posts++;
+      const refused = { ok: false, code: "channel_forbidden", message: "no" };
+      json(200, { ok: false, results: [refused] })(request, response);
+    });
+    const publisher = publisherFor(server, { batchMessages: 1 });
+    const results = await publisher.publish([message("a", 1), message("a", 2)]);
+    expect(results.map(({ status }) => status)).toEqual(["unavailable", "unavailable"]);
+    expect(posts).toBe(1);
+  });
+
   it("takes another key between two POSTs", async () => {
     const relay = await start();
     const publisher = publisherFor(relay, { apiKey: "an old key 0123456789" });
