@@ -3,15 +3,17 @@
  * low rate. Nothing here ever stops the consumers; what fails is logged and tried again.
  */
 import { sleep } from "../common/backoff.ts";
-import { type Logger, RateLimitedLog } from "../common/logger.ts";
+import type { Logger, RateLimitedLog } from "../common/logger.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { QueueConsumer } from "./consumer.ts";
 import type { Logon } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
-import { type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
+import { type Backlog, type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
 import type { QueueStateName } from "./state.ts";
 
+/** -20122 of RTM_WORKER_API: the queue's AQ$ view may not be read. */
+const QUEUE_NOT_READABLE = 20122;
 /** Backlogs are counted up to here. */
 export const BACKLOG_LIMIT = 10_000;
 
@@ -30,6 +32,7 @@ export interface SideOptions {
   readonly consumers: readonly QueueConsumer[];
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
+  readonly warnings: RateLimitedLog;
   readonly workerId: string;
   readonly host: string;
   readonly version: string;
@@ -44,8 +47,7 @@ export async function runSide(
   signal: AbortSignal,
   consumersEnded: Promise<unknown>,
 ): Promise<void> {
-  const { logon, worker, log, consumers } = options;
-  const warnings = new RateLimitedLog(log, 60_000);
+  const { logon, worker, log, consumers, warnings } = options;
   let session: Session | undefined;
   const round = async (observe: (session: Session, consumer: QueueConsumer) => Promise<void>) => {
     try {
@@ -88,6 +90,21 @@ async function beat(
   await apiOf(options, session, consumer)?.heartbeat({ workerId, queueName, host, version, state });
 }
 
+/** A queue whose backlog may not be read must not keep the others from theirs. */
+async function readBacklog(
+  { warnings }: SideOptions,
+  api: RtmWorkerApi,
+  queueName: string,
+): Promise<Backlog | undefined> {
+  try {
+    return await api.backlog(queueName, BACKLOG_LIMIT);
+  } catch (error) {
+    if ((error as { errorNum?: number }).errorNum !== QUEUE_NOT_READABLE) throw error;
+    warnings.warn(`backlog ${queueName}`, { err: error }, "the backlog cannot be read");
+    return undefined;
+  }
+}
+
 async function look(
   options: SideOptions,
   session: Session,
@@ -100,7 +117,8 @@ async function look(
   const { clockOffsetMs } = await api.versions();
   consumer.clockOffsetMs = clockOffsetMs;
   metrics.clockOffset.set(clockOffsetMs / 1000);
-  const backlog = await api.backlog(access.name, BACKLOG_LIMIT);
+  const backlog = await readBacklog(options, api, access.name);
+  if (!backlog) return;
   metrics.backlog.set({ queue }, backlog.ready);
   metrics.oldest.set({ queue }, backlog.oldestAgeS ?? 0);
   metrics.exceptions.set({ queue }, backlog.exceptions);

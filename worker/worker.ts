@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Registry } from "prom-client";
-import type { Logger } from "../common/logger.ts";
+import { type Logger, RateLimitedLog } from "../common/logger.ts";
 import type { Publisher } from "../relay/publisher.ts";
 import type { DatabaseConfig, WorkerConfig } from "./config.ts";
 import { type ConsumerOptions, QueueConsumer } from "./consumer.ts";
@@ -72,8 +72,9 @@ export function startWorker(options: WorkerOptions): Worker {
   const ended = Promise.allSettled(runs);
   const host = hostname();
   const workerId = `${host}:${process.pid}:${randomUUID().slice(0, 8)}`.slice(-128);
+  const warnings = new RateLimitedLog(log, 60_000);
   const side = runSide(
-    { logon, worker, consumers, metrics, log, host, version, workerId },
+    { logon, worker, consumers, metrics, log, warnings, host, version, workerId },
     signal,
     ended,
   );

@@ -1,6 +1,6 @@
 /** Several queues of several schemas in one process. */
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { PlSqlDequeue } from "../../emulator/index.ts";
+import { OraError, PlSqlDequeue } from "../../emulator/index.ts";
 import { until, World } from "./support.ts";
 
 let world: World;
@@ -53,6 +53,21 @@ it("serves each with a session of its own and one side session in all", async ()
     ["SHOP.ORDERS", "active"],
     ["HR.EVENTS", "active"],
   ]);
+});
+
+it("keeps the side session when the backlog of one queue may not be read", async () => {
+  world.schema.failures.set("backlog", new OraError(20122, "Queue is not readable"));
+  const worker = world.startWorker({ sideInterval: "1s" });
+  const side = () =>
+    world.emulator.sessions().find(({ action }) => action === "heartbeat and backlog");
+  await until(() => !world.schema.failures.has("backlog"), "the backlog was refused");
+  const before = side()!;
+  await until(
+    () => side() !== undefined && side()!.roundTrips > before.roundTrips + 3,
+    "the next round has asked again",
+  );
+  expect(side()!.id).toBe(before.id);
+  expect(worker.status()[0]!.backlog).toBeDefined();
 });
 
 it("goes on with the other queues when one is missing", async () => {
