@@ -133,9 +133,13 @@ async function broadcast(
       throw new Refusal("batch_too_large", `more than ${batchMessages} messages in one body`);
     }
     const results: Answer[] = [];
+    let unavailable: Answer | undefined;
     for (const [index, item] of value.entries()) {
       if (publisher.full) await publisher.nextTurn();
-      results.push(publishOne(item, raw[index], key, publisher));
+      // After the first that cannot be taken none is: a later message must not overtake it.
+      const result = unavailable ?? publishOne(item, raw[index], key, publisher);
+      if (result.code === "unavailable") unavailable = result;
+      results.push(result);
     }
     answer(response, 200, { ok: results.every(({ ok }) => ok), results });
     return;

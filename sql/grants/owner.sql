@@ -1,6 +1,6 @@
 -- For a DBA: what the schema that owns apex-rtm needs, as direct grants (roles do not count inside
 -- PL/SQL). Each line may be left out; the installation prints what that costs.
---   sqlplus -s / as sysdba @sql/grants/owner.sql RTM
+--   sqlplus -s sys@db as sysdba @sql/grants/owner.sql RTM
 set verify off
 define owner = '&1'
 whenever sqlerror continue

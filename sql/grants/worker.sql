@@ -1,6 +1,6 @@
 -- For a DBA: the worker's user. It may open a session, dequeue from RTM_QUEUE and call
 -- RTM_WORKER_API, and nothing else. Create it first: create user rtm_worker identified by "...";
---   sqlplus -s / as sysdba @sql/grants/worker.sql RTM RTM_WORKER
+--   sqlplus -s sys@db as sysdba @sql/grants/worker.sql RTM RTM_WORKER
 set verify off
 define owner = '&1'
 define worker = '&2'

@@ -1,22 +1,14 @@
 /** The served process is stopped and restarted in the middle of a load: nothing is missing. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { freePort } from "../free-port.ts";
 import { until, World } from "../worker/support.ts";
 import { expectExactly } from "./expect.ts";
 import { RtmProcess, runLoad, Subscriber } from "./support.ts";
 
 const MESSAGES = 4_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe.each(["19c", "23ai"] as const)("SIGTERM under load, %s framing", (profile) => {
   let world: World;

@@ -3,21 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../free-port.ts";
 import { PASSWORD } from "../worker/support.ts";
 import type { NodeOptions, ServiceNode } from "./node.ts";
 
 const COMMAND = "build/cli/rtm.js";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 async function untilReady(port: number, child: ChildProcess, output: string[]): Promise<void> {
   const deadline = performance.now() + 60_000;

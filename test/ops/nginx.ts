@@ -1,20 +1,9 @@
 /** A real nginx with the files of nginx/ as an administrator copies them. */
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { Program } from "./support.ts";
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 export interface NginxOptions {
   /** Holds everything: `conf/`, `logs/`. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { freePort, runNginx } from "../ops/nginx.ts";
+import { freePort } from "../free-port.ts";
+import { runNginx } from "../ops/nginx.ts";
 import { has, temporaryDirectory } from "../ops/support.ts";
 import { Tab, useWorld } from "./kit.ts";
 import type { PageSpec } from "./site.ts";

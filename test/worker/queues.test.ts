@@ -62,12 +62,8 @@ it("keeps the side session when the backlog of one queue may not be read", async
     world.emulator.sessions().find(({ action }) => action === "heartbeat and backlog");
   await until(() => !world.schema.failures.has("backlog"), "the backlog was refused");
   const before = side()!;
-  await until(
-    () => side() !== undefined && side()!.roundTrips > before.roundTrips + 3,
-    "the next round has asked again",
-  );
+  await until(() => worker.status()[0]!.backlog !== undefined, "the next round has had an answer");
   expect(side()!.id).toBe(before.id);
-  expect(worker.status()[0]!.backlog).toBeDefined();
 });
 
 it("goes on with the other queues when one is missing", async () => {
