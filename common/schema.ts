@@ -48,3 +48,11 @@ export function duration(range: Range = {}) {
 export function size(range: Range = {}) {
   return unit("size", "64KiB", parseSize, formatSize, range);
 }
+
+/** Text that `problemOf` has nothing against; the problem it names is the message. */
+export function textWithout(problemOf: (text: string) => string | undefined) {
+  return z.string().superRefine((text, context) => {
+    const problem = problemOf(text);
+    if (problem) context.addIssue({ code: "custom", message: problem });
+  });
+}

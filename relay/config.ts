@@ -1,7 +1,7 @@
 /** The relay's part of the configuration. */
 import proxyAddr from "proxy-addr";
 import { z } from "zod";
-import { duration, size } from "../common/schema.ts";
+import { duration, size, textWithout } from "../common/schema.ts";
 import { formatSize } from "../common/units.ts";
 import { nameProblem } from "./message.ts";
 import { patternProblem } from "./patterns.ts";
@@ -22,15 +22,8 @@ const port = (description: string, value: number) =>
 const count = (description: string, value: number, min = 1, max = 100_000_000) =>
   z.number().int().min(min).max(max).default(value).describe(description);
 
-const pattern = z.string().superRefine((text, context) => {
-  const problem = patternProblem(text);
-  if (problem) context.addIssue({ code: "custom", message: problem });
-});
-
-const name = z.string().superRefine((text, context) => {
-  const problem = nameProblem(text);
-  if (problem) context.addIssue({ code: "custom", message: problem });
-});
+const pattern = textWithout(patternProblem);
+const name = textWithout(nameProblem);
 
 /** Exactly one of an inline value and a file that holds it. */
 function inlineOrFile(

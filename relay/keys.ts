@@ -1,8 +1,8 @@
 /** Secrets and API keys, as read from the configuration and the files it names. */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { ConfigError } from "../common/config.ts";
 import { messageOf } from "../common/errors.ts";
+import { readSecretFile } from "../common/secret-file.ts";
 import { MIN_API_KEY_BYTES, MIN_SECRET_BYTES, type RelayConfig } from "./config.ts";
 import type { ChannelPattern } from "./patterns.ts";
 
@@ -21,10 +21,6 @@ export interface Keys {
 
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
-}
-
-function readSecretFile(path: string): string {
-  return readFileSync(path, "utf8").replace(/\r?\n$/, "");
 }
 
 /**

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { duration, size } from "../common/schema.ts";
+import { duration, size, textWithout } from "../common/schema.ts";
 import { DEFAULT_EVENT_NAME, nameProblem } from "../relay/message.ts";
 
 /** `SIMPLE_NAME` or `OWNER.NAME`, unquoted: it is written into PL/SQL, so nothing else may pass. */
@@ -18,10 +18,7 @@ const queueName = z
   )
   .transform((name) => name.toUpperCase());
 
-const messageName = z.string().superRefine((name, context) => {
-  const problem = nameProblem(name);
-  if (problem) context.addIssue({ code: "custom", message: problem });
-});
+const messageName = textWithout(nameProblem);
 
 export const PAYLOAD_KINDS = ["RAW", "JSON", "JMS_TEXT"] as const;
 /** What a queue carries, as far as the worker must know. */

@@ -3,11 +3,11 @@
  * tried once and then rarely: an account is locked after a few failures (FAILED_LOGIN_ATTEMPTS, 10
  * in Oracle's default profile), and several queues would use them up at once.
  */
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type oracledb from "oracledb";
 import { sleep } from "../common/backoff.ts";
 import { messageOf, RtmError } from "../common/errors.ts";
+import { readSecretFile } from "../common/secret-file.ts";
 import type { DatabaseConfig } from "./config.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import { type OpenOptions, Session } from "./session.ts";
@@ -102,7 +102,7 @@ export class Logon {
 function secret(value: string | undefined, file: string | undefined, member: string) {
   if (file === undefined) return value;
   try {
-    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+    return readSecretFile(file);
   } catch (error) {
     throw new SecretFileError(member, error);
   }
