@@ -102,14 +102,10 @@ export class Hub {
   }
 
   channel(name: string): Channel {
-    let channel = this.channels.get(name);
-    if (!channel) {
-      channel = this.addChannel(name, this.history.open());
-    }
-    return channel;
+    return this.channels.get(name) ?? this.addChannel(name);
   }
 
-  addChannel(name: string, log: ChannelLog): Channel {
+  addChannel(name: string, log: ChannelLog = this.history.open()): Channel {
     const policies = this.#config.slowReaders.policies;
     const channel: Channel = {
       name,
@@ -129,7 +125,8 @@ export class Hub {
 
   /** Accepts one message, or says why it never can be. */
   publish(message: Message, options: { ownId: boolean }): PublishResult {
-    const problem = this.#problemOf(message);
+    const known = this.channels.get(message.channel);
+    const problem = this.#problemOf(message, known);
     if (problem) {
       this.stats.rejected(problem.code);
       return { status: "rejected", ...problem };
@@ -145,7 +142,7 @@ export class Hub {
     const limit = this.limits.messageBytes;
     // Text never has fewer bytes than UTF-16 units: no need to encode what cannot fit.
     if (message.payload.length > limit) return this.#tooLarge(message.payload.length);
-    const channel = this.channel(message.channel);
+    const channel = known ?? this.addChannel(message.channel);
     const { log, slab } = channel;
     const entry = encodeMessage(message, channel.prefix, log.seq + 1, now, (bytes) =>
       slab.allocate(bytes, log.bytes),
@@ -174,9 +171,11 @@ export class Hub {
     };
   }
 
-  #problemOf(message: Message): { code: string; message: string } | undefined {
-    const { channel, eventName, id, ts } = message;
-    if (!this.channels.has(channel)) {
+  #problemOf(
+    { channel, eventName, id, ts }: Message,
+    known: Channel | undefined,
+  ): { code: string; message: string } | undefined {
+    if (!known) {
       const problem = nameProblem(channel);
       if (problem) return { code: "bad_channel", message: `channel ${problem}` };
     }

@@ -44,7 +44,10 @@ export class Outlet {
   /** Nothing is written any more: closing or gone. */
   dead = false;
   readonly #hub: Hub;
-  #offers: Offer[] = [];
+  /** What this flush brings: nearly always one batch, so the first one needs no list. */
+  #batch: Batch | undefined;
+  #subscription: Subscription | undefined;
+  #more: Offer[] | undefined;
   /** The turn in which pending bytes did not drain any more; 0 while they do. */
   #congestedTurn = 0;
   #behind: Subscription[] | undefined;
@@ -91,24 +94,47 @@ export class Outlet {
 
   /** Takes a batch for the end of this flush. True when it was the first one. */
   offer(batch: Batch, subscription: Subscription | undefined): boolean {
-    return this.#offers.push({ batch, subscription }) === 1;
+    if (this.#batch) {
+      this.#more ??= [];
+      this.#more.push({ batch, subscription });
+      return false;
+    }
+    this.#batch = batch;
+    this.#subscription = subscription;
+    return true;
   }
 
   /** Writes what was offered, all channels in one write where possible. */
   writeOffers(): void {
-    const offers = this.#offers;
-    if (offers.length === 0) return;
-    this.#offers = [];
-    if (this.dead) return;
-    if (offers.length === 1) {
-      this.#writeLive(offers[0] as Offer);
+    const batch = this.#batch;
+    const subscription = this.#subscription;
+    const more = this.#more;
+    this.#forgetOffers();
+    if (!batch || this.dead) return;
+    if (!more) {
+      this.#writeLive(batch, subscription);
     } else {
-      for (const offer of offers) this.#writeLive(offer);
+      const { wire } = this;
+      wire.cork();
+      this.#writeLive(batch, subscription);
+      for (const offer of more) {
+        this.#writeLive(offer.batch, offer.subscription);
+        if (wire.pending < CHUNK_BYTES) continue;
+        wire.uncork();
+        wire.cork();
+      }
+      wire.uncork();
     }
     this.account();
   }
 
-  #writeLive({ batch, subscription }: Offer): void {
+  #forgetOffers(): void {
+    this.#batch = undefined;
+    this.#subscription = undefined;
+    this.#more = undefined;
+  }
+
+  #writeLive(batch: Batch, subscription: Subscription | undefined): void {
     if (this.dead || (subscription !== undefined && subscription.state === "behind")) return;
     const frames = batch.frames(this.format);
     const bytes = frames.joined.length;
@@ -283,7 +309,7 @@ export class Outlet {
 
   #end(): void {
     this.dead = true;
-    this.#offers = [];
+    this.#forgetOffers();
     this.#behind = undefined;
     this.#latest = undefined;
     this.#latestBytes = 0;

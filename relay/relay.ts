@@ -19,7 +19,7 @@ import { type ReadinessReason, Serving } from "./serving.ts";
 import { readBootId, restoreState, saveState } from "./state-file.ts";
 import { Stats } from "./stats.ts";
 import { createUpgrades } from "./upgrade.ts";
-import { joinedWire, joinedWritesWork, publicWire } from "./wire.ts";
+import { bestWire, type WireKind, wireFactory } from "./wire-check.ts";
 
 /** How often old messages, ids and channels are dropped, ms. */
 const SWEEP_MS = 5000;
@@ -44,8 +44,8 @@ export interface RelayOptions {
   readonly registry?: Registry;
   /** Starts as a standby node; `setServing(true)` follows. Default true. */
   readonly serving?: boolean;
-  /** Whether all frames of a turn are joined into one write per socket. Default: when it works. */
-  readonly joinedWrites?: boolean;
+  /** How frames reach the sockets. Default: the fastest way that works with this Node and `ws`. */
+  readonly wire?: WireKind;
 }
 
 export interface Relay {
@@ -87,15 +87,15 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
 
   const stats = new Stats();
   const hub = new Hub(config, stats, clock);
-  const joined = options.joinedWrites ?? joinedWritesWork();
-  if (!joined) log.warn("frames cannot be joined into one write with this version of ws or Node");
+  const wire = options.wire ?? (await bestWire());
+  if (wire !== "direct") log.warn({ wire }, "the fastest writes do not work with this ws or Node");
   const front = new Front({
     config,
     hub,
     stats,
     log,
     keys: loadKeys(config),
-    makeWire: joined ? joinedWire : publicWire,
+    makeWire: wireFactory(wire),
   });
   const registry = options.registry ?? new Registry();
   registerMetrics(registry, front);

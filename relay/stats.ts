@@ -8,12 +8,26 @@ export class Tally extends Map<string, number> {
   }
 }
 
-/** Where observations of a distribution go. */
-export interface Observer {
-  observe(value: number): void;
-}
+/** How often values were at most each of some bounds. */
+export class Distribution {
+  /** Ascending. */
+  readonly bounds: readonly number[];
+  /** Values above the bound before and up to this one; last, those above all bounds. */
+  readonly counts: number[];
+  sum = 0;
 
-const NOWHERE: Observer = { observe: () => {} };
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds;
+    this.counts = [...bounds, Number.POSITIVE_INFINITY].map(() => 0);
+  }
+
+  observe(value: number): void {
+    let bucket = 0;
+    while (bucket < this.bounds.length && value > (this.bounds[bucket] as number)) bucket++;
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
+    this.sum += value;
+  }
+}
 
 export class Stats {
   subscriptions = 0;
@@ -36,9 +50,11 @@ export class Stats {
   /** Refused tokens, API keys, channels and origins, by reason. */
   readonly authFailures = new Tally();
   /** Connections per message. */
-  fanout: Observer = NOWHERE;
+  readonly fanout = new Distribution([0, 1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10_000]);
   /** Seconds from accepting a message to writing it to its readers' sockets. */
-  latency: Observer = NOWHERE;
+  readonly latency = new Distribution([
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1,
+  ]);
 
   accepted(bytes: number, recipients: number): void {
     this.messagesAccepted++;

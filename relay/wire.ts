@@ -1,14 +1,13 @@
 /**
- * How frames reach a socket. The fast way writes finished frames to the socket that Node handed us
+ * How frames reach a socket. A fast wire writes finished frames to the socket that Node handed us
  * with the upgrade, past `WebSocket.send`, so that all frames of a turn are one write. It is right
  * only while `ws` itself writes pings, pongs and closes to that same socket at once and unchanged.
- * `joinedWritesWork` tries that when the relay starts; if it fails, the public API does the work.
+ * `wire-check.ts` tries that when the relay starts; if it fails, the public API does the work.
  */
-import { IncomingMessage } from "node:http";
-import { Duplex } from "node:stream";
-import { type WebSocket, WebSocketServer } from "ws";
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
 import type { Frames } from "./batch.ts";
-import { frameText, textFrame } from "./frame.ts";
+import { frameText } from "./frame.ts";
 
 /** One connection's way out. Nothing it does throws. */
 export interface Wire {
@@ -17,6 +16,9 @@ export interface Wire {
   /** False once a close frame was sent or received, or the socket is gone. */
   readonly open: boolean;
   write(frames: Frames): void;
+  /** What is written until `uncork` may leave in one write. */
+  cork(): void;
+  uncork(): void;
   ping(): void;
   pong(data: Buffer): void;
   close(code: number, reason: string): void;
@@ -37,15 +39,27 @@ export function closeReason(text: string): string {
   return text.replace(/[^ -~]/g, "?").slice(0, MAX_REASON_BYTES);
 }
 
+export type WireFactory = (ws: WebSocket, socket: Duplex) => Wire;
+
 abstract class BaseWire {
   protected readonly ws: WebSocket;
+  protected readonly socket: Duplex;
 
-  constructor(ws: WebSocket) {
+  constructor(ws: WebSocket, socket: Duplex) {
     this.ws = ws;
+    this.socket = socket;
   }
 
   get open(): boolean {
     return this.ws.readyState === this.ws.OPEN;
+  }
+
+  cork(): void {
+    this.socket.cork();
+  }
+
+  uncork(): void {
+    this.socket.uncork();
   }
 
   ping(): void {
@@ -66,29 +80,22 @@ abstract class BaseWire {
 }
 
 /** Writes joined frames to the socket itself. */
-class JoinedWire extends BaseWire implements Wire {
-  readonly #socket: Duplex;
-
-  constructor(ws: WebSocket, socket: Duplex) {
-    super(ws);
-    this.#socket = socket;
-  }
-
+export class JoinedWire extends BaseWire implements Wire {
   get pending(): number {
-    return this.#socket.writableLength;
+    return this.socket.writableLength;
   }
 
   write(frames: Frames): void {
-    if (this.open) this.#socket.write(frames.joined);
+    if (this.open) this.socket.write(frames.joined);
   }
 
   onDrain(listener: () => void): void {
-    this.#socket.on("drain", listener);
+    this.socket.on("drain", listener);
   }
 }
 
 /** Sends each frame with the public API. */
-class PublicWire extends BaseWire implements Wire {
+export class PublicWire extends BaseWire implements Wire {
   #onDrain: () => void = ignore;
   readonly #written = (): void => {
     if (this.ws.bufferedAmount === 0) this.#onDrain();
@@ -107,62 +114,5 @@ class PublicWire extends BaseWire implements Wire {
 
   onDrain(listener: () => void): void {
     this.#onDrain = listener;
-  }
-}
-
-export type WireFactory = (ws: WebSocket, socket: Duplex) => Wire;
-
-export const joinedWire: WireFactory = (ws, socket) => new JoinedWire(ws, socket);
-export const publicWire: WireFactory = (ws) => new PublicWire(ws);
-
-/** A socket that keeps what is written to it. */
-class Recorder extends Duplex {
-  readonly written: Buffer[] = [];
-
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.written.push(chunk);
-    done();
-  }
-}
-
-/**
- * Whether `ws` writes what it is told to the socket of the upgrade, at once and in order: a
- * handshake on a recording socket, then pings, a close and frames of our own between them.
- */
-export function joinedWritesWork(): boolean {
-  const socket = new Recorder();
-  const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  try {
-    const request = new IncomingMessage(socket as never);
-    request.method = "GET";
-    request.headers = {
-      upgrade: "websocket",
-      connection: "Upgrade",
-      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-      "sec-websocket-version": "13",
-    };
-    let ok = false;
-    server.handleUpgrade(request, socket, NOTHING, (ws) => {
-      const handshake = socket.written.length;
-      const wire = joinedWire(ws, socket);
-      const frames = [textFrame("1"), textFrame("2")];
-      wire.write({ frames, joined: Buffer.concat(frames) });
-      wire.ping();
-      wire.write({ frames, joined: Buffer.concat(frames) });
-      ws.pong(NOTHING, false, ignore);
-      wire.close(4000, "x");
-      wire.write({ frames, joined: Buffer.concat(frames) });
-      const expected = "8101318101328900810131810132 8a008803 0fa078".replaceAll(" ", "");
-      ok = Buffer.concat(socket.written.slice(handshake)).toString("hex") === expected;
-      ws.terminate();
-    });
-    return ok;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-    server.close();
   }
 }

@@ -32,9 +32,13 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
 } else {
   const limitedKey = "limited-key-0123456789";
   describe.each([
-    { name: "joined writes, public channels", joinedWrites: true, publicPrefix: "public:" },
-    { name: "public API of ws, no public channels", joinedWrites: false, publicPrefix: undefined },
-  ])("protocol kit: $name", ({ joinedWrites, publicPrefix }) => {
+    { name: "direct writes, public channels", wire: "direct" as const, publicPrefix: "public:" },
+    {
+      name: "public API of ws, no public channels",
+      wire: "public" as const,
+      publicPrefix: undefined,
+    },
+  ])("protocol kit: $name", ({ wire, publicPrefix }) => {
     let relay: Relay;
     beforeAll(async () => {
       relay = await startTestRelay(
@@ -49,7 +53,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
           heartbeat: { interval: "700ms" },
           connectDeadline: "900ms",
         },
-        { joinedWrites },
+        { wire },
       );
     });
     afterAll(() => relay.close());

@@ -21,11 +21,22 @@ class TestWire implements Wire {
   fast = true;
   readonly texts: string[] = [];
   #listener: () => void = () => {};
+  #corked = false;
+  /** How many of the writes of several frames were joined. */
+  uncorks = 0;
 
   write(frames: Frames): void {
     this.writes++;
     this.texts.push(...frames.frames.map((frame) => frameText(frame).toString()));
-    if (!this.fast) this.pending += frames.joined.length;
+    if (!this.fast || this.#corked) this.pending += frames.joined.length;
+  }
+  cork(): void {
+    this.#corked = true;
+  }
+  uncork(): void {
+    this.#corked = false;
+    this.uncorks++;
+    if (this.fast) this.pending = 0;
   }
   ping(): void {}
   pong(): void {}
@@ -76,6 +87,32 @@ function setUp(overrides: object = {}) {
 
 const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+describe("one turn", () => {
+  it("is one write for a reader of several channels, in the order of the channels", async () => {
+    const { publish, reader, turn } = setUp();
+    const { wire, subscribe } = reader();
+    for (const channel of ["a", "b", "c"]) subscribe(channel);
+    for (const channel of ["a", "b", "a", "c"]) publish(channel, 10);
+    await turn();
+    const order = wire.texts.map((text) => JSON.parse(text).channel);
+    expect([order, wire.uncorks, wire.pending]).toEqual([["a", "a", "b", "c"], 1, 0]);
+    publish("b", 10);
+    await turn();
+    expect([wire.texts.length, wire.uncorks]).toEqual([5, 1]);
+  });
+
+  it("joins no more than a chunk, so that large batches do not fill the cap together", async () => {
+    const { publish, reader, turn } = setUp();
+    const { wire, subscribe } = reader();
+    const channels = range(1, 12).map(String);
+    for (const channel of channels) subscribe(channel);
+    // 12 x 40 KiB: twice the cap of the connection, and the kernel takes all of it.
+    for (const channel of channels) publish(channel, 40 * KIB);
+    await turn();
+    expect([wire.texts.length, wire.uncorks, wire.destroyed]).toEqual([12, 7, false]);
+  });
+});
 
 describe("the seam between what was and what comes", () => {
   it("a subscriber of this turn gets nothing that was published before it in the turn", async () => {

@@ -44,9 +44,9 @@ async function publishUntil(channel: string, condition: () => boolean | Promise<
   throw new Error("20000 messages were not enough");
 }
 
-describe.each([true, false])("slow-reader (joined writes: %s)", (joinedWrites) => {
+describe.each(["direct", "joined", "public"] as const)("slow-reader (wire: %s)", (wire) => {
   it("disconnect: never holds more than its cap, is dropped, recovers, and delays nobody", async () => {
-    relay = await startTestRelay(CAPS, { joinedWrites });
+    relay = await startTestRelay(CAPS, { wire });
     const slow = await subscribe("a");
     const good = await subscribe("a");
     slow.stopReading();
@@ -73,7 +73,7 @@ describe.each([true, false])("slow-reader (joined writes: %s)", (joinedWrites) =
         ...CAPS,
         slowReaders: { ...CAPS.slowReaders, policies: [{ channels: "a*", policy: "latest" }] },
       },
-      { joinedWrites },
+      { wire },
     );
     const slow = await subscribe("a1");
     slow.stopReading();
@@ -98,7 +98,7 @@ describe.each([true, false])("slow-reader (joined writes: %s)", (joinedWrites) =
   });
 
   it("a replay larger than the cap works, and stays inside it while the reader is slow", async () => {
-    relay = await startTestRelay(CAPS, { joinedWrites });
+    relay = await startTestRelay(CAPS, { wire });
     const channels = Array.from({ length: 40 }, (_, index) => `replay-${index}`);
     const payload = "y".repeat(4 * KIB);
     const perChannel = 50;
@@ -140,7 +140,7 @@ describe.each([true, false])("slow-reader (joined writes: %s)", (joinedWrites) =
   it("a burst larger than the cap in one turn does not cost a reader that keeps up its connection", async () => {
     relay = await startTestRelay(
       { ...CAPS, history: { bytes: "256KiB", count: 10_000 } },
-      { joinedWrites },
+      { wire },
     );
     const client = await subscribe("burst");
     for (let round = 0; round < 5; round++) {

@@ -6,7 +6,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Frames } from "../../relay/batch.ts";
 import { textFrame } from "../../relay/frame.ts";
-import { joinedWire, joinedWritesWork, publicWire, type Wire } from "../../relay/wire.ts";
+import type { Wire } from "../../relay/wire.ts";
+import { bestWire, type WireKind, wireFactory, wireWorks } from "../../relay/wire-check.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -14,7 +15,8 @@ afterEach(async () => {
 });
 
 /** A wire, and the raw bytes that arrive at the other end. */
-async function pair(makeWire: typeof joinedWire) {
+async function pair(kind: WireKind) {
+  const makeWire = wireFactory(kind);
   const http = createServer();
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   const made = new Promise<{ wire: Wire; socket: Socket }>((resolve) => {
@@ -47,12 +49,9 @@ function frames(...texts: string[]): Frames {
   return { frames: all, joined: Buffer.concat(all) };
 }
 
-describe.each([
-  ["joined", joinedWire],
-  ["public", publicWire],
-])("%s wire", (_name, makeWire) => {
+describe.each(["direct", "joined", "public"] as const)("%s wire", (kind) => {
   it("keeps pings, pongs, data and the close in one order, and writes nothing after it", async () => {
-    const { wire, client, received } = await pair(makeWire as typeof joinedWire);
+    const { wire, client, received } = await pair(kind);
     wire.write(frames("1", "2"));
     wire.ping();
     wire.write(frames("3"));
@@ -73,7 +72,7 @@ describe.each([
   });
 
   it("counts what the kernel did not take, tells when it drained, and loses nothing", async () => {
-    const { wire, client, received } = await pair(makeWire as typeof joinedWire);
+    const { wire, client, received } = await pair(kind);
     client.pause();
     let drained = 0;
     wire.onDrain(() => drained++);
@@ -90,8 +89,23 @@ describe.each([
     expect(drained).toBeGreaterThan(0);
   });
 
+  it.each(["the reader resets the connection", "it is destroyed"])(
+    "gives up what waits when %s",
+    async (end) => {
+      const { wire, client, socket } = await pair(kind);
+      client.pause();
+      while (wire.pending < 1_000_000) wire.write(frames("x".repeat(100_000)));
+      const closed = new Promise((resolve) => socket.once("close", resolve));
+      if (end === "it is destroyed") wire.destroy();
+      else client.resetAndDestroy();
+      await closed;
+      await vi.waitFor(() => expect(wire.open).toBe(false));
+      wire.write(frames("late"));
+    },
+  );
+
   it("does not throw once the other side is gone", async () => {
-    const { wire, client, socket } = await pair(makeWire as typeof joinedWire);
+    const { wire, client, socket } = await pair(kind);
     client.destroy();
     await once(socket, "close");
     wire.write(frames("late"));
@@ -103,19 +117,30 @@ describe.each([
   });
 });
 
-describe("joinedWritesWork", () => {
-  it("finds that this version of ws writes as expected", () => {
-    expect(joinedWritesWork()).toBe(true);
+describe("the choice of a wire", () => {
+  it("finds that this version of Node and ws allows the fastest", async () => {
+    expect(await bestWire()).toBe("direct");
+    expect(await wireWorks("joined")).toBe(true);
+    expect(await wireWorks("public")).toBe(true);
   });
 
-  it("finds out when ws does not write at once", () => {
+  it("finds out when ws does not write at once", async () => {
     const ping = vi.spyOn(WebSocket.prototype, "ping").mockImplementation(() => {});
-    expect(joinedWritesWork()).toBe(false);
+    // Without the ping there is nothing to wait for, so the check would take its whole deadline.
+    const pong = vi.spyOn(WebSocket.prototype, "pong").mockImplementation(function (
+      this: WebSocket,
+    ) {
+      this.terminate();
+    });
+    expect(await wireWorks("direct")).toBe(false);
+    expect(await wireWorks("joined")).toBe(false);
     ping.mockRestore();
+    pong.mockRestore();
     const close = vi.spyOn(WebSocket.prototype, "close").mockImplementation(() => {
       throw new Error("changed");
     });
-    expect(joinedWritesWork()).toBe(false);
+    expect(await wireWorks("direct")).toBe(false);
+    expect(await wireWorks("joined")).toBe(false);
     close.mockRestore();
   });
 });
