@@ -1,9 +1,9 @@
 /** The relay part of `rtm doctor`. */
-import { readFileSync } from "node:fs";
 import { messageOf } from "../common/errors.ts";
 import { IDS_HEADER } from "../relay/protocol.ts";
 import type { RtmConfig } from "./config.ts";
 import { milliseconds, type Report } from "./doctor-report.ts";
+import { readPublishKey } from "./publish-key.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
 
@@ -62,12 +62,10 @@ export async function checkRelay(config: RtmConfig, url: string, report: Report)
 }
 
 /** Posts an empty list: it says whether the key is accepted and publishes nothing. */
-async function checkKey({ worker }: RtmConfig, url: string, report: Report): Promise<void> {
-  const { publishKey, publishKeyFile } = worker;
+async function checkKey(config: RtmConfig, url: string, report: Report): Promise<void> {
   const check = "publish key";
   try {
-    const key =
-      publishKeyFile === undefined ? publishKey : readFileSync(publishKeyFile, "utf8").trimEnd();
+    const key = readPublishKey(config);
     const response = await ask(new URL("/api/broadcast", url), {
       method: "POST",
       headers: {

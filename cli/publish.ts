@@ -1,7 +1,7 @@
 /** `rtm publish`: posts one message to a relay. */
-import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
+import { readSecretFile } from "../common/secret-file.ts";
 import { CommandError } from "./exit.ts";
 
 export interface PublishOptions {
@@ -14,7 +14,7 @@ export interface PublishOptions {
 export function apiKey(keyFile: string | undefined): string | undefined {
   if (keyFile === undefined) return process.env.RTM_API_KEY;
   try {
-    return readFileSync(keyFile, "utf8").trimEnd();
+    return readSecretFile(keyFile);
   } catch (error) {
     throw new CommandError(`--key-file: ${messageOf(error)}`, { cause: error });
   }

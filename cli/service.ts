@@ -1,5 +1,5 @@
 /** Composes the rooms: worker and relay in one process, or one of them alone. */
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,7 @@ import { ORACLE_ERRORS } from "../worker/oracle-errors.ts";
 import type { QueueStatus } from "../worker/state.ts";
 import { startWorker, type Worker } from "../worker/worker.ts";
 import type { RtmConfig } from "./config.ts";
+import { readPublishKey } from "./publish-key.ts";
 import { PACKAGE_ROOT, VERSION } from "./version.ts";
 
 export interface Service {
@@ -159,19 +160,6 @@ function unreadable<K extends string>(
       return [`${room}.${key}: ${messageOf(error)}`];
     }
   });
-}
-
-/** @throws {ConfigError} when the file cannot be read or is empty */
-function readPublishKey({ worker: { publishKey, publishKeyFile } }: RtmConfig): string {
-  if (publishKeyFile === undefined) return publishKey ?? "";
-  let problem = "the file is empty";
-  try {
-    const key = readFileSync(publishKeyFile, "utf8").trimEnd();
-    if (key !== "") return key;
-  } catch (error) {
-    problem = messageOf(error);
-  }
-  throw new ConfigError([`worker.publishKeyFile: ${problem}`]);
 }
 
 function remotePublisher(config: RtmConfig): HttpPublisher {

@@ -52,10 +52,13 @@ export function loadKeys(config: Pick<RelayConfig, "tokens" | "apiKeys">): Keys 
     const where = `relay.tokens.secrets[${index}].secretFile`;
     secrets.set(kid, Buffer.from(read(where, secret, secretFile, MIN_SECRET_BYTES)));
   }
-  const apiKeys = config.apiKeys.map(({ key, keyFile, ...apiKey }, index) => ({
-    apiKey,
-    digest: digest(read(`relay.apiKeys[${index}].keyFile`, key, keyFile, MIN_API_KEY_BYTES)),
-  }));
+  const apiKeys = config.apiKeys.map(({ key, keyFile, ...apiKey }, index) => {
+    const where = `relay.apiKeys[${index}]`;
+    const text = read(`${where}.keyFile`, key, keyFile, MIN_API_KEY_BYTES);
+    // An HTTP header cannot carry it, so no request could ever match.
+    if (text !== text.trim()) problems.push(`${where}: the key has white space at an end`);
+    return { apiKey, digest: digest(text) };
+  });
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     secrets,

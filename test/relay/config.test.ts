@@ -114,10 +114,13 @@ describe("keys in files", () => {
     writeFileSync(short, "short");
     const starting = startTestRelay({
       tokens: { secrets: [{ kid: "f", secretFile: short }] },
-      apiKeys: [{ name: "a", keyFile: join(directory, "missing") }],
+      apiKeys: [
+        { name: "a", keyFile: join(directory, "missing") },
+        { name: "b", key: "ends with a blank " },
+      ],
     });
     await expect(starting).rejects.toThrow(
-      /secrets\[0\]\.secretFile: .*short must hold at least 32 bytes[\s\S]*apiKeys\[0\]\.keyFile: .*missing cannot be read/,
+      /secrets\[0\]\.secretFile: .*short must hold at least 32 bytes[\s\S]*apiKeys\[0\]\.keyFile: .*missing cannot be read[\s\S]*apiKeys\[1\]: the key has white space at an end/,
     );
   });
 });
