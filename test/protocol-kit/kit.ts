@@ -23,7 +23,9 @@ export interface KitTarget {
   readonly publicPrefix?: string | undefined;
   /** An origin in the allow-list. */
   readonly allowedOrigin?: string | undefined;
-  /** The relay's heartbeat and connect deadline are short enough to wait for. */
+  /** More messages than the relay takes in one POST. */
+  readonly tooManyMessages?: number | undefined;
+  /** The relay's times are short enough to wait for, and its caps small enough to reach. */
   readonly quick: boolean;
 }
 
@@ -383,6 +385,48 @@ export function protocolKit(get: () => KitTarget): void {
       await publish({ channel: state.channel, payload: "live" });
       expect(await client.next()).toMatchObject({ payload: "live" });
     });
+
+    it("replays everything that is younger than an age, once the relay remembers so long", async () => {
+      const since = performance.now();
+      const { channel, seq } = await published(3);
+      let asked: { client: Client; answer: Frame } | undefined;
+      await until("the age to be recovered", async () => {
+        asked = await ask(channel, { ageMs: Math.ceil(performance.now() - since) });
+        if (asked.answer.recovered !== true) asked.client.terminate();
+        return asked.answer.recovered === true;
+      });
+      expect(asked?.answer).toMatchObject({ op: "subscribed", seq });
+      await publish({ channel, payload: "live" });
+      const frames = (await asked?.client.nextN(4)) ?? [];
+      expect(frames.map((frame) => frame.payload)).toEqual([1, 2, 3, "live"]);
+    });
+
+    it("goes on for a reader that fell behind: dropped, it recovers or is told that it cannot", async ({
+      skip,
+    }) => {
+      if (!get().quick) skip();
+      const channel = privateChannel();
+      const slow = await connect({ token: await token([channel]), subscribe: [{ channel }] });
+      const { limits } = (await slow.next()) as { limits: { messageBytes: number } };
+      const { epoch } = await slow.next();
+      slow.stopReading();
+      const payload = "x".repeat(limits.messageBytes / 2);
+      let recipients: unknown = 1;
+      for (let count = 0; count < 200 && recipients === 1; count++) {
+        ({ recipients } = (await publish({ channel, payload })).body);
+      }
+      expect(recipients).toBe(0);
+      slow.startReading();
+      expect([4001, 1006]).toContain((await slow.end()).code);
+      const read = slow.received.map((text) => (JSON.parse(text) as { seq: number }).seq);
+      expect(read).toEqual(read.map((_, index) => index + 1));
+      const { client, answer } = await ask(channel, { epoch, seq: read.length });
+      const last = answer.seq as number;
+      const rest = answer.recovered ? last - read.length : 0;
+      await publish({ channel, payload: "live" });
+      const seqs = (await client.nextN(rest + 1)).map((frame) => frame.seq);
+      expect(seqs).toEqual(seqs.map((_, index) => last - rest + 1 + index));
+    });
   });
 
   describe("tokens", () => {
@@ -665,6 +709,18 @@ export function protocolKit(get: () => KitTarget): void {
       expect(tooLarge).toMatchObject({ status: 413, body: { code: "message_too_large" } });
       const fits = await publish({ channel, payload: "x".repeat(limits.messageBytes - 600) });
       expect(fits.status).toBe(200);
+    });
+
+    it("answers batch_too_large to too many messages, and takes none of them", async ({ skip }) => {
+      const { tooManyMessages } = get();
+      if (tooManyMessages === undefined) return skip();
+      const channel = privateChannel();
+      const client = await subscriber([channel]);
+      const batch = Array.from({ length: tooManyMessages }, () => ({ channel, payload: "no" }));
+      const { status, body } = await publish(batch);
+      expect([status, body.ok, body.code]).toEqual([413, false, "batch_too_large"]);
+      await publish({ channel, payload: "yes" });
+      expect(await client.next()).toMatchObject({ payload: "yes" });
     });
 
     it("answers unauthorized without a known key", async () => {

@@ -2,7 +2,8 @@
  * The kit against a relay started here; or, with RTM_TEST_RELAY_URL, against any other one:
  * RTM_TEST_RELAY_URL=https://host RTM_TEST_RELAY_API_KEY=... RTM_TEST_RELAY_SECRET=...
  * RTM_TEST_RELAY_KID=... and optionally RTM_TEST_RELAY_LIMITED_KEY, RTM_TEST_RELAY_PRIVATE_PREFIX,
- * RTM_TEST_RELAY_PUBLIC_PREFIX, RTM_TEST_RELAY_ORIGIN, RTM_TEST_RELAY_QUICK=1.
+ * RTM_TEST_RELAY_PUBLIC_PREFIX, RTM_TEST_RELAY_ORIGIN, RTM_TEST_RELAY_QUICK=1 (short times, small
+ * caps), RTM_TEST_RELAY_TOO_MANY=<more messages than the relay takes in one POST>.
  */
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
@@ -26,6 +27,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
     privatePrefix: env.RTM_TEST_RELAY_PRIVATE_PREFIX ?? "kit:",
     publicPrefix: env.RTM_TEST_RELAY_PUBLIC_PREFIX,
     allowedOrigin: env.RTM_TEST_RELAY_ORIGIN,
+    tooManyMessages: Number(env.RTM_TEST_RELAY_TOO_MANY) || undefined,
     quick: env.RTM_TEST_RELAY_QUICK === "1",
   };
   describe(`protocol kit against ${env.RTM_TEST_RELAY_URL}`, () => protocolKit(() => target));
@@ -49,7 +51,9 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
           ],
           publicChannels: publicPrefix === undefined ? [] : [`${publicPrefix}*`],
           origins: ["https://apex.example.com"],
-          limits: { channels: 60 },
+          limits: { channels: 60, messageBytes: "64KiB", batchMessages: 50 },
+          history: { bytes: "256KiB", ageMargin: "100ms" },
+          slowReaders: { connectionBytes: "256KiB" },
           heartbeat: { interval: "700ms" },
           connectDeadline: "900ms",
         },
@@ -67,6 +71,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
       privatePrefix: "kit:",
       publicPrefix,
       allowedOrigin: "https://apex.example.com",
+      tooManyMessages: 51,
       quick: true,
     }));
   });

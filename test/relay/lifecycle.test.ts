@@ -3,8 +3,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import express from "express";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
+import { Hub } from "../../relay/hub.ts";
 import type { Relay } from "../../relay/relay.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
 import {
@@ -48,15 +49,38 @@ describe("readiness", () => {
     expect((await post(relay, { channel: "a" })).status).toBe(200);
   });
 
-  it("shows insecure as a warning, and the log says so", async () => {
+  it("shows insecure as a warning, and the log says so each minute", async () => {
     const lines: string[] = [];
     const log = createLogger("warn", { write: (line) => lines.push(line) });
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
     relay = await startTestRelay({ insecure: true }, { log });
     expect((await readyz(relay.adminPort)).body).toMatchObject({
       ready: true,
       warnings: [{ code: "insecure" }],
     });
-    expect(lines.join("")).toContain("insecure: true");
+    const warnings = () => lines.filter((line) => line.includes("insecure: true")).length;
+    expect(warnings()).toBe(1);
+    vi.advanceTimersByTime(120_000);
+    expect(warnings()).toBe(3);
+  });
+
+  it("answers a defect of its own with internal_error, logs it, and goes on", async () => {
+    const lines: string[] = [];
+    const log = createLogger("error", { write: (line) => lines.push(line) });
+    relay = await startTestRelay({}, { log });
+    const defect = vi.spyOn(Hub.prototype, "publish").mockImplementationOnce(() => {
+      throw new TypeError("a defect");
+    });
+    onTestFinished(() => defect.mockRestore());
+    expect(await post(relay, { channel: "a" })).toMatchObject({
+      status: 500,
+      body: { ok: false, code: "internal_error" },
+    });
+    expect(lines.join("")).toContain("a defect");
+    expect((await post(relay, { channel: "a" })).status).toBe(200);
   });
 
   it("keeps metrics and details off the public listener, and can do without the admin listener", async () => {

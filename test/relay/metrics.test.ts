@@ -63,6 +63,9 @@ describe("metrics", () => {
       'rtm_relay_closes_total{reason="bad_request"}': 1,
       rtm_relay_fanout_count: 2,
       rtm_relay_fanout_sum: 2,
+      'rtm_relay_fanout_bucket{le="0"}': 0,
+      'rtm_relay_fanout_bucket{le="1"}': 2,
+      'rtm_relay_fanout_bucket{le="+Inf"}': 2,
       rtm_relay_accept_to_write_seconds_count: 2,
     };
     for (const [name, value] of Object.entries(expected)) {
