@@ -2,6 +2,7 @@
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
 import { readSecretFile } from "../common/secret-file.ts";
+import { apiKeyProblem } from "../relay/keys.ts";
 import { CommandError } from "./exit.ts";
 
 export interface PublishOptions {
@@ -12,12 +13,16 @@ export interface PublishOptions {
 
 /** The API key: from a file or RTM_API_KEY, never from the command line, which `ps` shows. */
 export function apiKey(keyFile: string | undefined): string | undefined {
-  if (keyFile === undefined) return process.env.RTM_API_KEY;
+  const where = keyFile === undefined ? "RTM_API_KEY" : "--key-file";
+  let key: string | undefined;
   try {
-    return readSecretFile(keyFile);
+    key = keyFile === undefined ? process.env.RTM_API_KEY : readSecretFile(keyFile);
   } catch (error) {
-    throw new CommandError(`--key-file: ${messageOf(error)}`, { cause: error });
+    throw new CommandError(`${where}: ${messageOf(error)}`, { cause: error });
   }
+  const problem = key && apiKeyProblem(key);
+  if (problem) throw new CommandError(`${where}: ${problem}`);
+  return key;
 }
 
 /** @param payload JSON text; `-` reads it from standard input. */

@@ -188,7 +188,8 @@ export const relayConfig = z
         window: duration({ max: 86_400_000 })
           .prefault("15m")
           .describe("How long a message id is remembered; a repeated one is not sent again."),
-        count: count("Message ids remembered.", 100_000, 0, 10_000_000),
+        // A Map of V8 holds 2^24 entries, deleted ones included until half of them are.
+        count: count("Message ids remembered.", 100_000, 0, 8_000_000),
       })
       .prefault({}),
     slowReaders: slowReaders.prefault({}),

@@ -23,6 +23,13 @@ function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
+/** Why no `x-api-key` header can carry `key`; undefined when one can. */
+export function apiKeyProblem(key: string): string | undefined {
+  return /^[!-~]([ -~]*[!-~])?$/.test(key)
+    ? undefined
+    : "the key must be printable ASCII, without line breaks, and no blank at either end";
+}
+
 /**
  * Reads all keys.
  * @throws {ConfigError} names every file that cannot be read and every key that is too short
@@ -55,8 +62,8 @@ export function loadKeys(config: Pick<RelayConfig, "tokens" | "apiKeys">): Keys 
   const apiKeys = config.apiKeys.map(({ key, keyFile, ...apiKey }, index) => {
     const where = `relay.apiKeys[${index}]`;
     const text = read(`${where}.keyFile`, key, keyFile, MIN_API_KEY_BYTES);
-    // An HTTP header cannot carry it, so no request could ever match.
-    if (text !== text.trim()) problems.push(`${where}: the key has white space at an end`);
+    const problem = text && apiKeyProblem(text);
+    if (problem) problems.push(`${where}: ${problem}`);
     return { apiKey, digest: digest(text) };
   });
   if (problems.length > 0) throw new ConfigError(problems);

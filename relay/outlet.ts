@@ -111,21 +111,21 @@ export class Outlet {
     const more = this.#more;
     this.#forgetOffers();
     if (!batch || this.dead) return;
-    if (!more) {
-      this.#writeLive(batch, subscription);
-    } else {
-      const { wire } = this;
-      wire.cork();
-      this.#writeLive(batch, subscription);
-      for (const offer of more) {
-        this.#writeLive(offer.batch, offer.subscription);
-        if (wire.pending < CHUNK_BYTES) continue;
-        wire.uncork();
-        wire.cork();
-      }
-      wire.uncork();
-    }
+    if (!more) this.#writeLive(batch, subscription);
+    else this.#writeAll([{ batch, subscription }, ...more]);
     this.account();
+  }
+
+  #writeAll(offers: readonly Offer[]): void {
+    const bytes = offers.reduce(
+      (sum, { batch }) => sum + batch.frames(this.format).joined.length,
+      0,
+    );
+    // Corked bytes count as pending: joined is only what fits under every policy anyway.
+    const joined = this.held + bytes <= Math.min(CHUNK_BYTES, this.#hub.limits.connectionBytes / 2);
+    if (joined) this.wire.cork();
+    for (const { batch, subscription } of offers) this.#writeLive(batch, subscription);
+    if (joined) this.wire.uncork();
   }
 
   #forgetOffers(): void {

@@ -73,6 +73,13 @@ export interface Relay {
   close(): Promise<void>;
 }
 
+async function checkedWire(log: Logger): Promise<WireKind> {
+  const { kind, problem } = await bestWire();
+  if (problem !== undefined)
+    log.warn({ wire: kind, problem }, "the fastest writes do not work here");
+  return kind;
+}
+
 /**
  * Starts a relay.
  * @throws {ConfigError} a key cannot be read
@@ -87,8 +94,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
 
   const stats = new Stats();
   const hub = new Hub(config, stats, clock);
-  const wire = options.wire ?? (await bestWire());
-  if (wire !== "direct") log.warn({ wire }, "the fastest writes do not work with this ws or Node");
+  const wire = options.wire ?? (await checkedWire(log));
   const front = new Front({
     config,
     hub,

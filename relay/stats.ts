@@ -18,7 +18,7 @@ export class Distribution {
 
   constructor(bounds: readonly number[]) {
     this.bounds = bounds;
-    this.counts = [...bounds, Number.POSITIVE_INFINITY].map(() => 0);
+    this.counts = new Array(bounds.length + 1).fill(0);
   }
 
   observe(value: number): void {

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { IncomingMessage } from "node:http";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import { messageOf } from "../common/errors.ts";
 import { oneFrame } from "./batch.ts";
 import { directWires } from "./direct-wire.ts";
 import { textFrame } from "./frame.ts";
@@ -26,17 +27,24 @@ export function wireFactory(kind: WireKind): WireFactory {
   return FACTORIES[kind]();
 }
 
-let best: Promise<WireKind> | undefined;
+export interface WireChoice {
+  readonly kind: WireKind;
+  /** Why it is not `direct`. */
+  readonly problem: string | undefined;
+}
+
+let best: Promise<WireChoice> | undefined;
 
 /** The fastest kind that works; tried once per process. */
-export function bestWire(): Promise<WireKind> {
-  best ??= (async () => {
-    for (const kind of ["direct", "joined"] as const) {
-      if (await wireWorks(kind)) return kind;
-    }
-    return "public";
-  })();
+export function bestWire(): Promise<WireChoice> {
+  best ??= chooseWire();
   return best;
+}
+
+export async function chooseWire(): Promise<WireChoice> {
+  const problem = await wireProblem("direct");
+  if (problem === undefined) return { kind: "direct", problem };
+  return { kind: (await wireProblem("joined")) === undefined ? "joined" : "public", problem };
 }
 
 /** The longest wait for what was written, ms. */
@@ -46,48 +54,55 @@ const BULK_BYTES = 256 * 1024;
 const MAX_BULK_BYTES = 64 * 1024 * 1024;
 
 /**
- * Whether everything reaches the other end of a loopback connection unchanged and in one order:
- * our frames, and what `ws` writes between them, with a reader that keeps up and one that does not.
+ * Why wires of a kind cannot be used; undefined when everything reaches the other end of a loopback
+ * connection unchanged and in one order: our frames and what `ws` writes between them, with a reader
+ * that keeps up and with one that does not.
  */
-export async function wireWorks(kind: WireKind): Promise<boolean> {
+export async function wireProblem(kind: WireKind): Promise<string | undefined> {
   const server = createServer();
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  let client: Socket | undefined;
-  let ws: WebSocket | undefined;
+  const ends: Socket[] = [];
   try {
     const makeWire = wireFactory(kind);
     const signal = AbortSignal.timeout(DEADLINE_MS);
-    const pair = await connectedPair(server, signal);
-    client = pair.client;
-    ws = upgrade(sockets, pair.socket);
-    await once(client, "data", { signal });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening", { signal });
+    const accepted = once(server, "connection", { signal });
+    let actual = new Digest();
+    const { port } = server.address() as AddressInfo;
+    const client = connectReader(port, (bytes) => actual.add(bytes));
+    ends.push(client);
+    const [socket] = (await accepted) as [Socket];
+    ends.push(socket);
+    const ws = upgrade(sockets, socket);
+    await once(client, "bytes", { signal });
     client.pause();
+    actual = new Digest();
     const expected = new Digest();
-    const wire = makeWire(ws, pair.socket);
+    const wire = makeWire(ws, socket);
     let drained = false;
     wire.onDrain(() => {
       drained = true;
     });
-    if (!writeAll(wire, expected.add)) return false;
-    const actual = new Digest();
-    client.on("data", actual.add).resume();
-    while (actual.bytes < expected.bytes) await once(client, "data", { signal });
+    writeAll(wire, (bytes) => expected.add(bytes));
+    client.resume();
+    while (actual.bytes < expected.bytes) await once(client, "bytes", { signal });
     // Whatever should not have been written comes now.
     ws.terminate();
     await once(client, "close", { signal });
-    return drained && wire.pending === 0 && actual.value() === expected.value();
-  } catch {
-    return false;
+    if (actual.value() !== expected.value()) return "other bytes arrive than were written";
+    return drained && wire.pending === 0 ? undefined : "the end of a write is not told";
+  } catch (error) {
+    return messageOf(error);
   } finally {
-    ws?.terminate();
-    client?.destroy();
+    for (const socket of ends) socket.destroy();
     sockets.close();
     server.close();
   }
 }
 
-/** Writes in every state of a wire. False when the wire never says that something is pending. */
-function writeAll(wire: Wire, expect: (bytes: Buffer) => void): boolean {
+/** Writes in every state of a wire. */
+function writeAll(wire: Wire, expect: (bytes: Buffer) => void): void {
   const data = (text: string): void => {
     const frame = textFrame(text);
     wire.write(oneFrame(frame));
@@ -106,10 +121,10 @@ function writeAll(wire: Wire, expect: (bytes: Buffer) => void): boolean {
   control();
   data("4");
   wire.uncork();
-  if (wire.pending > 0) return false;
+  if (wire.pending > 0) throw new Error("a small write waits");
   const bulk = "x".repeat(BULK_BYTES);
   for (let bytes = 0; wire.pending === 0; bytes += BULK_BYTES) {
-    if (bytes > MAX_BULK_BYTES) return false;
+    if (bytes > MAX_BULK_BYTES) throw new Error("no write ever waits");
     data(bulk);
   }
   data("5");
@@ -118,18 +133,22 @@ function writeAll(wire: Wire, expect: (bytes: Buffer) => void): boolean {
   wire.close(4000, "x");
   expect(Buffer.from([0x88, 3, 0x0f, 0xa0, 0x78]));
   wire.write(oneFrame(textFrame("7")));
-  return true;
 }
 
-async function connectedPair(server: Server, signal: AbortSignal) {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening", { signal });
-  const accepted = once(server, "connection", { signal });
-  const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
-  client.on("error", () => {});
-  const [socket] = (await accepted) as [Socket];
-  socket.on("error", () => {});
-  return { client, socket };
+/** A connection that hands on what it reads and tells so with the event `bytes`. */
+function connectReader(port: number, take: (bytes: Uint8Array) => void): Socket {
+  const socket: Socket = connect({
+    host: "127.0.0.1",
+    port,
+    onread: {
+      buffer: Buffer.allocUnsafe(64 * 1024),
+      callback: (count, buffer) => {
+        take(buffer.subarray(0, count));
+        return socket.emit("bytes");
+      },
+    },
+  });
+  return socket.on("error", () => {});
 }
 
 /** The server's end of a WebSocket on `socket`. */
@@ -156,10 +175,10 @@ class Digest {
   bytes = 0;
   readonly #hash = createHash("sha256");
 
-  readonly add = (chunk: Buffer): void => {
+  add(chunk: Uint8Array): void {
     this.#hash.update(chunk);
     this.bytes += chunk.length;
-  };
+  }
 
   value(): string {
     return this.#hash.digest("hex");

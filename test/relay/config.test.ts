@@ -120,7 +120,7 @@ describe("keys in files", () => {
       ],
     });
     await expect(starting).rejects.toThrow(
-      /secrets\[0\]\.secretFile: .*short must hold at least 32 bytes[\s\S]*apiKeys\[0\]\.keyFile: .*missing cannot be read[\s\S]*apiKeys\[1\]: the key has white space at an end/,
+      /secrets\[0\]\.secretFile: .*short must hold at least 32 bytes[\s\S]*apiKeys\[0\]\.keyFile: .*missing cannot be read[\s\S]*apiKeys\[1\]: the key must be printable ASCII/,
     );
   });
 });

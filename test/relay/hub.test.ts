@@ -22,7 +22,7 @@ class TestWire implements Wire {
   readonly texts: string[] = [];
   #listener: () => void = () => {};
   #corked = false;
-  /** How many of the writes of several frames were joined. */
+  /** How often writes were joined into one. */
   uncorks = 0;
 
   write(frames: Frames): void {
@@ -102,7 +102,7 @@ describe("one turn", () => {
     expect([wire.texts.length, wire.uncorks]).toEqual([5, 1]);
   });
 
-  it("joins no more than a chunk, so that large batches do not fill the cap together", async () => {
+  it("does not count what it joins as backlog: large batches leave one by one", async () => {
     const { publish, reader, turn } = setUp();
     const { wire, subscribe } = reader();
     const channels = range(1, 12).map(String);
@@ -110,7 +110,19 @@ describe("one turn", () => {
     // 12 x 40 KiB: twice the cap of the connection, and the kernel takes all of it.
     for (const channel of channels) publish(channel, 40 * KIB);
     await turn();
-    expect([wire.texts.length, wire.uncorks, wire.destroyed]).toEqual([12, 7, false]);
+    expect([wire.texts.length, wire.uncorks, wire.destroyed]).toEqual([12, 0, false]);
+  });
+
+  it("keeps every message of a reader under latest that keeps up", async () => {
+    const policies = [{ channels: "*", policy: "latest" }];
+    const { hub, publish, reader, turn } = setUp({
+      slowReaders: { connectionBytes: "256KiB", totalBytes: "4MiB", policies },
+    });
+    const { wire, subscribe } = reader();
+    for (const channel of ["a", "b"]) subscribe(channel);
+    for (const channel of ["a", "a", "b", "a", "b"]) publish(channel, 30 * KIB);
+    await turn();
+    expect([wire.texts.length, hub.stats.messagesConflated]).toEqual([5, 0]);
   });
 });
 

@@ -1,13 +1,19 @@
-/** Both ways to the socket: what leaves, in which order, and the check that chooses one. */
+/** The ways to the socket: what leaves, in which order, and the check that chooses one. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Frames } from "../../relay/batch.ts";
 import { textFrame } from "../../relay/frame.ts";
 import type { Wire } from "../../relay/wire.ts";
-import { bestWire, type WireKind, wireFactory, wireWorks } from "../../relay/wire-check.ts";
+import {
+  bestWire,
+  chooseWire,
+  type WireKind,
+  wireFactory,
+  wireProblem,
+} from "../../relay/wire-check.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -76,16 +82,19 @@ describe.each(["direct", "joined", "public"] as const)("%s wire", (kind) => {
     client.pause();
     let drained = 0;
     wire.onDrain(() => drained++);
-    const text = "x".repeat(100_000);
-    let count = 0;
+    const written: Buffer[] = [];
     while (wire.pending < 1_000_000) {
-      wire.write(frames(text));
-      count++;
+      const batch = frames(`${written.length} ${"x".repeat(100_000)}`);
+      wire.write(batch);
+      written.push(batch.joined);
     }
     wire.ping();
+    written.push(Buffer.from([0x89, 0]));
+    const expected = Buffer.concat(written);
     client.resume();
-    await vi.waitFor(() => expect(received().length).toBe(count * 100_010 + 2), 20_000);
-    expect(wire.pending).toBe(0);
+    await vi.waitFor(() => expect(received().length).toBe(expected.length), 20_000);
+    expect(received().equals(expected)).toBe(true);
+    await vi.waitFor(() => expect(wire.pending).toBe(0));
     expect(drained).toBeGreaterThan(0);
   });
 
@@ -101,6 +110,7 @@ describe.each(["direct", "joined", "public"] as const)("%s wire", (kind) => {
       await closed;
       await vi.waitFor(() => expect(wire.open).toBe(false));
       wire.write(frames("late"));
+      await vi.waitFor(() => expect(wire.pending).toBe(0));
     },
   );
 
@@ -119,28 +129,44 @@ describe.each(["direct", "joined", "public"] as const)("%s wire", (kind) => {
 
 describe("the choice of a wire", () => {
   it("finds that this version of Node and ws allows the fastest", async () => {
-    expect(await bestWire()).toBe("direct");
-    expect(await wireWorks("joined")).toBe(true);
-    expect(await wireWorks("public")).toBe(true);
+    expect(await bestWire()).toEqual({ kind: "direct", problem: undefined });
+    expect(await wireProblem("joined")).toBeUndefined();
+    expect(await wireProblem("public")).toBeUndefined();
   });
 
-  it("finds out when ws does not write at once", async () => {
-    const ping = vi.spyOn(WebSocket.prototype, "ping").mockImplementation(() => {});
-    // Without the ping there is nothing to wait for, so the check would take its whole deadline.
-    const pong = vi.spyOn(WebSocket.prototype, "pong").mockImplementation(function (
-      this: WebSocket,
-    ) {
-      this.terminate();
+  it.each([
+    [
+      "writes something else",
+      () =>
+        vi.spyOn(WebSocket.prototype, "ping").mockImplementation(function (this: WebSocket) {
+          this.pong(Buffer.alloc(0));
+        }),
+      "other bytes arrive than were written",
+    ],
+    [
+      "fails",
+      () =>
+        vi.spyOn(WebSocket.prototype, "close").mockImplementation(() => {
+          throw new Error("changed");
+        }),
+      "changed",
+    ],
+  ])("finds out when ws %s", async (_what, change, problem) => {
+    const changed = change();
+    onTestFinished(() => changed.mockRestore());
+    expect(await wireProblem("direct")).toBe(problem);
+    expect(await chooseWire()).toEqual({ kind: "public", problem });
+  });
+
+  it("does without Node's binding where it is denied or has changed", async () => {
+    const binding = vi.spyOn(process as unknown as { binding(name: string): object }, "binding");
+    onTestFinished(() => binding.mockRestore());
+    binding.mockImplementation(() => {
+      throw new Error("denied");
     });
-    expect(await wireWorks("direct")).toBe(false);
-    expect(await wireWorks("joined")).toBe(false);
-    ping.mockRestore();
-    pong.mockRestore();
-    const close = vi.spyOn(WebSocket.prototype, "close").mockImplementation(() => {
-      throw new Error("changed");
-    });
-    expect(await wireWorks("direct")).toBe(false);
-    expect(await wireWorks("joined")).toBe(false);
-    close.mockRestore();
+    expect(await chooseWire()).toEqual({ kind: "joined", problem: "denied" });
+    binding.mockImplementation(() => ({}));
+    const problem = "the stream_wrap binding has changed";
+    expect(await chooseWire()).toEqual({ kind: "joined", problem });
   });
 });
