@@ -5,6 +5,7 @@ import express, { type Express } from "express";
 import { Registry } from "prom-client";
 import type { Logger } from "../common/logger.ts";
 import { createAdminServer } from "./admin.ts";
+import { createBroadcast } from "./broadcast.ts";
 import type { RelayConfig } from "./config.ts";
 import { closeSpread } from "./drain.ts";
 import { Front } from "./front.ts";
@@ -14,7 +15,7 @@ import { closeServer, listen } from "./listen.ts";
 import { LocalPublisher } from "./local-publisher.ts";
 import { registerMetrics } from "./metrics.ts";
 import type { Publisher } from "./publisher.ts";
-import { addFallbacks, addRestRoutes } from "./rest.ts";
+import { addFallbacks, addRestRoutes, isBroadcast } from "./rest.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
 import { readBootId, restoreState, saveState } from "./state-file.ts";
 import { Stats } from "./stats.ts";
@@ -121,10 +122,9 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   const app = express();
   app.disable("x-powered-by").disable("etag").disable("query parser");
   app.set("trust proxy", [...config.trustedProxies]);
+  const broadcast = createBroadcast({ front, publisher, notServing: () => serving.problem });
   addRestRoutes(app, {
-    front,
-    publisher,
-    notServing: () => serving.problem,
+    broadcast,
     isReady: () => !readiness().some(({ blocking }) => blocking),
   });
   for (const [path, directory] of Object.entries(options.staticPaths ?? {})) {
@@ -140,7 +140,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
     },
-    app,
+    (request, response) => (isBroadcast(request) ? broadcast : app)(request, response),
   );
   server.maxConnections = config.limits.connections + SPARE_SOCKETS;
   const upgrades = createUpgrades(front, serving);

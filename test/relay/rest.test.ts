@@ -56,6 +56,23 @@ describe("limits of one body", () => {
 });
 
 describe("a request", () => {
+  it.each(["/api/broadcast", "/api/broadcast/", "/API/broadcast", "/api/broadcast?from=here"])(
+    "to %s is answered by the same rules",
+    async (path) => {
+      const client = await Client.open(relay, "/ws?channel=public");
+      const send = (key: string, method = "POST") =>
+        fetch(`http://127.0.0.1:${relay.port}${path}`, {
+          method,
+          headers: { "content-type": "application/json", "x-api-key": key },
+          ...(method === "POST" && { body: JSON.stringify(messages(1)) }),
+        });
+      expect((await send("wrong")).status).toBe(401);
+      expect((await send(API_KEY, "GET")).status).toBe(404);
+      expect((await send(API_KEY)).status).toBe(200);
+      expect(await client.next()).toMatchObject({ seq: 1 });
+    },
+  );
+
   it("with a compressed body is refused", async () => {
     const answer = await post(relay, messages(1), { "content-encoding": "gzip" });
     expect(answer).toMatchObject({ status: 415, body: { code: "unsupported_media_type" } });
