@@ -102,12 +102,9 @@ async function broadcast(
   }
   const { batchBytes, batchMessages } = front.config.limits;
   const text = await readText(request, batchBytes);
-  const value = parse(text);
+  const value = parse(text, batchMessages);
   const raw = rawMember(text, "payload");
   if (Array.isArray(value)) {
-    if (value.length > batchMessages) {
-      throw new Refusal("batch_too_large", `more than ${batchMessages} messages in one body`);
-    }
     const results: Answer[] = [];
     let unavailable: Answer | undefined;
     for (const [index, item] of value.entries()) {
@@ -166,8 +163,9 @@ function readText(request: IncomingMessage, limit: number): Promise<string> {
       if (isUtf8(body)) resolve(body.toString());
       else reject(new Refusal("bad_json", "the body is not UTF-8"));
     });
-    request.on("error", reject);
-    request.on("close", () => reject(new Refusal("bad_json", "the request was cut off")));
+    // After `end` they change nothing any more.
+    const cutOff = () => reject(new Refusal("bad_json", "the request was cut off"));
+    request.on("error", cutOff).on("close", cutOff);
   });
 }
 
@@ -190,8 +188,8 @@ function discard(request: IncomingMessage): Promise<void> {
   });
 }
 
-/** One object, or a list of objects. */
-function parse(text: string): Record<string, unknown> | Record<string, unknown>[] {
+/** One object, or a list of at most `most` objects. */
+function parse(text: string, most: number): Record<string, unknown> | Record<string, unknown>[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -199,6 +197,9 @@ function parse(text: string): Record<string, unknown> | Record<string, unknown>[
     throw new Refusal("bad_json", "the body is not JSON");
   }
   const items = Array.isArray(value) ? value : [value];
+  if (items.length > most) {
+    throw new Refusal("batch_too_large", `more than ${most} messages in one body`);
+  }
   for (const item of items) {
     if (typeof item !== "object" || item === null || Array.isArray(item)) {
       throw new Refusal("bad_json", "the body must be an object or an array of objects");

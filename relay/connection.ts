@@ -7,7 +7,7 @@ import type { Front } from "./front.ts";
 import { Outlet, type Subscription } from "./outlet.ts";
 import { CLOSE, type CloseName } from "./protocol.ts";
 import { RateLimit } from "./rate-limit.ts";
-import type { Rights } from "./rights.ts";
+import { Rights } from "./rights.ts";
 
 /** Bytes of a pong frame beside its data. */
 const PONG_HEADER_BYTES = 2;
@@ -53,10 +53,11 @@ export abstract class Connection {
   readonly #rate: RateLimit;
   #removed = false;
 
-  constructor(front: Front, ws: RelaySocket, socket: Duplex, rights: Rights, format: Format) {
+  constructor(front: Front, ws: RelaySocket, socket: Duplex, format: Format) {
+    const { insecure, publicChannels, limits } = front.config;
     this.front = front;
     this.ws = ws;
-    this.rights = rights;
+    this.rights = new Rights(insecure ? ["*"] : publicChannels, limits.channels);
     this.outlet = new Outlet(front.hub, front.makeWire(ws, socket), format);
     this.#heardAt = performance.now();
     this.#rate = new RateLimit(this.#burst, this.#heardAt);

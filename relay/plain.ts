@@ -6,7 +6,6 @@ import { Connection, type RelaySocket } from "./connection.ts";
 import type { Front } from "./front.ts";
 import { nameProblem } from "./message.ts";
 import type { CloseName, Since } from "./protocol.ts";
-import { Rights } from "./rights.ts";
 import { TokenError } from "./token.ts";
 
 /** What the URL asks for. */
@@ -54,8 +53,7 @@ export function parsePlainRequest(
 
 export class PlainReader extends Connection {
   constructor(front: Front, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
-    const { insecure, publicChannels } = front.config;
-    super(front, ws, socket, new Rights(insecure ? ["*"] : publicChannels), request.format);
+    super(front, ws, socket, request.format);
     void this.#start(request);
   }
 

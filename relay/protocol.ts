@@ -118,6 +118,7 @@ export const CODES = [
   "token_expired",
   "token_invalid",
   "token_subject_mismatch",
+  "token_limit",
   "unauthorized",
   "unsupported_media_type",
   "unavailable",

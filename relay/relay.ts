@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type Express } from "express";
 import { Registry } from "prom-client";
+import { ConfigError } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import { createAdminServer } from "./admin.ts";
 import { createBroadcast } from "./broadcast.ts";
@@ -19,7 +20,7 @@ import { addFallbacks, addRestRoutes, isBroadcast } from "./rest.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
 import { readBootId, restoreState, saveState } from "./state-file.ts";
 import { Stats } from "./stats.ts";
-import { createUpgrades } from "./upgrade.ts";
+import { createUpgrades, isWebSocket } from "./upgrade.ts";
 import { bestWire, type WireKind, wireFactory } from "./wire-check.ts";
 
 /** How often old messages, ids and channels are dropped, ms. */
@@ -133,14 +134,15 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   options.extend?.(app);
   addFallbacks(app, front);
 
-  const server = createServer(
-    {
-      headersTimeout: config.connectDeadline,
-      requestTimeout: Math.max(REQUEST_MS, config.connectDeadline),
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
-    },
-    (request, response) => (isBroadcast(request) ? broadcast : app)(request, response),
+  const serverOptions = {
+    headersTimeout: config.connectDeadline,
+    requestTimeout: Math.max(REQUEST_MS, config.connectDeadline),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
+    shouldUpgradeCallback: isWebSocket,
+  };
+  const server = createServer(serverOptions, (request, response) =>
+    (isBroadcast(request) ? broadcast : app)(request, response),
   );
   server.maxConnections = config.limits.connections + SPARE_SOCKETS;
   const upgrades = createUpgrades(front, serving);
@@ -247,7 +249,11 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     readiness,
     setServing,
     reload(next) {
-      front.keys = loadKeys(next);
+      const keys = loadKeys(next);
+      if (!config.insecure && next.tokens.secrets.length + next.apiKeys.length === 0) {
+        throw new ConfigError(["no keys are configured: only a start can make a relay insecure"]);
+      }
+      front.keys = keys;
       log.info({ secrets: next.tokens.secrets.length, apiKeys: next.apiKeys.length }, "keys read");
     },
     drain() {

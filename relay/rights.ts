@@ -2,17 +2,19 @@
 import { type ChannelPattern, matchesAny } from "./patterns.ts";
 import type { Grant } from "./token.ts";
 
-/** A client keeps adding tokens; those that grant nothing new need not be kept for ever. */
-const MAX_GRANTS = 64;
-
 export class Rights {
   readonly #open: readonly ChannelPattern[];
+  readonly #maxTokens: number;
   #grants: Grant[] = [];
   #subject: string | undefined;
 
-  /** @param open what may be read without any token */
-  constructor(open: readonly ChannelPattern[]) {
+  /**
+   * @param open what may be read without any token
+   * @param maxTokens how many tokens may grant something at a time
+   */
+  constructor(open: readonly ChannelPattern[], maxTokens: number) {
     this.#open = open;
+    this.#maxTokens = maxTokens;
   }
 
   /** Whether a token was ever added. */
@@ -34,19 +36,19 @@ export class Rights {
       : Math.min(...this.#grants.map((grant) => grant.endsAt));
   }
 
-  /** False, and nothing is added, when the token is of another subject. */
-  add(grant: Grant): boolean {
-    if (this.#subject !== undefined && this.#subject !== grant.subject) return false;
-    this.#subject = grant.subject;
+  /** Adds a token's rights, or says why not; then nothing has changed. */
+  add(grant: Grant): "token_subject_mismatch" | "token_limit" | undefined {
+    if (this.#subject !== undefined && this.#subject !== grant.subject) {
+      return "token_subject_mismatch";
+    }
     // A grant that the new one covers to the end says nothing any more.
-    this.#grants = this.#grants.filter(
+    const others = this.#grants.filter(
       (old) => old.endsAt > grant.endsAt || !old.channels.every((p) => grant.channels.includes(p)),
     );
-    this.#grants.push(grant);
-    if (this.#grants.length > MAX_GRANTS) {
-      this.#grants.sort((a, b) => a.endsAt - b.endsAt).shift();
-    }
-    return true;
+    if (others.length >= this.#maxTokens) return "token_limit";
+    this.#subject = grant.subject;
+    this.#grants = [...others, grant];
+    return undefined;
   }
 
   /** Drops what has ended. */

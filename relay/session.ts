@@ -11,10 +11,14 @@ import { Connection, type RelaySocket } from "./connection.ts";
 import type { Front } from "./front.ts";
 import { nameProblem } from "./message.ts";
 import { SUBPROTOCOL } from "./protocol.ts";
-import { Rights } from "./rights.ts";
 import { type Grant, TokenError } from "./token.ts";
 
 const PING = JSON.stringify({ op: "ping" });
+
+const REFUSALS = {
+  token_subject_mismatch: "the token is of another subject than the connection's first one",
+  token_limit: "as many tokens as limits.channels allows are in force",
+} as const;
 
 export class Session extends Connection {
   #connected = false;
@@ -22,8 +26,7 @@ export class Session extends Connection {
   #queue: string[] | undefined;
 
   constructor(front: Front, ws: RelaySocket, socket: Duplex) {
-    const { insecure, publicChannels } = front.config;
-    super(front, ws, socket, new Rights(insecure ? ["*"] : publicChannels), "message");
+    super(front, ws, socket, "message");
     front.connectDeadlines.set(this, front.config.connectDeadline);
   }
 
@@ -133,16 +136,15 @@ export class Session extends Connection {
     this.#withToken(token, (grant) => {
       if (grant instanceof TokenError) {
         this.outlet.control({ op: "error", code: grant.reason, message: grant.message });
-      } else if (!this.rights.add(grant)) {
-        this.front.stats.authFailed("token_subject_mismatch");
-        this.outlet.control({
-          op: "error",
-          code: "token_subject_mismatch",
-          message: "the token is of another subject than the connection's first one",
-        });
       } else {
-        this.watchTokens();
-        this.outlet.control({ op: "refreshed", expiresInMs: expiresIn(grant) });
+        const refused = this.rights.add(grant);
+        if (refused) {
+          this.front.stats.authFailed(refused);
+          this.outlet.control({ op: "error", code: refused, message: REFUSALS[refused] });
+        } else {
+          this.watchTokens();
+          this.outlet.control({ op: "refreshed", expiresInMs: expiresIn(grant) });
+        }
       }
       next();
     });

@@ -16,17 +16,21 @@ const PATHS = new Set(["/", "/ws"]);
 /** How long `ws` waits for the other side's close frame, ms. */
 const CLOSE_TIMEOUT_MS = 5000;
 
-/** Refused before the WebSocket exists: nothing a page could read. */
-function refuseHttp(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
-
-function parseUrl(request: IncomingMessage): URL | undefined {
+function parseUrl({ url = "" }: IncomingMessage): URL | undefined {
   try {
-    return new URL(`http://relay${request.url}`);
+    return new URL(url.startsWith("/") ? `http://relay${url}` : url);
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether a request is for us and not for Node's HTTP: a server may ignore the wish for another
+ * protocol (RFC 9110 section 7.8), and Java's HttpClient sends "h2c" by default. Node asks this from
+ * 22.21 and 24.9 on; before, such requests end here.
+ */
+export function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
 }
 
 function subprotocols(request: IncomingMessage): string[] | undefined {
@@ -34,7 +38,7 @@ function subprotocols(request: IncomingMessage): string[] | undefined {
 }
 
 /** Why a client that could open a WebSocket is closed at once; undefined when it may stay. */
-function refusal(
+function refusalOf(
   front: Front,
   serving: Serving,
   origins: ReadonlySet<string>,
@@ -56,6 +60,7 @@ function refusal(
 
 export interface Upgrades {
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Ends what was refused and has not gone yet. */
   close(): void;
 }
 
@@ -76,31 +81,57 @@ export function createUpgrades(front: Front, serving: Serving): Upgrades {
     WebSocket: RelaySocket,
   };
   const server = new WebSocketServer(options);
+  const refused = new Set<Duplex>();
+
+  /** The peer has a moment to read why; nothing else watches this socket. */
+  function letGo(socket: Duplex): void {
+    refused.add(socket);
+    const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
+    socket.once("close", () => {
+      clearTimeout(timer);
+      refused.delete(socket);
+    });
+  }
+
+  /** Refuses before the WebSocket exists: nothing a page could read. */
+  function refuseHttp(socket: Duplex, status: string, text = ""): void {
+    letGo(socket);
+    socket.once("finish", () => socket.destroy());
+    const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: ${text.length}`;
+    socket.end(`${head}\r\n\r\n${text}`);
+  }
 
   return {
     handle(request, socket, head) {
       socket.on("error", () => {});
+      if (!isWebSocket(request)) {
+        return refuseHttp(socket, "400 Bad Request", "send HTTP/1.1 without the header Upgrade");
+      }
       const url = parseUrl(request);
       if (!url) return refuseHttp(socket, "400 Bad Request");
       if (!PATHS.has(url.pathname)) return refuseHttp(socket, "404 Not Found");
       const offered = subprotocols(request);
       if (offered && !offered.includes(SUBPROTOCOL)) return refuseHttp(socket, "400 Bad Request");
       server.handleUpgrade(request, socket, head, (ws) => {
-        const refused =
-          refusal(front, serving, origins, request) ??
+        const refusal =
+          refusalOf(front, serving, origins, request) ??
           accept(front, ws, socket, offered === undefined ? url.searchParams : undefined);
-        if (!refused) return;
+        if (!refusal) return;
         if (!serving.closeName) {
           const { origin } = request.headers;
-          const fields = { close: refused.name, address: proxyAddr(request, trust), origin };
-          front.warnings.warn(refused.name, fields, "client refused");
+          const fields = { close: refusal.name, address: proxyAddr(request, trust), origin };
+          front.warnings.warn(refusal.name, fields, "client refused");
         }
-        front.stats.closed(refused.name);
+        front.stats.closed(refusal.name);
         ws.on("error", () => {});
-        ws.close(CLOSE[refused.name], closeReason(refused.reason));
+        letGo(socket);
+        ws.close(CLOSE[refusal.name], closeReason(refusal.reason));
       });
     },
-    close: () => server.close(),
+    close() {
+      server.close();
+      for (const socket of refused) socket.destroy();
+    },
   };
 }
 

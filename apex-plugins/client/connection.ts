@@ -274,7 +274,7 @@ export class Connection {
         else if (frame.code.startsWith("token_") && this.#presenting) {
           const source = this.#presenting;
           this.#presenting = undefined;
-          if (frame.code === "token_subject_mismatch") {
+          if (frame.code === "token_subject_mismatch" || frame.code === "token_limit") {
             this.#bury(source, frame.code, frame.message);
           } else this.#refused(source, frame.code);
           this.#presentNext();

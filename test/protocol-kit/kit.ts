@@ -387,17 +387,20 @@ export function protocolKit(get: () => KitTarget): void {
     });
 
     it("replays everything that is younger than an age, once the relay remembers so long", async () => {
-      const since = performance.now();
-      const { channel, seq } = await published(3);
-      let asked: { client: Client; answer: Frame } | undefined;
+      let asked: { client: Client; answer: Frame; channel: string; seq: number } | undefined;
+      // A relay that has just started remembers no longer than it runs.
       await until("the age to be recovered", async () => {
-        asked = await ask(channel, { ageMs: Math.ceil(performance.now() - since) });
+        const since = performance.now();
+        const { channel, seq } = await published(3);
+        const ageMs = Math.ceil(performance.now() - since);
+        asked = { ...(await ask(channel, { ageMs })), channel, seq };
         if (asked.answer.recovered !== true) asked.client.terminate();
         return asked.answer.recovered === true;
       });
-      expect(asked?.answer).toMatchObject({ op: "subscribed", seq });
+      const { client, answer, channel, seq } = asked as NonNullable<typeof asked>;
+      expect(answer).toMatchObject({ op: "subscribed", seq });
       await publish({ channel, payload: "live" });
-      const frames = (await asked?.client.nextN(4)) ?? [];
+      const frames = await client.nextN(4);
       expect(frames.map((frame) => frame.payload)).toEqual([1, 2, 3, "live"]);
     });
 
@@ -535,6 +538,20 @@ export function protocolKit(get: () => KitTarget): void {
       expect(await client.next()).toMatchObject({ code: "token_subject_mismatch" });
       expect(await client.next()).toMatchObject({ code: "channel_forbidden", channel: other });
       await expectAlive(client);
+    });
+
+    it("above limits.channels in force are refused, and change nothing", async () => {
+      const first = privateChannel();
+      const client = await connect({ token: await token([first]) });
+      const { limits } = (await client.next()) as { limits: { channels: number } };
+      for (let count = 1; count <= limits.channels; count++) {
+        client.send({ op: "refresh", token: await token([privateChannel()]) });
+        const expected =
+          count < limits.channels ? { op: "refreshed" } : { op: "error", code: "token_limit" };
+        expect(await client.next()).toMatchObject(expected);
+      }
+      client.send({ op: "subscribe", subscribe: [{ channel: first }] });
+      expect(await client.next()).toMatchObject({ op: "subscribed", channel: first });
     });
   });
 

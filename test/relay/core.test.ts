@@ -211,10 +211,10 @@ describe("Rights", () => {
   });
 
   it("add up per subject, and each ends by itself", () => {
-    const rights = new Rights(["public"]);
-    expect(rights.add(grant(["a"], 10))).toBe(true);
-    expect(rights.add(grant(["b"], 20))).toBe(true);
-    expect(rights.add(grant(["c"], 30, "other"))).toBe(false);
+    const rights = new Rights(["public"], 10);
+    expect(rights.add(grant(["a"], 10))).toBeUndefined();
+    expect(rights.add(grant(["b"], 20))).toBeUndefined();
+    expect(rights.add(grant(["c"], 30, "other"))).toBe("token_subject_mismatch");
     expect(["a", "b", "c", "public"].map((name) => rights.allows(name))).toEqual([
       true,
       true,
@@ -232,11 +232,20 @@ describe("Rights", () => {
     ]);
   });
 
-  it("keep few grants of a client that refreshes for ever", () => {
-    const rights = new Rights([]);
-    for (let n = 0; n < 1000; n++) rights.add(grant([`c${n % 100}`], 1000 + n));
-    expect(rights.allows("c99")).toBe(true);
-    expect(rights.endsAt).toBe(1999);
+  it("are renewed for ever, but no more tokens than allowed are in force at a time", () => {
+    const rights = new Rights([], 10);
+    for (let n = 0; n < 1000; n++) {
+      expect(rights.add(grant([`c${n % 10}`], 1000 + n))).toBeUndefined();
+    }
+    expect(rights.add(grant(["secret"], 5000))).toBe("token_limit");
+    expect([rights.allows("c0"), rights.allows("secret"), rights.endsAt]).toEqual([
+      true,
+      false,
+      1999,
+    ]);
+    rights.expire(1990);
+    expect(rights.add(grant(["secret"], 5000))).toBeUndefined();
+    expect([rights.allows("c0"), rights.allows("secret")]).toEqual([false, true]);
   });
 });
 

@@ -166,10 +166,12 @@ describe("reload", () => {
     expect(await fresh.next()).toMatchObject({ op: "connected" });
   });
 
-  it("keeps the old keys when a new one cannot be read", async () => {
+  it("keeps the old keys when a new one cannot be read, and when there is none", async () => {
     relay = await startTestRelay();
     const broken = testConfig({ apiKeys: [{ name: "x", keyFile: "/nonexistent/key" }] });
     expect(() => relay.reload(broken)).toThrow("/nonexistent/key");
+    const none = testConfig({ insecure: true, tokens: {}, apiKeys: [] });
+    expect(() => relay.reload(none)).toThrow("no keys are configured");
     expect((await post(relay, { channel: "a" })).status).toBe(200);
   });
 });

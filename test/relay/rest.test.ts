@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createLogger } from "../../common/logger.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { API_KEY, Client, post, startTestRelay, until } from "./support.ts";
 
@@ -78,7 +79,11 @@ describe("a request", () => {
     expect(answer).toMatchObject({ status: 415, body: { code: "unsupported_media_type" } });
   });
 
-  it("that breaks off publishes nothing", async () => {
+  it("that breaks off publishes nothing, and is no defect", async () => {
+    const lines: string[] = [];
+    await relay.close();
+    const log = createLogger("info", { write: (line) => lines.push(line) });
+    relay = await startTestRelay({}, { log });
     const socket = connect(relay.port, "127.0.0.1");
     await once(socket, "connect");
     socket.write(
@@ -91,6 +96,7 @@ describe("a request", () => {
     await until("the relay to go on", async () => (await post(relay, messages(1))).status === 200);
     expect((await post(relay, messages(1))).body).toMatchObject({ ok: true });
     expect(await relay.registry.metrics()).toContain("rtm_relay_messages_accepted_total 2");
+    expect(lines.join("")).not.toContain("failed");
   });
 
   it("without a key is refused before its body is read", async () => {

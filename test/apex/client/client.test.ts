@@ -301,28 +301,31 @@ describe("tokens", () => {
     expect(denied.all).toEqual([["sales", "closed with 4101"]]);
   });
 
-  it("two listeners bring two tokens to one socket, one after the other", async () => {
-    listen("a", { token: "ta" });
-    const second = listen("b", { token: "tb" });
-    const third = listen("c", { token: "tc" });
-    const peer = await relay.peers.next();
-    expect((await peer.accept()).token).toBe("ta");
-    expect(await peer.frames.next()).toMatchObject({
-      op: "subscribe",
-      token: "tb",
-      subscribe: [{ channel: "b" }],
-    });
-    peer.send({ op: "error", code: "token_subject_mismatch", message: "another sub" });
-    peer.send({ op: "error", code: "channel_forbidden", message: "no", channel: "b" });
-    expect(await peer.frames.next()).toEqual({ op: "unsubscribe", channels: ["b"] });
-    expect(await peer.frames.next()).toMatchObject({ op: "subscribe", token: "tc" });
-    peer.send({ op: "refreshed", expiresInMs: 1000 });
-    peer.subscribed("c", 0, true);
-    peer.message("c", 1);
-    await third.messages.next();
-    expect(second.denied.all).toEqual([["b", "token_subject_mismatch"]]);
-    expect(relay.peers.all).toHaveLength(1);
-  });
+  it.each(["token_subject_mismatch", "token_limit"])(
+    "listeners bring their tokens to one socket, one after the other; %s ends one",
+    async (code) => {
+      listen("a", { token: "ta" });
+      const second = listen("b", { token: "tb" });
+      const third = listen("c", { token: "tc" });
+      const peer = await relay.peers.next();
+      expect((await peer.accept()).token).toBe("ta");
+      expect(await peer.frames.next()).toMatchObject({
+        op: "subscribe",
+        token: "tb",
+        subscribe: [{ channel: "b" }],
+      });
+      peer.send({ op: "error", code, message: "not this one" });
+      peer.send({ op: "error", code: "channel_forbidden", message: "no", channel: "b" });
+      expect(await peer.frames.next()).toEqual({ op: "unsubscribe", channels: ["b"] });
+      expect(await peer.frames.next()).toMatchObject({ op: "subscribe", token: "tc" });
+      peer.send({ op: "refreshed", expiresInMs: 1000 });
+      peer.subscribed("c", 0, true);
+      peer.message("c", 1);
+      await third.messages.next();
+      expect(second.denied.all).toEqual([["b", code]]);
+      expect(relay.peers.all).toHaveLength(1);
+    },
+  );
 
   it("renews before the end and presents the new one", async () => {
     let minted = 0;
