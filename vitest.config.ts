@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    // Built into the database; sql/api/websocket_sender_module.js imports it.
+    // Built into the database; sql/api/http/websocket_sender_module.js imports it.
     alias: { "mle-js-fetch": new URL("test/sql/mle/mle-js-fetch.ts", import.meta.url).pathname },
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/oracle-contract/global-setup.ts"],

@@ -1,9 +1,9 @@
 /** `rtm check-config`: finds what is wrong before the service does. */
 import { formatDuration } from "../common/units.ts";
-import { loadKeys } from "../relay/keys.ts";
+import { loadKeys } from "../relay/access/keys.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
-import { requireRoles } from "./service.ts";
+import { requireRoles } from "./service/service.ts";
 
 /** Between the batch in hand, the drain and the exit, ms. */
 const STOP_MARGIN = 5_000;

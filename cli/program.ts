@@ -57,7 +57,7 @@ export function program(): Command {
     ["relay", "the relay alone", { worker: false, relay: true }],
   ] as const) {
     configured(name, description).action(async ({ config }) => {
-      const { runService } = await import("./run.ts");
+      const { runService } = await import("./service/run.ts");
       process.exit(await runService(config, roles));
     });
   }
@@ -93,7 +93,7 @@ export function program(): Command {
     )
     .option("--token-file <file>", "token for --probe; default RTM_TOKEN, else one is made")
     .action(async (options) => {
-      const { doctor } = await import("./doctor.ts");
+      const { doctor } = await import("./doctor/doctor.ts");
       process.exitCode = await doctor(options);
     });
 
@@ -107,7 +107,7 @@ export function program(): Command {
       .option("--user <owner>", "schema of the database side; default database.user")
       .option("--password-file <file>", "file with its password, or - for standard input")
       .action(async (options) => {
-        const { databaseVerb } = await import("./db-verb.ts");
+        const { databaseVerb } = await import("./db/verb.ts");
         await databaseVerb(verb, options);
       });
     if (verb === "uninstall") command.requiredOption("--yes", "needed: nothing is asked");

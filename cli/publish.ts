@@ -2,7 +2,7 @@
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
 import { readSecretFile } from "../common/secret-file.ts";
-import { apiKeyProblem } from "../relay/keys.ts";
+import { apiKeyProblem } from "../relay/access/keys.ts";
 import { CommandError } from "./exit.ts";
 
 export interface PublishOptions {

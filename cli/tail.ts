@@ -1,7 +1,7 @@
 /** `rtm tail`: prints the messages of channels as JSON lines until it is interrupted. */
 import WebSocket from "ws";
 import { fullJitter, sleep } from "../common/backoff.ts";
-import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../relay/protocol.ts";
+import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../relay/contract/protocol.ts";
 import { CommandError } from "./exit.ts";
 import { givenToken } from "./token.ts";
 

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
+import { loadKeys } from "../relay/access/keys.ts";
+import { explainToken, mintToken } from "../relay/access/token.ts";
 import type { RelayConfig } from "../relay/config.ts";
-import { loadKeys } from "../relay/keys.ts";
-import { explainToken, mintToken } from "../relay/token.ts";
 import { readConfig } from "./config.ts";
 import { CommandError, EXIT } from "./exit.ts";
 

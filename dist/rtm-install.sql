@@ -295,7 +295,7 @@ end;
 
 -- The MLE module and its call specification, where the database and the schema's privileges allow
 -- it (23ai and later: CREATE MLE, EXECUTE ON JAVASCRIPT up to 23.8). Elsewhere nothing: UTL_HTTP
--- serves. The build puts sql/api/websocket_sender_module.js in place of the marker.
+-- serves. The build puts sql/api/http/websocket_sender_module.js in place of the marker.
 declare
   procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
     l_count pls_integer;

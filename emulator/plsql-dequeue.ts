@@ -1,5 +1,5 @@
 /**
- * What PL/SQL can dequeue although a driver cannot: text in pieces, as worker/jms.ts and
+ * What PL/SQL can dequeue although a driver cannot: text in pieces, as worker/plsql-dequeue.ts and
  * RTM_WORKER_API.DEQUEUE_TEXT ask for it; and the dictionary's answer about a queue's payload.
  */
 import { OraError } from "./errors.ts";
@@ -81,7 +81,7 @@ export class PlSqlDequeue {
           ID: found.id,
           ATTEMPTS: found.attempts,
           ENQUEUED: found.enqueuedMs,
-          // The block of worker/jms.ts hands out bytes in hex.
+          // The block of worker/plsql-dequeue.ts hands out bytes in hex.
           PIECES: inHex(found.pieces),
           TRUNCATED: found.truncated,
         },

@@ -3,8 +3,8 @@ import proxyAddr from "proxy-addr";
 import { z } from "zod";
 import { duration, size, textWithout } from "../common/schema.ts";
 import { formatSize } from "../common/units.ts";
-import { nameProblem } from "./message.ts";
-import { patternProblem } from "./patterns.ts";
+import { nameProblem } from "./contract/message.ts";
+import { patternProblem } from "./contract/patterns.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

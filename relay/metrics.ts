@@ -1,7 +1,7 @@
 /** Prometheus metrics (docs/metrics.md). Counted as plain numbers, read when scraped. */
 import { Counter, Gauge, type Histogram, type Registry } from "prom-client";
-import type { Front } from "./front.ts";
-import type { Distribution, Tally } from "./stats.ts";
+import type { Distribution, Tally } from "./channels/stats.ts";
+import type { Front } from "./clients/clients.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, front: Front): void {

@@ -1,13 +1,19 @@
 /** The files that are built from `sql/`, as text. Paths are relative to the package. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { expandScript, SQL_FOLDER } from "../cli/db/script.ts";
 import { PACKAGE_ROOT } from "../cli/version.ts";
 
 const read = (path: string) => readFileSync(join(PACKAGE_ROOT, path), "utf8");
 
-const MLE_SCRIPT = "sql/api/websocket_sender.sql";
-const MLE_MODULE = "sql/api/websocket_sender_module.js";
+const MLE_SCRIPT = "sql/api/http/websocket_sender.sql";
+const MLE_MODULE = "sql/api/http/websocket_sender_module.js";
+/** Every specification, by the name of its package. */
+const SPECS = new Map(
+  readdirSync(join(SQL_FOLDER, "api"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".pks"))
+    .map((path) => [basename(path, ".pks"), `sql/api/${path}`]),
+);
 const API_PAGE = "docs/sql-api.md";
 
 /** The script with the module's source in the literal that creates it. */
@@ -34,7 +40,7 @@ function apiPage(): string {
   return read(API_PAGE).replace(
     /(<!-- spec:(\w+) -->\n)[\s\S]*?(<!-- \/spec -->)/g,
     (_, open: string, name: string, close: string) => {
-      const spec = read(`sql/api/${name}.pks`).replace(/\n\/\n$/, "");
+      const spec = read(SPECS.get(name) as string).replace(/\n\/\n$/, "");
       return `${open}\n\`\`\`sql\n${spec}\n\`\`\`\n\n${close}`;
     },
   );

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { duration, size, textWithout } from "../common/schema.ts";
-import { DEFAULT_EVENT_NAME, nameProblem } from "../relay/message.ts";
+import { DEFAULT_EVENT_NAME, nameProblem } from "../relay/contract/message.ts";
 
 /** `SIMPLE_NAME` or `OWNER.NAME`, unquoted: it is written into PL/SQL, so nothing else may pass. */
 const IDENTIFIER = /^[A-Za-z][A-Za-z0-9_$#]{0,127}$/;

@@ -5,7 +5,7 @@
  */
 import { type Bounds, retryForever } from "../common/backoff.ts";
 import { type Logger, RateLimitedLog } from "../common/logger.ts";
-import type { Publisher } from "../relay/publisher.ts";
+import type { Publisher } from "../relay/contract/publisher.ts";
 import { BatchSizer } from "./batch-sizer.ts";
 import type { QueueConfig, WorkerConfig } from "./config.ts";
 import { bodySize } from "./decode.ts";
@@ -16,9 +16,9 @@ import { Notifier } from "./notifier.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import type { PoisonStore } from "./poison.ts";
 import { prepareQueue, type QueueAccess } from "./queue-access.ts";
+import { QueueState } from "./queue-state.ts";
 import { type Session, SessionHungError } from "./session.ts";
 import { Settlement } from "./settlement.ts";
-import { QueueState } from "./state.ts";
 
 /** How long one attempt to get the lease waits in the database. */
 export const LEASE_WAIT_MS = 10_000;

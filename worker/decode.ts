@@ -1,6 +1,6 @@
 /** Turns what was dequeued into a message, or says why it is poison. Pure. */
 import { messageOf } from "../common/errors.ts";
-import { DEFAULT_EVENT_NAME, type Message, nameProblem } from "../relay/message.ts";
+import { DEFAULT_EVENT_NAME, type Message, nameProblem } from "../relay/contract/message.ts";
 
 /** What came out of the queue, before anybody looked into it. */
 export interface Dequeued {

@@ -7,8 +7,8 @@ import { sleep } from "../common/backoff.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import type { Dequeued } from "./decode.ts";
-import { dequeueTextByBlock } from "./jms.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
+import { dequeueTextByBlock } from "./plsql-dequeue.ts";
 import type { QueueAccess } from "./queue-access.ts";
 import type { Session } from "./session.ts";
 

@@ -1,8 +1,8 @@
 /** Hands a batch to the relay and holds it while the relay cannot take it. */
 import { type Bounds, retryForever } from "../common/backoff.ts";
 import { messageOf, RtmError } from "../common/errors.ts";
-import type { Message } from "../relay/message.ts";
-import type { Publisher, PublishResult } from "../relay/publisher.ts";
+import type { Message } from "../relay/contract/message.ts";
+import type { Publisher, PublishResult } from "../relay/contract/publisher.ts";
 
 /** Why the batch is held; internal to the retry, but logged with its code. */
 export class RelayUnavailableError extends RtmError {

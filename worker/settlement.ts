@@ -6,8 +6,8 @@
 import type { Bounds } from "../common/backoff.ts";
 import { messageOf } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
-import type { Message } from "../relay/message.ts";
-import type { Publisher } from "../relay/publisher.ts";
+import type { Message } from "../relay/contract/message.ts";
+import type { Publisher } from "../relay/contract/publisher.ts";
 import type { WorkerConfig } from "./config.ts";
 import {
   type Claim,

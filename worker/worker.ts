@@ -4,15 +4,15 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Registry } from "prom-client";
 import { type Logger, RateLimitedLog } from "../common/logger.ts";
-import type { Publisher } from "../relay/publisher.ts";
+import type { Publisher } from "../relay/contract/publisher.ts";
 import type { DatabaseConfig, WorkerConfig } from "./config.ts";
 import { type ConsumerOptions, QueueConsumer } from "./consumer.ts";
+import { runSide } from "./heartbeat.ts";
+import { reportServing } from "./leadership.ts";
 import { Logon } from "./logon.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { FilePoisonStore } from "./poison.ts";
-import { reportServing } from "./serving.ts";
-import { runSide } from "./side.ts";
-import type { QueueStatus } from "./state.ts";
+import type { QueueStatus } from "./queue-state.ts";
 
 export interface WorkerOptions {
   readonly database: DatabaseConfig;

@@ -1,5 +1,5 @@
 /** Collects a burst of messages and hands each listener its share once per animation frame. */
-import type { MessageFrame } from "../../relay/protocol.ts";
+import type { MessageFrame } from "../../relay/contract/protocol.ts";
 import type { Listener } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 

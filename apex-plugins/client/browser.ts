@@ -1,5 +1,5 @@
 /** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
-import { SUBPROTOCOL } from "../../relay/protocol.ts";
+import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 import { Connection } from "./connection.ts";
 import type { Environment } from "./environment.ts";
 import { relayUrl } from "./url.ts";

@@ -1,5 +1,5 @@
 /** Where each listener of a channel stands: recovery points and duplicate removal. Pure. */
-import type { MessageFrame, Since } from "../../relay/protocol.ts";
+import type { MessageFrame, Since } from "../../relay/contract/protocol.ts";
 import type { TokenSource } from "./token.ts";
 
 /** A point in a channel's stream: message `seq` of the relay's `epoch`. */

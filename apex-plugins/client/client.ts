@@ -1,5 +1,5 @@
 /** What a page's script holds: subscriptions on a connection that others may share. */
-import type { MessageFrame } from "../../relay/protocol.ts";
+import type { MessageFrame } from "../../relay/contract/protocol.ts";
 import { Listener, type Start } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import type { Status } from "./link.ts";

@@ -1,5 +1,10 @@
 /** The channels and tokens of one relay connection, shared by all listeners of the page. */
-import type { ClientFrame, MessageFrame, ServerFrame, Subscription } from "../../relay/protocol.ts";
+import type {
+  ClientFrame,
+  MessageFrame,
+  ServerFrame,
+  Subscription,
+} from "../../relay/contract/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
 import { Batch } from "./batch.ts";
 import { Channel, type Listener, type Position } from "./channel.ts";

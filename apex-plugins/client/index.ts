@@ -17,7 +17,7 @@ export function connect(options: ConnectOptions = {}): RtmClient {
   return new RtmClient(connectionTo(options.url ?? ""), options.token);
 }
 
-export type { MessageFrame } from "../../relay/protocol.ts";
+export type { MessageFrame } from "../../relay/contract/protocol.ts";
 export type { Position, Start } from "./channel.ts";
 export type { RtmClient, RtmSubscription, SubscribeOptions, Token } from "./client.ts";
 export type { State, Status } from "./link.ts";

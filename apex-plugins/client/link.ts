@@ -1,5 +1,5 @@
 /** One socket that is opened again: backoff, connect deadline, heartbeat dead-man, status. */
-import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/protocol.ts";
+import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/contract/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
 import type { Environment, Socket } from "./environment.ts";
 

@@ -7,9 +7,9 @@ import express from "express";
 import { type WebSocket, WebSocketServer } from "ws";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
+import { mintToken } from "../../relay/access/token.ts";
 import { relayConfig } from "../../relay/config.ts";
 import { startRelay } from "../../relay/relay.ts";
-import { mintToken } from "../../relay/token.ts";
 import {
   API_KEY,
   type Command,

@@ -11,7 +11,7 @@ import type { Logger } from "../../common/logger.ts";
 import { RtmSchema, startEmulator } from "../../emulator/index.ts";
 import { rtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
-import { type Service, startService } from "../service.ts";
+import { type Service, startService } from "../service/service.ts";
 import { VERSION } from "../version.ts";
 import { Producer } from "./producer.ts";
 import { Shop } from "./shop.ts";

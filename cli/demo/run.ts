@@ -1,6 +1,6 @@
 /** `rtm demo` in the foreground. */
 import { DEFAULT_URL } from "../program.ts";
-import { untilStopped } from "../run.ts";
+import { untilStopped } from "../service/run.ts";
 import { type DemoOptions, startDemo } from "./demo.ts";
 
 /** @returns the exit code. */

@@ -30,7 +30,7 @@ const catalogue: Catalogue = {
     ),
     specification(
       "websocket_api",
-      select(readFileSync("sql/api/websocket_api.pks", "utf8"), VARIANTS.aq19!),
+      select(readFileSync("sql/api/public/websocket_api.pks", "utf8"), VARIANTS.aq19!),
     ),
   ]),
   tables: new Map(),

@@ -1,7 +1,7 @@
 /** `rtm db` on the emulator, which answers statements by a table: what is run, printed and reported. */
 import { describe, expect, it } from "vitest";
+import { runDatabaseVerb } from "../../cli/db/db.ts";
 import { expandScript, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
-import { runDatabaseVerb } from "../../cli/db.ts";
 import { OraError } from "../../emulator/index.ts";
 import { withEmulator } from "../emulator/support.ts";
 

@@ -6,25 +6,25 @@ import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const FORBIDDEN = [
-  ["common", "../relay/message.ts"],
+  ["common", "../relay/contract/message.ts"],
   ["common", "../worker/config.ts"],
   ["relay", "../worker/config.ts"],
   ["relay", "oracledb"],
-  ["worker", "../relay/hub.ts"],
+  ["worker", "../relay/channels/hub.ts"],
   ["worker", "../cli/config.ts"],
   ["emulator", "../common/errors.ts"],
   ["cli", "../test/worker/support.ts"],
   ["cli/demo", "../../test/worker/support.ts"],
-  ["apex-plugins/client", "../../relay/message.ts"],
+  ["apex-plugins/client", "../../relay/contract/message.ts"],
   ["apex-plugins/client", "../../common/errors.ts"],
 ] as const;
 const ALLOWED = [
   ["relay", "../common/errors.ts"],
-  ["worker", "../relay/message.ts"],
-  ["worker", "../relay/publisher.ts"],
+  ["worker", "../relay/contract/message.ts"],
+  ["worker", "../relay/contract/publisher.ts"],
   ["worker", "oracledb"],
   ["cli", "../emulator/index.ts"],
-  ["apex-plugins/client", "../../relay/protocol.ts"],
+  ["apex-plugins/client", "../../relay/contract/protocol.ts"],
 ] as const;
 
 describe("import arrows", () => {

@@ -1,7 +1,7 @@
 /** docs/errors.md tells exactly what the sources can throw. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { withErrorTables } from "../../scripts/error-tables.ts";
+import { withErrorTables } from "../../scripts/docs/errors-page.ts";
 import { POISON_CODES } from "../../worker/decode.ts";
 
 const page = readFileSync("docs/errors.md", "utf8");

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launchBrowser } from "../page/browser.ts";
-import { TcpProxy } from "./proxy.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { RtmProcess } from "./support.ts";
 
 describe("rtm demo", () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort } from "../free-port.ts";
+import { freePort } from "../support/free-port.ts";
 import { until, World } from "../worker/support.ts";
 import { expectExactly } from "./expect.ts";
 import { RtmProcess, runLoad, Subscriber } from "./support.ts";

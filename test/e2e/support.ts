@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import oracledb from "oracledb";
 import WebSocket from "ws";
-import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../../relay/protocol.ts";
+import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 
 /** A subscriber that reconnects with its position until it is closed, and keeps all it got. */
 export class Subscriber {

@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import type { SessionView } from "../../emulator/index.ts";
-import type { Publisher } from "../../relay/publisher.ts";
-import { TcpProxy } from "../e2e/proxy.ts";
+import type { Publisher } from "../../relay/contract/publisher.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until, World } from "../worker/support.ts";
 
 /** Everything that a settlement can do: a plain message, a claim check, poison, receipts. */

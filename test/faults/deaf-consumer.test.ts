@@ -4,7 +4,7 @@
  */
 import oracledb from "oracledb";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { readinessOf } from "../../cli/service.ts";
+import { readinessOf } from "../../cli/service/service.ts";
 import { until, World } from "../worker/support.ts";
 
 let world: World;

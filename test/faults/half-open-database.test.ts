@@ -5,7 +5,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { TcpProxy } from "../e2e/proxy.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { UNAVAILABLE, until, World } from "../worker/support.ts";
 
 /** The watchdog fires a second and a little after the beginning of a wait. */

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { HttpPublisher } from "../../relay/http-publisher.ts";
+import { HttpPublisher } from "../../relay/http/http-publisher.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
 import { until, World } from "../worker/support.ts";

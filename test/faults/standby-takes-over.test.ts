@@ -1,7 +1,7 @@
 /** Two `rtm serve` on one queue: one is active, the other takes over within seconds. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
-import { type Service, startService } from "../../cli/service.ts";
+import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
 import { Client } from "../relay/support.ts";
 import { log, until, World } from "../worker/support.ts";

@@ -7,7 +7,7 @@ import { parseConfig } from "../../common/config.ts";
 import { databaseConfig } from "../../worker/config.ts";
 import { boundsOf } from "../../worker/consumer.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
-import { TcpProxy } from "../e2e/proxy.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { log, PASSWORD, until, World } from "../worker/support.ts";
 
 let world: World;

@@ -1,8 +1,8 @@
 /** The service under test, in this process or in one of its own. */
 import type { Relay } from "../../relay/relay.ts";
 import type { Worker } from "../../worker/worker.ts";
-import { TcpProxy } from "../e2e/proxy.ts";
 import { startTestRelay } from "../relay/support.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import type { World } from "../worker/support.ts";
 
 export interface ServiceNode {

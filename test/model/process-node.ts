@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { freePort } from "../free-port.ts";
+import { freePort } from "../support/free-port.ts";
 import { PASSWORD } from "../worker/support.ts";
 import type { NodeOptions, ServiceNode } from "./node.ts";
 

@@ -8,8 +8,8 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { createLogger } from "../../common/logger.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { freePort } from "../free-port.ts";
 import { Client, message, startTestRelay, token, until } from "../relay/support.ts";
+import { freePort } from "../support/free-port.ts";
 import { runNginx } from "./nginx.ts";
 import { has, temporaryDirectory } from "./support.ts";
 

@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { freePort } from "../free-port.ts";
 import { runNginx } from "../ops/nginx.ts";
 import { has, temporaryDirectory } from "../ops/support.ts";
+import { freePort } from "../support/free-port.ts";
 import { Tab, useWorld } from "./kit.ts";
 import type { PageSpec } from "./site.ts";
 import { until } from "./stack.ts";

@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { build } from "esbuild";
-import { mintToken } from "../../relay/token.ts";
+import { mintToken } from "../../relay/access/token.ts";
 import { embeddedFiles } from "../apex/reader.ts";
 import { SECRET, type Stack } from "./stack.ts";
 

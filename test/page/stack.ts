@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import oracledb from "oracledb";
 import { rtmConfig } from "../../cli/config.ts";
-import { type Service, startService } from "../../cli/service.ts";
+import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
 import { type Emulator, PlSqlDequeue, RtmSchema, startEmulator } from "../../emulator/index.ts";

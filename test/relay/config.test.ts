@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError, configKeys, parseConfig } from "../../common/config.ts";
+import { loadKeys } from "../../relay/access/keys.ts";
 import { originOf, relayConfig } from "../../relay/config.ts";
-import { loadKeys } from "../../relay/keys.ts";
 import { SECRET, startTestRelay, testConfig } from "./support.ts";
 
 function problemsOf(raw: object): readonly string[] {

@@ -1,16 +1,16 @@
 /** The pure parts: frames, spans of JSON text, patterns, rates, deadlines. */
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { isProblem, parseClientFrame, parsePosition } from "../../relay/client-frame.ts";
-import { Deadlines } from "../../relay/deadlines.ts";
-import { channelPrefix, encodeMessage, payloadFrame } from "../../relay/encode.ts";
-import { frameText, textBytes, textFrame } from "../../relay/frame.ts";
-import { rawMember } from "../../relay/json-span.ts";
-import { matchesAny, patternProblem } from "../../relay/patterns.ts";
-import { CODES } from "../../relay/protocol.ts";
-import { RateLimit } from "../../relay/rate-limit.ts";
-import { Rights } from "../../relay/rights.ts";
-import { Slab } from "../../relay/slab.ts";
+import { channelPrefix, encodeMessage, payloadFrame } from "../../relay/channels/encode.ts";
+import { Slab } from "../../relay/channels/slab.ts";
+import { isProblem, parseClientFrame, parsePosition } from "../../relay/clients/client-frame.ts";
+import { Deadlines } from "../../relay/clients/deadlines.ts";
+import { RateLimit } from "../../relay/clients/rate-limit.ts";
+import { Rights } from "../../relay/clients/rights.ts";
+import { matchesAny, patternProblem } from "../../relay/contract/patterns.ts";
+import { CODES } from "../../relay/contract/protocol.ts";
+import { rawMember } from "../../relay/http/json-span.ts";
+import { frameText, textBytes, textFrame } from "../../relay/wire/frame.ts";
 
 describe("frames", () => {
   it.each([0, 1, 125, 126, 127, 65_535, 65_536, 100_000])("carry %i bytes", (length) => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { CLOSE, CODES } from "../../relay/protocol.ts";
+import { CLOSE, CODES } from "../../relay/contract/protocol.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { Client, message, post, startTestRelay, token, until } from "./support.ts";
 

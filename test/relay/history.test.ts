@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DuplicateWindow } from "../../relay/duplicates.ts";
-import { textFrame } from "../../relay/frame.ts";
-import { type ChannelLog, type Entry, History } from "../../relay/history.ts";
-import type { Since } from "../../relay/protocol.ts";
+import { DuplicateWindow } from "../../relay/channels/duplicates.ts";
+import { type ChannelLog, type Entry, History } from "../../relay/channels/history.ts";
+import type { Since } from "../../relay/contract/protocol.ts";
+import { textFrame } from "../../relay/wire/frame.ts";
 
 const LIMITS = { count: 5, bytes: 1000, age: 1000, totalCount: 12, totalBytes: 3000 };
 const EPOCH = "e1";

@@ -1,12 +1,12 @@
 /** Channels and outlets on wires whose kernel takes exactly what the test says. */
 import { describe, expect, it } from "vitest";
-import type { Frames } from "../../relay/batch.ts";
-import { frameText } from "../../relay/frame.ts";
-import { Hub } from "../../relay/hub.ts";
-import { Outlet, type Subscription } from "../../relay/outlet.ts";
-import type { Since } from "../../relay/protocol.ts";
-import { Stats } from "../../relay/stats.ts";
-import type { Wire } from "../../relay/wire.ts";
+import type { Frames } from "../../relay/channels/batch.ts";
+import { Hub } from "../../relay/channels/hub.ts";
+import { Outlet, type Subscription } from "../../relay/channels/outlet.ts";
+import { Stats } from "../../relay/channels/stats.ts";
+import type { Since } from "../../relay/contract/protocol.ts";
+import { frameText } from "../../relay/wire/frame.ts";
+import type { Wire } from "../../relay/wire/wire.ts";
 import { message, testConfig } from "./support.ts";
 
 const KIB = 1024;

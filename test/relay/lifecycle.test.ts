@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import express from "express";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
-import { Hub } from "../../relay/hub.ts";
+import { Hub } from "../../relay/channels/hub.ts";
 import type { Relay } from "../../relay/relay.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
 import {

@@ -3,10 +3,10 @@
 import { randomUUID } from "node:crypto";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
+import { mintToken } from "../../relay/access/token.ts";
 import { type RelayConfig, relayConfig } from "../../relay/config.ts";
-import type { Message } from "../../relay/message.ts";
+import type { Message } from "../../relay/contract/message.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../relay/relay.ts";
-import { mintToken } from "../../relay/token.ts";
 import { post as postTo } from "../protocol-kit/client.ts";
 
 export { Client, type Frame, until } from "../protocol-kit/client.ts";

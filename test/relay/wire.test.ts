@@ -4,16 +4,16 @@ import { createServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import type { Frames } from "../../relay/batch.ts";
-import { textFrame } from "../../relay/frame.ts";
-import type { Wire } from "../../relay/wire.ts";
+import type { Frames } from "../../relay/channels/batch.ts";
+import { textFrame } from "../../relay/wire/frame.ts";
+import type { Wire } from "../../relay/wire/wire.ts";
 import {
   bestWire,
   chooseWire,
   type WireKind,
   wireFactory,
   wireProblem,
-} from "../../relay/wire-check.ts";
+} from "../../relay/wire/wire-check.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

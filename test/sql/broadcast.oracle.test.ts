@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import oracledb, { type Connection } from "oracledb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { verifyToken } from "../../relay/token.ts";
+import { verifyToken } from "../../relay/access/token.ts";
 import { oracleAccess } from "../oracle-contract/target.ts";
 import { acquireLease, broadcast, drain, OracleSchema, rows, value } from "./oracle-schema.ts";
 

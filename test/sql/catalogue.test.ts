@@ -78,72 +78,84 @@ describe("a planted mistake is caught", () => {
     ],
     [
       "parameter of our own call",
-      "api/websocket_api.pkb",
+      "api/public/websocket_api.pkb",
       "p_expiration_s => p_settings",
       "p_expiration => p_settings",
       "p_expiration",
     ],
     [
       "count of positional parameters",
-      "api/websocket_api.pkb",
+      "api/public/websocket_api.pkb",
       "rtm_sender.put(p_row, p_base_url, p_api_key)",
       "rtm_sender.put(p_row, p_base_url)",
       "needs p_api_key",
     ],
-    ["our own subprogram", "api/rtm_admin.pkb", "rtm_aq.header(", "rtm_aq.headr(", "rtm_aq.headr"],
+    [
+      "our own subprogram",
+      "api/admin/rtm_admin.pkb",
+      "rtm_aq.header(",
+      "rtm_aq.headr(",
+      "rtm_aq.headr",
+    ],
     [
       "local call",
-      "api/rtm_worker_api.pkb",
+      "api/worker/rtm_worker_api.pkb",
       "check_range('p_offset', p_offset, 1, 2147483647)",
       "check_range('p_offset', p_offset, 1)",
       "needs p_high",
     ],
     [
       "column of a row",
-      "api/rtm_http.pkb",
+      "api/http/rtm_http.pkb",
       "p_settings.base_url",
       "p_settings.base_uri",
       "no field base_uri",
     ],
     [
       "column in SQL",
-      "api/rtm_sender.pkb",
+      "api/http/rtm_sender.pkb",
       "attempts    = attempts + 1",
       "attempted   = attempts + 1",
       "attempted is no column",
     ],
-    ["qualified column in SQL", "api/rtm_log_api.pkb", "o.log_id", "o.logid", "no column logid"],
+    [
+      "qualified column in SQL",
+      "api/log/rtm_log_api.pkb",
+      "o.log_id",
+      "o.logid",
+      "no column logid",
+    ],
     [
       "column of a dictionary view",
-      "api/rtm_admin.pkb",
+      "api/admin/rtm_admin.pkb",
       "where status <> 'VALID'",
       "where state <> 'VALID'",
       "state",
     ],
     [
       "table",
-      "api/rtm_config_api.pkb",
+      "api/base/rtm_config_api.pkb",
       "from rtm_database",
       "from rtm_databases",
       "unknown table rtm_databases",
     ],
     [
       "variable",
-      "api/rtm_text.pkb",
+      "api/base/rtm_text.pkb",
       "l_offset := l_end;",
       "l_ofset := l_end;",
       "l_ofset is not declared",
     ],
     [
       "column of a loop's record",
-      "api/rtm_admin.pkb",
+      "api/admin/rtm_admin.pkb",
       "worker.host",
       "worker.hostname",
       "no field hostname",
     ],
     [
       "feature",
-      "api/rtm_worker_api.pkb",
+      "api/worker/rtm_worker_api.pkb",
       "when rtm_features.c_lock then",
       "when rtm_features.c_locks then",
       "rtm_features.c_locks",
@@ -160,16 +172,21 @@ describe("a planted mistake is caught", () => {
   });
 
   it("a parameter of UTL_HTTP", () => {
-    const problems = check("api/rtm_http.pkb", "http_version    =>", "version         =>", "aq19");
+    const problems = check(
+      "api/http/rtm_http.pkb",
+      "http_version    =>",
+      "version         =>",
+      "aq19",
+    );
     expect(problems.join("\n")).toContain("has no parameter version");
   });
 
   it("a body that differs from its specification", () => {
-    const body = file("api/rtm_jobs.pkb").replace(
+    const body = file("api/admin/rtm_jobs.pkb").replace(
       "procedure refresh is",
       "procedure refresh(p in number) is",
     );
-    expect(bodyProblems(file("api/rtm_jobs.pks"), body)).toEqual([
+    expect(bodyProblems(file("api/admin/rtm_jobs.pks"), body)).toEqual([
       expect.stringContaining("refresh"),
     ]);
   });

@@ -4,10 +4,10 @@ import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../common/config.ts";
 import { startEmulator } from "../../emulator/index.ts";
 import { RtmSchema } from "../../emulator/rtm-schema.ts";
+import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
 import { relayConfig } from "../../relay/config.ts";
-import { channelPrefix, encodeMessage } from "../../relay/encode.ts";
-import { textBytes } from "../../relay/frame.ts";
-import { nameProblem } from "../../relay/message.ts";
+import { nameProblem } from "../../relay/contract/message.ts";
+import { textBytes } from "../../relay/wire/frame.ts";
 import { queueConfig, workerConfig } from "../../worker/config.ts";
 import { file } from "./plsql/compiled.ts";
 
@@ -18,9 +18,12 @@ function figure(path: string, pattern: RegExp): number {
   return Number(found);
 }
 
-const envelope = figure("api/websocket_api.pkb", /c_envelope_bytes constant pls_integer := (\d+);/);
+const envelope = figure(
+  "api/public/websocket_api.pkb",
+  /c_envelope_bytes constant pls_integer := (\d+);/,
+);
 const [lowest, standard] = /when 'max_message_bytes'[\s\S]*?p_value, (\d+), \d+, (\d+)\)/
-  .exec(file("api/rtm_config_api.pkb"))!
+  .exec(file("api/base/rtm_config_api.pkb"))!
   .slice(1)
   .map(Number) as [number, number];
 
@@ -28,7 +31,9 @@ describe("size of a message", () => {
   it("has one default in SQL and in the relay", () => {
     const { limits } = parseConfig(relayConfig, { insecure: true });
     expect(standard).toBe(limits.messageBytes);
-    expect(figure("api/rtm_config.sql", /max_message_bytes number default (\d+)/)).toBe(standard);
+    expect(figure("api/base/rtm_config.sql", /max_message_bytes number default (\d+)/)).toBe(
+      standard,
+    );
     expect(lowest).toBeGreaterThan(envelope);
   });
 
@@ -48,7 +53,7 @@ describe("time", () => {
   const wait = (text: string) => parseConfig(queueConfig, { name: "Q", wait: text }).wait;
   const range = () =>
     /check_range\('p_wait_s', p_wait_s, (\d+), (\d+)\)/
-      .exec(file("api/rtm_worker_api.pkb"))!
+      .exec(file("api/worker/rtm_worker_api.pkb"))!
       .slice(1)
       .map(Number);
 
@@ -56,7 +61,7 @@ describe("time", () => {
     const [low, high] = range();
     expect(wait("119s")).toBeLessThanOrEqual(high! * 1000);
     expect(() => wait(`${high! + 1}s`)).toThrow("must be between");
-    expect(file("api/rtm_worker_api.pks")).toContain(`p_wait_s seconds (${low} to ${high})`);
+    expect(file("api/worker/rtm_worker_api.pks")).toContain(`p_wait_s seconds (${low} to ${high})`);
   });
 
   it("the emulator refuses what the package refuses", async () => {
@@ -94,7 +99,7 @@ describe("time", () => {
   });
 
   it("three heartbeats fit into the silence after which a worker counts as gone", () => {
-    const silent = figure("api/rtm_admin.pkb", /c_silent_s constant pls_integer := (\d+);/);
+    const silent = figure("api/admin/rtm_admin.pkb", /c_silent_s constant pls_integer := (\d+);/);
     const interval = (text: string) => parseConfig(workerConfig, { sideInterval: text });
     expect(interval(`${silent / 3}s`).sideInterval * 3).toBe(silent * 1000);
     expect(() => interval(`${silent / 3 + 1}s`)).toThrow(/sideInterval: must be between/);

@@ -24,7 +24,7 @@ interface SenderModule {
 }
 
 const TS = 1_795_333_000_123;
-const modulePath = "../../sql/api/websocket_sender_module.js";
+const modulePath = "../../sql/api/http/websocket_sender_module.js";
 let sender: SenderModule;
 let relay: Relay;
 

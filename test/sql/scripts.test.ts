@@ -73,7 +73,7 @@ describe("uninstall.sql", () => {
   });
 
   it("drops every job and the queue table", () => {
-    const jobs = [...read("sql/api/rtm_jobs.pkb").matchAll(/job_name\s+=> '(\w+)'/g)];
+    const jobs = [...read("sql/api/admin/rtm_jobs.pkb").matchAll(/job_name\s+=> '(\w+)'/g)];
     expect(jobs).toHaveLength(2);
     for (const [, job] of jobs) expect(script).toContain(`'${job}'`);
     expect(script).toContain("drop_queue_table(queue_table => 'RTM_QT'");
@@ -142,16 +142,20 @@ describe("PL/SQL text", () => {
       .filter(({ path, text }) => path.endsWith(".pkb") && /\bcommit;/.test(text))
       .map(({ path }) => path);
     expect(committing).toEqual([
-      "api/rtm_admin.pkb",
-      "api/rtm_config_api.pkb",
-      "api/rtm_log_api.pkb",
-      "api/rtm_log_row.pkb",
-      "api/rtm_sender.pkb",
-      "api/rtm_worker_api.pkb",
-      "api/websocket_api.pkb",
+      "api/admin/rtm_admin.pkb",
+      "api/base/rtm_config_api.pkb",
+      "api/http/rtm_sender.pkb",
+      "api/log/rtm_log_api.pkb",
+      "api/log/rtm_log_row.pkb",
+      "api/public/websocket_api.pkb",
+      "api/worker/rtm_worker_api.pkb",
     ]);
     // On the path of a message: in autonomous transactions only, and no savepoint (ORA-04092).
-    for (const path of ["api/rtm_log_row.pkb", "api/rtm_worker_api.pkb", "api/websocket_api.pkb"]) {
+    for (const path of [
+      "api/log/rtm_log_row.pkb",
+      "api/worker/rtm_worker_api.pkb",
+      "api/public/websocket_api.pkb",
+    ]) {
       expect(outsideAutonomous(files.find((file) => file.path === path)!.text), path).not.toMatch(
         /\b(commit|rollback|savepoint)\b/,
       );
@@ -186,7 +190,7 @@ describe("PL/SQL text", () => {
 
   it("has a row in docs/sql-api.md for each setting, with its default", () => {
     const page = read("docs/sql-api.md");
-    const body = read("sql/api/rtm_config_api.pkb");
+    const body = read("sql/api/base/rtm_config_api.pkb");
     const setters = body.slice(body.indexOf("procedure set_value"), body.indexOf("end set_value"));
     for (const [, name, code] of setters.matchAll(/when '(\w+)' then\n([\s\S]*?)(?=\n {6}\w)/g)) {
       const fallback = /, ([^,()]+)\);/.exec(code as string)?.[1]?.replaceAll("'", "");
@@ -213,7 +217,7 @@ describe("docs/worker-api.md", () => {
     const [, spec] = /```sql\n(create or replace package rtm_worker_api[\s\S]*?)```/.exec(
       read("docs/worker-api.md"),
     )!;
-    expect(`${spec!.trimEnd()}\n/\n`).toBe(read("sql/api/rtm_worker_api.pks"));
+    expect(`${spec!.trimEnd()}\n/\n`).toBe(read("sql/api/worker/rtm_worker_api.pks"));
   });
 });
 

@@ -6,7 +6,7 @@
 import oracledb from "oracledb";
 import { describe, expect, it } from "vitest";
 import { PAYLOAD_KINDS } from "../../worker/config.ts";
-import { dequeueBlock } from "../../worker/jms.ts";
+import { dequeueBlock } from "../../worker/plsql-dequeue.ts";
 import { RtmWorkerApi, textBinds } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
 import { problemsOf } from "./plsql/catalogue.ts";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Message } from "../../relay/message.ts";
-import type { PublishResult } from "../../relay/publisher.ts";
+import type { Message } from "../../relay/contract/message.ts";
+import type { PublishResult } from "../../relay/contract/publisher.ts";
 import { handOver } from "../../worker/hand-over.ts";
 import { UNAVAILABLE } from "./support.ts";
 

@@ -2,9 +2,9 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { QueueConsumer } from "../../worker/consumer.ts";
+import { reportServing } from "../../worker/leadership.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
-import { reportServing } from "../../worker/serving.ts";
-import { QueueState } from "../../worker/state.ts";
+import { QueueState } from "../../worker/queue-state.ts";
 
 let reports: boolean[];
 let states: QueueState[];

@@ -13,8 +13,8 @@ import {
   type SessionView,
   startEmulator,
 } from "../../emulator/index.ts";
-import type { Message } from "../../relay/message.ts";
-import type { Publisher, PublishResult } from "../../relay/publisher.ts";
+import type { Message } from "../../relay/contract/message.ts";
+import type { Publisher, PublishResult } from "../../relay/contract/publisher.ts";
 import { type DatabaseConfig, databaseConfig, workerConfig } from "../../worker/config.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../worker/worker.ts";
 

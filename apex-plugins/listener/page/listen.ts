@@ -1,5 +1,5 @@
 /** The function that the Listener dynamic action calls. */
-import type { MessageFrame } from "../../../relay/protocol.ts";
+import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { connect, type TokenOptions } from "../../client/index.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
 import { notificationText, setItems } from "./items.ts";

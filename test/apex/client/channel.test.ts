@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { backoffMs, closeAction } from "../../../apex-plugins/client/backoff.ts";
 import { Channel, Listener, type Start } from "../../../apex-plugins/client/channel.ts";
 import { relayUrl } from "../../../apex-plugins/client/url.ts";
-import { CLOSE, type MessageFrame, type Since } from "../../../relay/protocol.ts";
+import { CLOSE, type MessageFrame, type Since } from "../../../relay/contract/protocol.ts";
 
 /** A relay's memory of one channel, as docs/protocol.md describes it. */
 class Memory {

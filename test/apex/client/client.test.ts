@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StopError } from "../../../apex-plugins/client/token.ts";
-import type { MessageFrame } from "../../../relay/protocol.ts";
+import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { Arrivals, Page, type Peer, ScriptedRelay } from "./kit.ts";
 
 let relay: ScriptedRelay;

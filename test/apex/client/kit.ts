@@ -7,7 +7,11 @@ import { RtmClient, type Token } from "../../../apex-plugins/client/client.ts";
 import { Connection } from "../../../apex-plugins/client/connection.ts";
 import type { Environment } from "../../../apex-plugins/client/environment.ts";
 import type { Status } from "../../../apex-plugins/client/link.ts";
-import { type ClientFrame, type ServerFrame, SUBPROTOCOL } from "../../../relay/protocol.ts";
+import {
+  type ClientFrame,
+  type ServerFrame,
+  SUBPROTOCOL,
+} from "../../../relay/contract/protocol.ts";
 
 /** Values that arrive one after the other, for tests that wait for the next one. */
 export class Arrivals<T> {

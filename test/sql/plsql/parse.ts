@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import type { Unit } from "./units.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
-const SCRIPTS = join(ROOT, "scripts/plsql");
+const SCRIPTS = join(ROOT, "test/sql/plsql/antlr");
 const CACHE = join(ROOT, ".cache/plsql.json");
 
 export interface ParseResult {

@@ -16,7 +16,7 @@ export interface SourceFile {
 export function sourceFiles(folders: readonly string[] = ["aq", "api", "install"]): SourceFile[] {
   return folders
     .flatMap((folder) =>
-      readdirSync(join(SQL_ROOT, folder))
+      readdirSync(join(SQL_ROOT, folder), { recursive: true, encoding: "utf8" })
         .filter((name) => /\.(sql|pks|pkb)$/.test(name))
         .map((name) => join(SQL_ROOT, folder, name)),
     )
@@ -25,7 +25,7 @@ export function sourceFiles(folders: readonly string[] = ["aq", "api", "install"
 }
 
 export interface Unit {
-  /** `api/rtm_aq.pkb@full23`: the path, and the first variant that compiles to this text. */
+  /** `aq/rtm_aq.pkb@full23`: the path, and the first variant that compiles to this text. */
   readonly name: string;
   readonly text: string;
 }
@@ -54,7 +54,7 @@ export function units(files: readonly SourceFile[]): Unit[] {
 
 /** A trigger as RTM_WATCH generates it, from the template in its body. */
 export function generatedTrigger(): Unit {
-  const body = readFileSync(join(SQL_ROOT, "api/rtm_watch.pkb"), "utf8");
+  const body = readFileSync(join(SQL_ROOT, "api/public/rtm_watch.pkb"), "utf8");
   const template = /q'\[(create or replace trigger[\s\S]*?)\]'/.exec(body)?.[1];
   if (template === undefined) throw new Error("rtm_watch.pkb has no template");
   const put = (state: string) => `        "RTM".rtm_row.put(l_row, 'ID', :${state}."ID");\n`;

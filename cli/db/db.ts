@@ -1,0 +1,125 @@
+/** `rtm db install|uninstall|status`: runs the scripts of `sql/` through the driver. */
+import { join } from "node:path";
+import oracledb, { type Connection } from "oracledb";
+import { messageOf } from "../../common/errors.ts";
+import { CommandError } from "../exit.ts";
+import { VERSION } from "../version.ts";
+import { expandScript, SQL_FOLDER, type Statement, splitScript } from "./script.ts";
+
+/** How to log on as the schema that owns, or will own, the database side. */
+export interface DatabaseLogon {
+  readonly connectString: string;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly externalAuth?: boolean | undefined;
+  readonly configDir?: string | undefined;
+  readonly walletLocation?: string | undefined;
+  readonly walletPassword?: string | undefined;
+  /** Deadline of the logon, ms; default 20 s. */
+  readonly connectTimeout?: number | undefined;
+}
+
+export type DatabaseVerb = "install" | "uninstall" | "status";
+
+type Print = (line: string) => void;
+
+/**
+ * Runs one verb in the schema of the logon and prints what the scripts print.
+ *
+ * @throws {CommandError} logon failed, or a statement failed (it names the statement); what ran
+ *   before stays, and the same command can be run again
+ */
+export async function runDatabaseVerb(
+  verb: DatabaseVerb,
+  logon: DatabaseLogon,
+  print: Print = (line) => void process.stdout.write(`${line}\n`),
+): Promise<void> {
+  const connection = await logOn(logon);
+  try {
+    connection.module = "rtm db";
+    connection.action = verb;
+    if (verb === "status") await printStatus(connection, print);
+    else await runScript(connection, join(SQL_FOLDER, `${verb}.sql`), print);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function logOn({ connectTimeout = 20_000, ...logon }: DatabaseLogon): Promise<Connection> {
+  try {
+    return await oracledb.getConnection({
+      ...logon,
+      connectTimeout: Math.ceil(connectTimeout / 1000),
+    } as oracledb.ConnectionAttributes);
+  } catch (error) {
+    throw new CommandError(
+      `cannot log on to ${logon.connectString} as ${logon.user ?? "the certificate's user"}: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+async function runScript(connection: Connection, file: string, print: Print): Promise<void> {
+  await connection.execute("begin dbms_output.enable(null); end;");
+  for (const statement of splitScript(expandScript(file))) {
+    try {
+      await connection.execute(statement.text);
+    } catch (error) {
+      throw new CommandError(`${statement.title}: ${messageOf(error)}`, { cause: error });
+    } finally {
+      await printOutput(connection, print);
+    }
+    if (isUnit(statement)) print(statement.title);
+  }
+}
+
+function isUnit({ title }: Statement): boolean {
+  return /^create or replace (package|view)/i.test(title);
+}
+
+/** What DBMS_OUTPUT holds, line by line. */
+async function printOutput(connection: Connection, print: Print): Promise<void> {
+  for (;;) {
+    const { outBinds } = await connection.execute<{ lines: string[]; count: number }>(
+      "begin dbms_output.get_lines(lines => :lines, numlines => :count); end;",
+      {
+        lines: {
+          dir: oracledb.BIND_OUT,
+          type: oracledb.STRING,
+          maxSize: 32_767,
+          maxArraySize: 100,
+        },
+        count: { dir: oracledb.BIND_INOUT, type: oracledb.NUMBER, val: 100 },
+      },
+    );
+    if (outBinds === undefined) return;
+    for (const line of outBinds.lines.slice(0, outBinds.count)) print(line ?? "");
+    if (outBinds.count < 100) return;
+  }
+}
+
+async function printStatus(connection: Connection, print: Print): Promise<void> {
+  const { rows } = await connection
+    .execute<Record<string, unknown>>("select * from rtm_status", [], {
+      outFormat: oracledb.OUT_FORMAT_OBJECT,
+    })
+    .catch((error: unknown) => {
+      throw new CommandError(
+        `no RTM_STATUS in this schema, so nothing is installed here (rtm db install): ${messageOf(error)}`,
+        { cause: error },
+      );
+    });
+  for (const [name, value] of Object.entries(rows?.[0] ?? {})) {
+    print(`${name.toLowerCase().padEnd(18)}${value ?? "-"}`);
+  }
+  const check = await connection.execute<[string]>(
+    "select to_char(substr(websocket_api.install_check(), 1, 4000)) from dual",
+  );
+  print((check.rows?.[0]?.[0] ?? "").trimEnd());
+  const installed = /Schema version (\S+)/.exec(check.rows?.[0]?.[0] ?? "")?.[1];
+  if (installed !== VERSION) {
+    print(
+      `Installed ${installed ?? "an unknown version"}, this is ${VERSION}: run rtm db install.`,
+    );
+  }
+}

@@ -1,0 +1,70 @@
+/** `rtm db`: logs on as the schema that owns the database side, and runs one of its scripts. */
+import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { ConfigError } from "../../common/config.ts";
+import { messageOf } from "../../common/errors.ts";
+import { readConfig } from "../config.ts";
+import { CommandError } from "../exit.ts";
+import { type DatabaseLogon, type DatabaseVerb, runDatabaseVerb } from "./db.ts";
+
+export interface DatabaseVerbOptions {
+  readonly config?: string;
+  /** The owner; default database.user. */
+  readonly user?: string;
+  /** File with the owner's password, `-` for standard input. */
+  readonly passwordFile?: string;
+}
+
+/** Where the database is comes from the configuration; who logs on may differ from the worker. */
+async function logonOf({
+  config,
+  user,
+  passwordFile,
+}: DatabaseVerbOptions): Promise<DatabaseLogon> {
+  const { database } = readConfig(config, { relay: false });
+  if (database.connectString === "") {
+    throw new ConfigError([
+      "database.connectString is needed: in the file of --config or RTM_DATABASE_CONNECT_STRING",
+    ]);
+  }
+  if (user !== undefined && passwordFile === undefined) {
+    throw new CommandError("--user needs --password-file: a file, or - for standard input");
+  }
+  if (user === undefined && database.user === "" && !database.externalAuth) {
+    throw new ConfigError(["database.user is needed, or --user with --password-file"]);
+  }
+  const secret = (value: string | undefined, file: string | undefined) =>
+    file === undefined ? value : readSecret(file);
+  return {
+    connectString: database.connectString,
+    configDir: database.configDir,
+    walletLocation: database.walletLocation,
+    walletPassword: await secret(database.walletPassword, database.walletPasswordFile),
+    connectTimeout: database.connectTimeout,
+    ...(database.externalAuth && user === undefined
+      ? { externalAuth: true }
+      : {
+          user: user ?? database.user,
+          password: await secret(database.password, passwordFile ?? database.passwordFile),
+        }),
+  };
+}
+
+async function readSecret(file: string): Promise<string> {
+  try {
+    const read = file === "-" ? await text(process.stdin) : readFileSync(file, "utf8");
+    return read.replace(/\r?\n$/, "");
+  } catch (error) {
+    throw new CommandError(`the password file cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws {ConfigError} @throws {CommandError} */
+export async function databaseVerb(
+  verb: DatabaseVerb,
+  options: DatabaseVerbOptions,
+): Promise<void> {
+  await runDatabaseVerb(verb, await logonOf(options));
+}

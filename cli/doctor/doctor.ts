@@ -1,0 +1,79 @@
+/** `rtm doctor`: looks at everything between the database and a page, and changes nothing. */
+import { configFile, type RtmConfig, readConfig } from "../config.ts";
+import { EXIT } from "../exit.ts";
+import { checkDatabase, checkLogon } from "./database.ts";
+import { probe } from "./probe.ts";
+import { checkRelay, relayUrl } from "./relay.ts";
+import { type Finding, firstLine, formatFinding, type Report } from "./report.ts";
+
+const PROBE_MS = 30_000;
+
+export interface DoctorOptions {
+  readonly config?: string;
+  readonly url?: string;
+  readonly probe?: boolean;
+  /** How long `--probe` waits, ms. Default 30 s. */
+  readonly timeout?: number;
+  readonly tokenFile?: string;
+}
+
+/**
+ * Prints one line per check. With `--probe` it publishes one message on the channel rtm:probe.
+ * @returns the exit code: 1 when a check failed; warnings do not count
+ * @throws {ConfigError}
+ */
+export async function doctor(options: DoctorOptions): Promise<number> {
+  const findings: Finding[] = [];
+  const report: Report = (finding) => {
+    findings.push(finding);
+    process.stdout.write(`${formatFinding(finding)}\n`);
+  };
+  const config = readConfig(options.config, { relay: false });
+  const file = configFile(options.config) ?? "no file: environment and defaults";
+  report({ check: "configuration", verdict: "ok", detail: file });
+  await diagnose(config, options, report);
+  const count = (verdict: Finding["verdict"]) =>
+    findings.filter((finding) => finding.verdict === verdict).length;
+  const failed = count("FAILED");
+  process.stdout.write(`${failed} failed, ${count("warning")} warnings\n`);
+  return failed === 0 ? EXIT.ok : EXIT.failed;
+}
+
+/** All checks behind the configuration. */
+export async function diagnose(
+  config: RtmConfig,
+  options: Omit<DoctorOptions, "config">,
+  report: Report,
+): Promise<void> {
+  const session = await checkLogon(config, report);
+  try {
+    if (session) await checkDatabase(session, config, report);
+  } catch (error) {
+    report({
+      check: "database",
+      verdict: "FAILED",
+      detail: firstLine(error),
+      fix: "the checks behind it could not run; docs/errors.md explains the code",
+    });
+  }
+  const url = options.url ?? relayUrl(config);
+  if (url === undefined) {
+    const detail = "relay.port is 0, so its port is not known here";
+    report({ check: "relay", verdict: "skipped", detail, fix: "name it with --url" });
+  } else await checkRelay(config, url, report);
+
+  if (options.probe) {
+    if (session && url !== undefined) {
+      await probe(
+        session,
+        config,
+        { ...options, url, timeoutMs: options.timeout ?? PROBE_MS },
+        report,
+      );
+    } else {
+      const detail = "needs the database and the relay";
+      report({ check: "probe", verdict: "skipped", detail });
+    }
+  }
+  await session?.discard();
+}

@@ -1,0 +1,192 @@
+/** Composes the rooms: worker and relay in one process, or one of them alone. */
+import { accessSync, constants } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { Express } from "express";
+import { Registry } from "prom-client";
+import { ConfigError } from "../../common/config.ts";
+import { messageOf } from "../../common/errors.ts";
+import type { Logger } from "../../common/logger.ts";
+import { createAdminServer } from "../../relay/http/admin.ts";
+import { HttpPublisher } from "../../relay/http/http-publisher.ts";
+import { closeServer, listen } from "../../relay/http/listen.ts";
+import { type Relay, startRelay } from "../../relay/relay.ts";
+import type { ReadinessReason } from "../../relay/serving.ts";
+import { ORACLE_ERRORS } from "../../worker/oracle-errors.ts";
+import type { QueueStatus } from "../../worker/queue-state.ts";
+import { startWorker, type Worker } from "../../worker/worker.ts";
+import type { RtmConfig } from "../config.ts";
+import { PACKAGE_ROOT, VERSION } from "../version.ts";
+import { readPublishKey } from "./publish-key.ts";
+
+export interface Service {
+  readonly relay: Relay | undefined;
+  readonly worker: Worker | undefined;
+  /** Port of the admin listener; undefined when it is off. */
+  readonly adminPort: number | undefined;
+  /** Everything that keeps the service from being ready, and warnings. */
+  readiness(): readonly ReadinessReason[];
+  /** Settles when the worker has ended; rejects when it failed by a defect. Never without a worker. */
+  readonly done: Promise<void>;
+  /**
+   * Takes over the keys of a configuration that was read again.
+   * @throws {ConfigError} when a key cannot be read; the old ones then stay
+   */
+  reload(config: RtmConfig): void;
+  /** Settles what is in hand, closes clients over a window, saves the history. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly config: RtmConfig;
+  readonly roles: { readonly worker: boolean; readonly relay: boolean };
+  readonly log: Logger;
+  /** Adds routes to the relay's HTTP server. */
+  readonly extend?: (app: Express) => void;
+}
+
+/** @throws {ConfigError} when the roles need something that is not configured. */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { config, roles, log } = options;
+  const registry = new Registry();
+  let worker: Worker | undefined;
+  requireRoles(config, roles);
+  const queueReadiness = () => (worker?.status() ?? []).flatMap(readinessOf);
+
+  const relay = roles.relay
+    ? await startRelay(
+        // The other node may have served since this one saved its history.
+        config.worker.standby ? { ...config.relay, stateDirectory: undefined } : config.relay,
+        {
+          log,
+          registry,
+          staticPaths: { "/client": join(PACKAGE_ROOT, "build/client") },
+          readiness: [queueReadiness],
+          // With a worker it is not known yet whether this node leads.
+          serving: !roles.worker,
+          ...(options.extend ? { extend: options.extend } : {}),
+        },
+      )
+    : undefined;
+  const { admin } = config.relay;
+  const ownAdmin =
+    !roles.relay && admin.enabled
+      ? createAdminServer({ registry, readiness: queueReadiness })
+      : undefined;
+  if (ownAdmin) {
+    await listen(ownAdmin, admin.host, admin.port, "relay.admin.port");
+    const { port } = ownAdmin.address() as AddressInfo;
+    log.info({ host: admin.host, adminPort: port }, "worker's admin listener");
+  }
+  const remote = roles.worker && !relay ? remotePublisher(config) : undefined;
+  if (roles.worker) {
+    let wasStandby = false;
+    worker = startWorker({
+      database: config.database,
+      worker: config.worker,
+      publisher: relay?.publisher ?? remote!,
+      log,
+      registry,
+      stateDirectory: config.relay.stateDirectory ?? userStateDirectory(),
+      version: VERSION,
+      onServing: (serving) => {
+        relay?.setServing(serving, { takeover: wasStandby });
+        wasStandby ||= !serving;
+      },
+    });
+  }
+  return {
+    relay,
+    worker,
+    adminPort: ownAdmin ? (ownAdmin.address() as AddressInfo).port : relay?.adminPort,
+    readiness: () => relay?.readiness() ?? queueReadiness(),
+    done: worker?.done ?? new Promise(() => {}),
+    reload(next) {
+      relay?.reload(next.relay);
+      if (!remote) return;
+      remote.useKey(readPublishKey(next));
+      log.info("publish key read");
+    },
+    stop: async () => {
+      await worker?.stop();
+      await relay?.drain();
+      remote?.close();
+      await closeServer(ownAdmin);
+    },
+  };
+}
+
+/** @throws {ConfigError} when the roles need something that is not configured. */
+export function requireRoles(config: RtmConfig, roles: ServiceOptions["roles"]): void {
+  const problems: string[] = [];
+  if (roles.worker && config.database.connectString === "") {
+    problems.push("database.connectString is needed to dequeue");
+  }
+  if (roles.worker && config.database.user === "" && !config.database.externalAuth) {
+    problems.push("database.user is needed (or database.externalAuth)");
+  }
+  if (roles.worker && !roles.relay && config.worker.publishUrl === undefined) {
+    problems.push("worker.publishUrl is needed by rtm worker: the URL of the relay");
+  }
+  if (roles.worker) {
+    const files = ["passwordFile", "walletPasswordFile"] as const;
+    problems.push(...unreadable("database", config.database, files));
+  }
+  if (roles.worker && !roles.relay) {
+    problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Where programs of a user keep their state (XDG Base Directory Specification 0.8). */
+function userStateDirectory(): string {
+  return join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "apex-rtm");
+}
+
+/** Files of secrets that are configured and cannot be read. */
+function unreadable<K extends string>(
+  room: string,
+  section: Readonly<Partial<Record<K, unknown>>>,
+  keys: readonly K[],
+): string[] {
+  return keys.flatMap((key) => {
+    const file = section[key];
+    if (typeof file !== "string") return [];
+    try {
+      accessSync(file, constants.R_OK);
+      return [];
+    } catch (error) {
+      return [`${room}.${key}: ${messageOf(error)}`];
+    }
+  });
+}
+
+function remotePublisher(config: RtmConfig): HttpPublisher {
+  const { batchMessages, batchBytes } = config.relay.limits;
+  return new HttpPublisher({
+    url: config.worker.publishUrl!,
+    apiKey: readPublishKey(config),
+    batchMessages,
+    batchBytes,
+  });
+}
+
+/** What a queue's state means for readiness. */
+export function readinessOf({ queue, state, reason, blocked }: QueueStatus): ReadinessReason[] {
+  if (blocked > 0) {
+    const message =
+      `${queue}: ${blocked} ready messages are locked by another session ` +
+      '(docs/operations.md, "The database hangs")';
+    return [{ code: "queue_blocked", message, blocking: false }];
+  }
+  if (state === "active" || state === "standby" || state === "stopped") return [];
+  const advice = reason === undefined ? undefined : ORACLE_ERRORS.get(reason)?.advice;
+  return [
+    {
+      code: `queue_${state}`,
+      message: `${queue}: ${[state, reason, advice].filter(Boolean).join(", ")}`,
+      blocking: true,
+    },
+  ];
+}

@@ -1,0 +1,252 @@
+/**
+ * What the relay remembers, and the proof that a reader can be given everything it missed.
+ * Pure: times come from the caller, in ms of a clock that never jumps.
+ */
+import type { Since } from "../contract/protocol.ts";
+
+/** An accepted message in its encoded form. */
+export interface Entry {
+  readonly seq: number;
+  /** When the relay accepted it, ms of the monotonic clock. */
+  readonly at: number;
+  readonly eventName: string;
+  /** The WebSocket frame that all subscribers get. */
+  readonly frame: Buffer;
+  /** Where the payload's JSON text lies in `frame`, bytes. */
+  readonly payloadStart: number;
+  readonly payloadEnd: number;
+}
+
+export interface HistoryLimits {
+  /** Messages per channel; 0 keeps none. */
+  readonly count: number;
+  /** Bytes of frames per channel. */
+  readonly bytes: number;
+  /** Ms a message is kept. */
+  readonly age: number;
+  readonly totalCount: number;
+  readonly totalBytes: number;
+}
+
+/** A kept entry, linked with its neighbours by age across all channels. */
+interface Kept {
+  readonly entry: Entry;
+  readonly log: ChannelLog;
+  older: Kept | undefined;
+  newer: Kept | undefined;
+}
+
+/** The messages of one channel that are still remembered: a run of `seq` without gaps. */
+export class ChannelLog {
+  /** `seq` of the channel's last message; a new channel starts above all forgotten ones. */
+  seq: number;
+  /** `seq` of the last message that is no longer remembered. */
+  evictedSeq: number;
+  /** When that message had been accepted. */
+  evictedAt: number;
+  bytes = 0;
+  #kept: (Kept | undefined)[] = [];
+  #head = 0;
+
+  constructor(seq: number, evictedAt: number) {
+    this.seq = seq;
+    this.evictedSeq = seq;
+    this.evictedAt = evictedAt;
+  }
+
+  /** How many messages are remembered. */
+  get size(): number {
+    return this.#kept.length - this.#head;
+  }
+
+  /** The message `seq`; undefined when it is not remembered. */
+  get(seq: number): Entry | undefined {
+    return seq > this.evictedSeq
+      ? this.#kept[this.#head + seq - this.evictedSeq - 1]?.entry
+      : undefined;
+  }
+
+  *entries(): Generator<Entry> {
+    for (let index = this.#head; index < this.#kept.length; index++) {
+      yield (this.#kept[index] as Kept).entry;
+    }
+  }
+
+  /** Messages from `seq` on, until they exceed `maxBytes`; one at least when there is one. */
+  slice(seq: number, maxBytes: number): Entry[] {
+    const result: Entry[] = [];
+    let bytes = 0;
+    for (let next = seq; ; next++) {
+      const entry = this.get(next);
+      if (!entry || (result.length > 0 && bytes + entry.frame.length > maxBytes)) return result;
+      result.push(entry);
+      bytes += entry.frame.length;
+    }
+  }
+
+  /** `seq` of the first message accepted at `at` or later; the next one when there is none. */
+  firstSince(at: number): number {
+    let low = this.evictedSeq + 1;
+    let high = this.seq + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.get(middle) as Entry).at < at) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** @internal Called by `History` only. */
+  push(kept: Kept): void {
+    this.#kept.push(kept);
+    this.bytes += kept.entry.frame.length;
+  }
+
+  /** @internal Called by `History` only. */
+  shift(): Kept | undefined {
+    const kept = this.#kept[this.#head];
+    if (!kept) return undefined;
+    this.#kept[this.#head++] = undefined;
+    this.bytes -= kept.entry.frame.length;
+    this.evictedSeq = kept.entry.seq;
+    this.evictedAt = kept.entry.at;
+    if (this.#head > 32 && this.#head * 2 > this.#kept.length) {
+      this.#kept = this.#kept.slice(this.#head);
+      this.#head = 0;
+    }
+    return kept;
+  }
+}
+
+/** Where a subscription starts. */
+export interface Recovery {
+  readonly recovered: boolean;
+  /** `seq` of the first message to replay; the channel's next one when nothing is replayed. */
+  readonly from: number;
+}
+
+/** The logs of all channels inside their common limits. */
+export class History {
+  readonly #limits: HistoryLimits;
+  #oldest: Kept | undefined;
+  #newest: Kept | undefined;
+  #count = 0;
+  #bytes = 0;
+  #forgottenSeq = 0;
+  #forgottenAt: number;
+  #provableSince: number;
+
+  /**
+   * @param startedAt ms of the monotonic clock. Of what was accepted before it nothing is known,
+   *   so no age that reaches behind it can be recovered.
+   */
+  constructor(limits: HistoryLimits, startedAt: number) {
+    this.#limits = limits;
+    this.#forgottenAt = startedAt;
+    this.#provableSince = startedAt;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The `seq` after which a channel that is not known starts. */
+  get forgottenSeq(): number {
+    return this.#forgottenSeq;
+  }
+
+  /** The log of a channel that was never seen, or was forgotten. */
+  open(): ChannelLog {
+    return new ChannelLog(this.#forgottenSeq, this.#forgottenAt);
+  }
+
+  /** Remembers that `log` existed: its numbers are never given out again. */
+  forget(log: ChannelLog): void {
+    while (this.#evict(log));
+    this.#forgottenSeq = Math.max(this.#forgottenSeq, log.seq);
+    this.#forgottenAt = Math.max(this.#forgottenAt, log.evictedAt);
+  }
+
+  /** Appends the channel's next message and evicts what no longer fits. */
+  append(log: ChannelLog, entry: Entry): void {
+    log.seq = entry.seq;
+    const kept: Kept = { entry, log, older: this.#newest, newer: undefined };
+    if (this.#newest) this.#newest.newer = kept;
+    else this.#oldest = kept;
+    this.#newest = kept;
+    log.push(kept);
+    this.#count++;
+    this.#bytes += entry.frame.length;
+    const { count, bytes, totalCount, totalBytes } = this.#limits;
+    while (log.size > count || log.bytes > bytes) this.#evict(log);
+    while (this.#oldest && (this.#count > totalCount || this.#bytes > totalBytes)) {
+      this.#evict(this.#oldest.log);
+    }
+  }
+
+  /** Evicts what is too old at `now`. */
+  expire(now: number): void {
+    while (this.#oldest && this.#oldest.entry.at < now - this.#limits.age) {
+      this.#evict(this.#oldest.log);
+    }
+  }
+
+  /**
+   * All or nothing: `recovered` only when everything after `since` is remembered.
+   * @param epoch the epoch of the positions in `log`
+   * @param marginMs how much older than said an age may be
+   */
+  recover(
+    log: ChannelLog,
+    since: Since | undefined,
+    { epoch, now, marginMs }: { epoch: string; now: number; marginMs: number },
+  ): Recovery {
+    const nothing: Recovery = { recovered: false, from: log.seq + 1 };
+    if (since === undefined) return nothing;
+    if ("ageMs" in since) {
+      const point = now - since.ageMs - marginMs;
+      return point > log.evictedAt && point > this.#provableSince
+        ? { recovered: true, from: log.firstSince(point) }
+        : nothing;
+    }
+    const { seq } = since;
+    return since.epoch === epoch && seq <= log.seq && seq >= log.evictedSeq
+      ? { recovered: true, from: seq + 1 }
+      : nothing;
+  }
+
+  /**
+   * Takes over what an earlier process knew.
+   * @param provableSince ms of the monotonic clock; ages that reach behind it are not recovered
+   */
+  resume(forgottenSeq: number, forgottenAt: number, provableSince: number): void {
+    this.#forgottenSeq = forgottenSeq;
+    this.#forgottenAt = forgottenAt;
+    this.#provableSince = provableSince;
+  }
+
+  /** What `resume` needs. */
+  get floor(): { forgottenSeq: number; forgottenAt: number; provableSince: number } {
+    return {
+      forgottenSeq: this.#forgottenSeq,
+      forgottenAt: this.#forgottenAt,
+      provableSince: this.#provableSince,
+    };
+  }
+
+  #evict(log: ChannelLog): boolean {
+    const kept = log.shift();
+    if (!kept) return false;
+    if (kept.older) kept.older.newer = kept.newer;
+    else this.#oldest = kept.newer;
+    if (kept.newer) kept.newer.older = kept.older;
+    else this.#newest = kept.older;
+    this.#count--;
+    this.#bytes -= kept.entry.frame.length;
+    return true;
+  }
+}

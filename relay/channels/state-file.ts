@@ -1,0 +1,252 @@
+/**
+ * The history on disk while the relay is down. The file exists only between a graceful stop and
+ * the next start: it is removed before the first message is accepted, so a crash can never bring
+ * an old epoch back.
+ *
+ * A line with format and version; then records, each a line of JSON and the bytes it announces;
+ * then 64 hex digits, the SHA-256 of everything before them.
+ */
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { messageOf, RtmError } from "../../common/errors.ts";
+import type { Logger } from "../../common/logger.ts";
+import { nameProblem } from "../contract/message.ts";
+import { frameText, textFrameOf } from "../wire/frame.ts";
+import { ChannelLog, type Entry } from "./history.ts";
+import type { Hub } from "./hub.ts";
+
+const FILE = "relay-history.state";
+const MAGIC = '{"format":"apex-rtm relay history","version":1}\n';
+const DIGEST_LENGTH = 64;
+
+const count = z.number().int().min(0);
+const name = z.string().refine((text) => nameProblem(text) === undefined);
+
+const headRecord = z.object({
+  kind: z.literal("head"),
+  epoch: z.string().min(1).max(64),
+  bootId: z.string().nullable(),
+  savedAt: z.number(),
+  forgottenSeq: count,
+  forgottenAt: z.number(),
+  provableSince: z.number(),
+  duplicates: z.array(z.tuple([z.string(), z.number(), count])),
+});
+
+const channelRecord = z.object({
+  kind: z.literal("channel"),
+  name,
+  evictedSeq: count,
+  evictedAt: z.number(),
+  /** at, event name, start and end of the payload in the frame, bytes of the text. */
+  entries: z.array(z.tuple([z.number(), name, count, count, count])),
+});
+
+/** The state directory cannot be used. */
+function unusable(action: string, path: string, cause: unknown): RtmError {
+  return new RtmError(
+    "RTM_STATE_DIRECTORY",
+    `relay.stateDirectory: cannot ${action} ${path}: ${messageOf(cause)}`,
+    { cause },
+  );
+}
+
+/**
+ * Identifies the running boot of the system, during which the monotonic clock counts on across
+ * processes; undefined where it cannot be known.
+ */
+export function readBootId(): string | undefined {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const descriptor = openSync(directory, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/**
+ * Writes the hub's history and duplicate window, replacing a file that is there.
+ * @throws {RtmError} RTM_STATE_DIRECTORY
+ */
+export function saveState(
+  directory: string,
+  hub: Hub,
+  bootId: string | undefined,
+  now: number,
+): void {
+  const path = join(directory, FILE);
+  const temporary = `${path}.tmp`;
+  try {
+    const descriptor = openSync(temporary, "w", 0o600);
+    try {
+      const hash = createHash("sha256");
+      const write = (data: string | Uint8Array) => {
+        const bytes = typeof data === "string" ? Buffer.from(data) : data;
+        hash.update(bytes);
+        for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+      };
+      write(MAGIC);
+      for (const chunk of records(hub, bootId, now)) write(chunk);
+      writeSync(descriptor, hash.digest("hex"));
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, path);
+    syncDirectory(directory);
+  } catch (error) {
+    throw unusable("write", path, error);
+  }
+}
+
+function* records(hub: Hub, bootId: string | undefined, now: number): Generator<string | Buffer> {
+  const head: z.input<typeof headRecord> = {
+    kind: "head",
+    epoch: hub.epoch,
+    bootId: bootId ?? null,
+    savedAt: now,
+    ...hub.history.floor,
+    duplicates: [...hub.duplicates.entries()].map(({ id, at, recipients }) => [id, at, recipients]),
+  };
+  yield `${JSON.stringify(head)}\n`;
+  for (const { name, log } of hub.channels.values()) {
+    const entries = [...log.entries()];
+    const texts = entries.map(({ frame }) => frameText(frame));
+    const record: z.input<typeof channelRecord> = {
+      kind: "channel",
+      name,
+      evictedSeq: log.evictedSeq,
+      evictedAt: log.evictedAt,
+      entries: entries.map(({ at, eventName, payloadStart, payloadEnd }, index) => [
+        at,
+        eventName,
+        payloadStart,
+        payloadEnd,
+        (texts[index] as Buffer).length,
+      ]),
+    };
+    yield `${JSON.stringify(record)}\n`;
+    yield* texts;
+  }
+}
+
+/**
+ * Gives the hub back what was saved, and removes the file for good. A damaged or unknown file is
+ * logged and removed; the hub then keeps its new epoch.
+ * @returns whether something was restored
+ * @throws {RtmError} RTM_STATE_DIRECTORY: while the file cannot be removed the relay must not start
+ */
+export function restoreState(
+  directory: string,
+  hub: Hub,
+  log: Logger,
+  bootId: string | undefined,
+  now: number,
+): boolean {
+  const path = join(directory, FILE);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unusable("create", directory, error);
+  }
+  let restore: (() => void) | undefined;
+  let bytes: Buffer | undefined;
+  try {
+    if (existsSync(path)) bytes = readFileSync(path);
+    if (bytes) restore = readState(bytes, hub, bootId, now);
+  } catch (error) {
+    log.warn(
+      { path, reason: messageOf(error) },
+      "the saved history is damaged or unknown: starting a new epoch",
+    );
+  }
+  try {
+    rmSync(path, { force: true });
+    rmSync(`${path}.tmp`, { force: true });
+    syncDirectory(directory);
+  } catch (error) {
+    throw unusable("remove", path, error);
+  }
+  if (!restore) return false;
+  restore();
+  log.info(
+    { epoch: hub.epoch, messages: hub.history.count, channels: hub.channels.size },
+    "history restored",
+  );
+  return true;
+}
+
+/** Checks and reads all of it; returns what puts it into the hub. */
+function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: number): () => void {
+  if (!bytes.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) {
+    throw new Error("unknown format or version");
+  }
+  const end = bytes.length - DIGEST_LENGTH;
+  const digest = createHash("sha256")
+    .update(bytes.subarray(0, Math.max(end, 0)))
+    .digest("hex");
+  if (end < MAGIC.length || bytes.subarray(end).toString() !== digest) {
+    throw new Error("the checksum is wrong");
+  }
+  let position = MAGIC.length;
+  const line = (): unknown => {
+    const newline = bytes.indexOf(0x0a, position);
+    const text = bytes.subarray(position, newline).toString();
+    position = newline + 1;
+    return JSON.parse(text);
+  };
+  const head = headRecord.parse(line());
+  // Times of another boot, or of the future, mean nothing on this clock: then all of it counts as
+  // accepted now, and no age that reaches behind this moment can be recovered.
+  const sameClock = head.bootId !== null && head.bootId === bootId && head.savedAt <= now;
+  const time = (at: number) => (sameClock ? Math.min(at, now) : now);
+  const logs: { name: string; log: ChannelLog }[] = [];
+  const all: { log: ChannelLog; entry: Entry }[] = [];
+  while (position < end) {
+    const record = channelRecord.parse(line());
+    const log = new ChannelLog(record.evictedSeq, time(record.evictedAt));
+    logs.push({ name: record.name, log });
+    for (const [index, [at, eventName, start, stop, length]] of record.entries.entries()) {
+      const frame = textFrameOf(
+        bytes.subarray(position, position + length),
+        Buffer.allocUnsafeSlow,
+      );
+      position += length;
+      const seq = record.evictedSeq + 1 + index;
+      const entry = { seq, at: time(at), eventName, frame, payloadStart: start, payloadEnd: stop };
+      all.push({ log, entry });
+    }
+  }
+  // The history keeps its messages in the order in which they were accepted, across channels.
+  all.sort((a, b) => a.entry.at - b.entry.at);
+  return () => {
+    hub.startEpoch();
+    hub.epoch = head.epoch;
+    hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
+    for (const { name, log } of logs) hub.addChannel(name, log);
+    for (const { log, entry } of all) hub.history.append(log, entry);
+    for (const [id, at, recipients] of head.duplicates) {
+      hub.duplicates.add(id, time(at), recipients);
+    }
+  };
+}

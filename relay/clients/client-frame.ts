@@ -1,0 +1,109 @@
+/** Reads what clients send. Whatever they send, the result is a frame or a reason; never a throw. */
+import { z } from "zod";
+import { nameProblem } from "../contract/message.ts";
+import type { Code, Since, Subscription } from "../contract/protocol.ts";
+
+export interface FrameProblem {
+  readonly code: Code;
+  readonly message: string;
+  readonly channel?: string;
+}
+
+/** One entry of `subscribe`: each is answered by itself. */
+export type SubscribeEntry = Subscription | FrameProblem;
+
+export type ParsedFrame =
+  | {
+      readonly op: "connect" | "subscribe";
+      readonly token: string | undefined;
+      readonly subscribe: readonly SubscribeEntry[];
+    }
+  | { readonly op: "unsubscribe"; readonly channels: readonly unknown[] }
+  | { readonly op: "refresh"; readonly token: string }
+  | { readonly op: "pong" };
+
+/** The longest epoch a client may name. */
+const MAX_EPOCH_LENGTH = 64;
+
+const token = z.string().optional();
+const entries = z.array(z.unknown());
+
+const frames = {
+  connect: z.object({ token, subscribe: entries.default([]) }),
+  subscribe: z.object({ token, subscribe: entries }),
+  unsubscribe: z.object({ channels: entries }),
+  refresh: z.object({ token: z.string() }),
+  pong: z.object({}),
+} as const;
+
+const since = z.union([
+  z.object({
+    epoch: z.string().min(1).max(MAX_EPOCH_LENGTH),
+    seq: z.number().int().min(0),
+  }),
+  z.object({ ageMs: z.number().min(0) }),
+]);
+
+export function isProblem(value: object): value is FrameProblem {
+  return "code" in value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function badFrame(message: string): FrameProblem {
+  return { code: "bad_frame", message };
+}
+
+/** `null` is what some clients send for an absent member. */
+function parseSince(value: unknown): Since | undefined | FrameProblem {
+  if (value === undefined || value === null) return undefined;
+  const parsed = since.safeParse(value);
+  if (parsed.success) return parsed.data;
+  return {
+    code: "bad_since",
+    message: 'since must be {"epoch":"...","seq":n} or {"ageMs":n}',
+  };
+}
+
+function parseEntry(entry: unknown, index: number): SubscribeEntry {
+  if (!isObject(entry)) return badFrame(`subscribe[${index}] must be an object`);
+  const { channel } = entry;
+  const problem = nameProblem(channel);
+  if (problem) return { code: "bad_channel", message: `subscribe[${index}].channel ${problem}` };
+  const name = channel as string;
+  const since = parseSince(entry.since);
+  if (since !== undefined && isProblem(since)) return { ...since, channel: name };
+  return { channel: name, since };
+}
+
+/** Parses the text of one frame. */
+export function parseClientFrame(text: string): ParsedFrame | FrameProblem {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return badFrame("the frame is not JSON");
+  }
+  if (!isObject(value)) return badFrame("the frame is not a JSON object");
+  const { op } = value;
+  if (typeof op !== "string") return badFrame("op must be a string");
+  if (!Object.hasOwn(frames, op)) {
+    return { code: "unknown_op", message: `op ${JSON.stringify(op.slice(0, 64))} is not known` };
+  }
+  const parsed = frames[op as keyof typeof frames].safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return badFrame(`${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  const frame = { op, ...parsed.data } as ParsedFrame;
+  if (frame.op !== "connect" && frame.op !== "subscribe") return frame;
+  return { ...frame, token: frame.token, subscribe: frame.subscribe.map(parseEntry) };
+}
+
+/** The position in `since=<epoch>:<seq>` of a plain URL; undefined when the text is none. */
+export function parsePosition(text: string): Since | undefined {
+  const match = /^([^:]{1,64}):(\d{1,15})$/.exec(text);
+  return match ? { epoch: match[1] as string, seq: Number(match[2]) } : undefined;
+}

@@ -1,0 +1,110 @@
+/** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
+import type { Duplex } from "node:stream";
+import { TokenError } from "../access/token.ts";
+import type { Format } from "../channels/batch.ts";
+import { nameProblem } from "../contract/message.ts";
+import type { CloseName, Since } from "../contract/protocol.ts";
+import { parsePosition } from "./client-frame.ts";
+import type { Front } from "./clients.ts";
+import { Connection, type RelaySocket } from "./connection.ts";
+
+/** What the URL asks for. */
+export interface PlainRequest {
+  readonly channels: readonly string[];
+  readonly since: Since | undefined;
+  readonly format: Format;
+  readonly token: string | undefined;
+}
+
+/** Why the URL is refused. */
+export interface PlainRefusal {
+  readonly close: CloseName;
+  readonly reason: string;
+}
+
+function bad(reason: string): PlainRefusal {
+  return { close: "bad_request", reason };
+}
+
+/** Reads the parameters; unknown ones are ignored. */
+export function parsePlainRequest(
+  parameters: URLSearchParams,
+  options: { readonly firehose: boolean; readonly maxChannels: number },
+): PlainRequest | PlainRefusal {
+  const channels = [...new Set(parameters.getAll("channel"))];
+  for (const channel of channels) {
+    const problem = nameProblem(channel);
+    if (problem) return bad(`channel ${problem}`);
+  }
+  if (channels.length > options.maxChannels) {
+    return bad(`more than ${options.maxChannels} channels`);
+  }
+  if (channels.length === 0 && !options.firehose) return bad("the URL names no channel");
+  const format = parameters.get("format") ?? "message";
+  if (format !== "message" && format !== "payload") return bad("format must be payload");
+  const position = parameters.getAll("since");
+  if (position.length > 0 && (position.length > 1 || channels.length !== 1)) {
+    return bad("since needs exactly one channel");
+  }
+  const since = position[0] === undefined ? undefined : parsePosition(position[0]);
+  if (position.length > 0 && since === undefined) return bad("since must be <epoch>:<seq>");
+  return { channels, since, format, token: parameters.get("token") ?? undefined };
+}
+
+export class PlainReader extends Connection {
+  constructor(front: Front, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
+    super(front, ws, socket, request.format);
+    void this.#start(request);
+  }
+
+  protected override frame(): void {}
+
+  protected override ping(): void {
+    this.outlet.wire.ping();
+  }
+
+  protected override lost(): void {
+    if (this.subscriptions.size === 0) this.close("token_expired", "the token has ended");
+  }
+
+  async #start({ token, channels, since }: PlainRequest): Promise<void> {
+    const { hub, stats, config } = this.front;
+    if (token !== undefined && !config.insecure) {
+      try {
+        this.rights.add(await this.front.verify(token));
+      } catch (error) {
+        const reason = error instanceof TokenError ? error.reason : "token_invalid";
+        this.close(reason, "the token was refused");
+        return;
+      }
+      if (this.outlet.dead) return;
+      this.watchTokens();
+    }
+    if (channels.length === 0) {
+      hub.addFirehose(this.outlet);
+      return;
+    }
+    const granted = channels.filter((channel) => this.rights.allows(channel));
+    if (granted.length === 0) {
+      stats.authFailed(token === undefined ? "token_required" : "channel_forbidden");
+      if (token === undefined) this.close("token_required", "a token is needed");
+      else this.close("forbidden", "the token grants none of the channels");
+      return;
+    }
+    const started = granted.map((channel) => {
+      const { subscription, recovered, replay } = hub.subscribe(
+        this.outlet,
+        channel,
+        since,
+        undefined,
+      );
+      this.subscriptions.set(channel, subscription);
+      return { recovered, replay };
+    });
+    if (since !== undefined && !started.every(({ recovered }) => recovered)) {
+      this.close("not_recovered", "since cannot be recovered; connect without it and refresh");
+      return;
+    }
+    for (const { replay } of started) replay();
+  }
+}

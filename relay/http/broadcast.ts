@@ -1,0 +1,243 @@
+/** `POST /api/broadcast`: one message or an array of them (docs/protocol.md, REST). */
+import { isUtf8 } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { ApiKey } from "../access/keys.ts";
+import type { LocalPublisher } from "../channels/local-publisher.ts";
+import type { Front } from "../clients/clients.ts";
+import { DEFAULT_EVENT_NAME, type Message } from "../contract/message.ts";
+import { matchesAny } from "../contract/patterns.ts";
+import { type Code, IDS_HEADER } from "../contract/protocol.ts";
+import type { PublishResult } from "../contract/publisher.ts";
+import { rawMember } from "./json-span.ts";
+
+/** What a publisher is told to wait when the relay cannot take messages, s. */
+const RETRY_AFTER_S = 2;
+
+/** How long the rest of a refused body is read, ms. */
+const DISCARD_MS = 1000;
+
+const STATUS: Partial<Record<Code, number>> = {
+  unauthorized: 401,
+  channel_forbidden: 403,
+  key_not_trusted: 403,
+  message_too_large: 413,
+  batch_too_large: 413,
+  unsupported_media_type: 415,
+  internal_error: 500,
+  unavailable: 503,
+};
+
+/** Who posts when the configuration says insecure and no known key came. */
+const ANYBODY: ApiKey = { name: "anybody", channels: ["*"], trusted: false };
+
+/** A request that is refused as a whole. */
+class Refusal extends Error {
+  readonly code: Code;
+
+  constructor(code: Code, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Answer {
+  readonly ok: boolean;
+  readonly id?: string;
+  readonly recipients?: number;
+  readonly duplicate?: true;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+export interface BroadcastOptions {
+  readonly front: Front;
+  readonly publisher: LocalPublisher;
+  /** Undefined while the relay takes messages, otherwise why not. */
+  readonly notServing: () => string | undefined;
+}
+
+/** A handler that answers every request, whatever happens. */
+export function createBroadcast(options: BroadcastOptions): RequestListener {
+  return async (request, response) => {
+    try {
+      await broadcast(request, response, options);
+    } catch (error) {
+      if (!(error instanceof Refusal)) {
+        options.front.log.error({ err: error }, "POST /api/broadcast failed");
+      }
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      const code = error instanceof Refusal ? error.code : "internal_error";
+      const message = error instanceof Refusal ? error.message : "see the relay's log";
+      if (!request.complete) {
+        response.setHeader("connection", "close");
+        await discard(request);
+      }
+      answer(response, STATUS[code] ?? 400, { ok: false, code, message });
+    }
+  };
+}
+
+async function broadcast(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { front, publisher, notServing }: BroadcastOptions,
+): Promise<void> {
+  const key = authorize(request, front);
+  if (request.headers[IDS_HEADER] === "keep" && !key.trusted) {
+    throw new Refusal("key_not_trusted", "ids are kept for keys marked trusted only");
+  }
+  const type = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+  const encoding = request.headers["content-encoding"] ?? "identity";
+  if (type !== "application/json" || encoding !== "identity") {
+    throw new Refusal("unsupported_media_type", "the body must be plain application/json");
+  }
+  const problem = notServing();
+  if (problem !== undefined) {
+    response.setHeader("retry-after", String(RETRY_AFTER_S));
+    throw new Refusal("unavailable", problem);
+  }
+  const { batchBytes, batchMessages } = front.config.limits;
+  const text = await readText(request, batchBytes);
+  const value = parse(text, batchMessages);
+  const raw = rawMember(text, "payload");
+  if (Array.isArray(value)) {
+    const results: Answer[] = [];
+    let unavailable: Answer | undefined;
+    for (const [index, item] of value.entries()) {
+      if (publisher.full) await publisher.nextTurn();
+      // After the first that cannot be taken none is: a later message must not overtake it.
+      const result = unavailable ?? publishOne(item, raw[index], key, publisher);
+      if (result.code === "unavailable") unavailable = result;
+      results.push(result);
+    }
+    answer(response, 200, { ok: results.every(({ ok }) => ok), results });
+    return;
+  }
+  const result = publishOne(value, raw[0], key, publisher);
+  if (result.code === "unavailable") response.setHeader("retry-after", String(RETRY_AFTER_S));
+  answer(response, result.ok ? 200 : (STATUS[result.code as Code] ?? 400), result);
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+  });
+  response.end(text);
+}
+
+function authorize(request: IncomingMessage, front: Front): ApiKey {
+  const presented = request.headers["x-api-key"];
+  const key = typeof presented === "string" ? front.keys.findApiKey(presented) : undefined;
+  if (key) return key;
+  if (front.config.insecure) return ANYBODY;
+  front.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
+  throw new Refusal("unauthorized", "no or unknown x-api-key");
+}
+
+function readText(request: IncomingMessage, limit: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = () =>
+      new Refusal("batch_too_large", `the body has more than ${limit} bytes; split it`);
+    if (Number(request.headers["content-length"]) > limit) {
+      reject(tooLarge());
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= limit) chunks.push(chunk);
+      else {
+        chunks.length = 0;
+        reject(tooLarge());
+      }
+    });
+    request.on("end", () => {
+      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      if (isUtf8(body)) resolve(body.toString());
+      else reject(new Refusal("bad_json", "the body is not UTF-8"));
+    });
+    // After `end` they change nothing any more.
+    const cutOff = () => reject(new Refusal("bad_json", "the request was cut off"));
+    request.on("error", cutOff).on("close", cutOff);
+  });
+}
+
+/**
+ * Reads on for a moment after a refusal. A socket closed with unread data is reset, and the client
+ * would lose the answer.
+ */
+function discard(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, DISCARD_MS);
+    request.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    request.once("end", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    request.resume();
+  });
+}
+
+/** One object, or a list of at most `most` objects. */
+function parse(text: string, most: number): Record<string, unknown> | Record<string, unknown>[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Refusal("bad_json", "the body is not JSON");
+  }
+  const items = Array.isArray(value) ? value : [value];
+  if (items.length > most) {
+    throw new Refusal("batch_too_large", `more than ${most} messages in one body`);
+  }
+  for (const item of items) {
+    if (typeof item !== "object" || item === null || Array.isArray(item)) {
+      throw new Refusal("bad_json", "the body must be an object or an array of objects");
+    }
+  }
+  return value as Record<string, unknown>;
+}
+
+function publishOne(
+  body: Readonly<Record<string, unknown>>,
+  payload: string | undefined,
+  key: ApiKey,
+  publisher: LocalPublisher,
+): Answer {
+  const { channel } = body;
+  const given = key.trusted ? (body.id ?? undefined) : undefined;
+  const ts = key.trusted ? (body.ts ?? undefined) : undefined;
+  // The publisher checks names and numbers at run time; whatever is no string fails there.
+  const message: Message = {
+    channel: channel as string,
+    eventName: (body.eventName ?? body.event_name ?? DEFAULT_EVENT_NAME) as string,
+    payload: payload ?? "null",
+    id: (given as string | undefined) ?? randomUUID(),
+    ts: (ts as number | undefined) ?? Date.now(),
+  };
+  if (channel === undefined || channel === null || channel === "") {
+    // Word for word what the published predecessor answers.
+    return { ok: false, code: "bad_channel", message: "channel is required" };
+  }
+  if (typeof channel === "string" && !matchesAny(key.channels, channel)) {
+    return { ok: false, code: "channel_forbidden", message: "the key does not grant this channel" };
+  }
+  return asAnswer(message.id, publisher.publishOne(message, given === undefined));
+}
+
+function asAnswer(id: string, result: PublishResult): Answer {
+  if (result.status !== "accepted")
+    return { ok: false, code: result.code, message: result.message };
+  const { recipients, duplicate } = result;
+  return { ok: true, id, recipients, ...(duplicate ? { duplicate } : {}) };
+}

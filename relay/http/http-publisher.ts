@@ -1,0 +1,278 @@
+/** The publisher for a worker on another host: `POST /api/broadcast` with a trusted key. */
+import { Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { z } from "zod";
+import { messageOf } from "../../common/errors.ts";
+import type { Message } from "../contract/message.ts";
+import { IDS_HEADER } from "../contract/protocol.ts";
+import type { Publisher, PublishResult } from "../contract/publisher.ts";
+
+/** Answers are short; more than this is not from a relay, bytes per message. */
+const MAX_ANSWER_BYTES = 4096;
+
+export interface HttpPublisherOptions {
+  /** Base URL of the relay, such as `http://10.0.0.5:3000`. */
+  readonly url: string;
+  /** An API key that the relay's configuration marks as trusted. */
+  readonly apiKey: string;
+  /** Messages per POST; not above the relay's `limits.batchMessages`. Default 1000. */
+  readonly batchMessages?: number;
+  /** Bytes per POST; not above the relay's `limits.batchBytes`. Default 4 MiB. */
+  readonly batchBytes?: number;
+  /** How long one POST may take, ms. Default 10000. */
+  readonly timeoutMs?: number;
+}
+
+const single = z.union([
+  z.object({
+    ok: z.literal(true),
+    id: z.string(),
+    recipients: z.number().int().min(0),
+    duplicate: z.boolean().optional(),
+  }),
+  z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),
+]);
+const answers = z.object({ results: z.array(single) });
+const refusal = z.object({ ok: z.literal(false), code: z.string(), message: z.string() });
+
+/**
+ * Codes that say nothing about the message itself: it must be held and tried again. Those of the
+ * key with what to do: somebody has to change the relay's configuration.
+ */
+const TRY_AGAIN: ReadonlyMap<string, string | undefined> = new Map([
+  ["unavailable", undefined],
+  ["internal_error", undefined],
+  ["unauthorized", "the worker's key must be one of the relay's apiKeys"],
+  [
+    "channel_forbidden",
+    "the relay's key for this worker must grant the channel (apiKeys[].channels)",
+  ],
+  ["key_not_trusted", "the relay's key for this worker must be marked trusted (apiKeys[].trusted)"],
+]);
+/** Answers to a body that a smaller one may escape. */
+const TOO_LARGE = new Set(["batch_too_large"]);
+
+interface Encoded {
+  readonly index: number;
+  readonly id: string;
+  readonly text: string;
+  readonly bytes: number;
+}
+
+type Unavailable = Extract<PublishResult, { status: "unavailable" }>;
+
+function unavailable(message: string, code = "unavailable"): Unavailable {
+  const fix = TRY_AGAIN.get(code);
+  return {
+    status: "unavailable",
+    code,
+    message: fix === undefined ? message : `${message}; ${fix}`,
+  };
+}
+
+/** The payload's text is put in as it is: no number loses a digit. */
+function encode(message: Message): string {
+  const { channel, eventName, payload, id, ts } = message;
+  const head = JSON.stringify({ channel, eventName, id, ts });
+  return `${head.slice(0, -1)},"payload":${payload}}`;
+}
+
+export class HttpPublisher implements Publisher {
+  readonly #url: URL;
+  #apiKey: string;
+  readonly #batchMessages: number;
+  readonly #batchBytes: number;
+  readonly #timeoutMs: number;
+  readonly #agent: HttpAgent;
+  readonly #request: typeof httpRequest;
+
+  /** @throws {TypeError} when the URL is none, or neither http nor https */
+  constructor(options: HttpPublisherOptions) {
+    this.#url = new URL(
+      "api/broadcast",
+      options.url.endsWith("/") ? options.url : `${options.url}/`,
+    );
+    const secure = this.#url.protocol === "https:";
+    if (!secure && this.#url.protocol !== "http:") {
+      throw new TypeError(
+        `the relay's URL must begin with http: or https:, not ${this.#url.protocol}`,
+      );
+    }
+    this.#apiKey = options.apiKey;
+    this.#batchMessages = options.batchMessages ?? 1000;
+    this.#batchBytes = options.batchBytes ?? 4 * 1024 * 1024;
+    this.#timeoutMs = options.timeoutMs ?? 10_000;
+    const agentOptions = { keepAlive: true, maxSockets: 4 };
+    this.#agent = secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
+    this.#request = secure ? httpsRequest : httpRequest;
+  }
+
+  async publish(
+    batch: readonly Message[],
+    signal?: AbortSignal,
+  ): Promise<readonly PublishResult[]> {
+    const results: PublishResult[] = [];
+    let down: Unavailable | undefined;
+    for (const part of this.#split(batch)) {
+      // After a failure the rest is not tried: its order must be kept, and it would fail too.
+      if (down === undefined) down = await this.#post(part, results, signal);
+      if (down !== undefined) {
+        for (const { index } of part) results[index] ??= down;
+      }
+    }
+    return results;
+  }
+
+  /** Takes effect with the next POST. */
+  useKey(apiKey: string): void {
+    this.#apiKey = apiKey;
+  }
+
+  /** Closes idle connections. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #split(batch: readonly Message[]): Encoded[][] {
+    const parts: Encoded[][] = [];
+    let part: Encoded[] = [];
+    let bytes = 2;
+    for (const [index, message] of batch.entries()) {
+      const text = encode(message);
+      const item = { index, id: message.id, text, bytes: Buffer.byteLength(text) + 1 };
+      if (
+        part.length > 0 &&
+        (part.length >= this.#batchMessages || bytes + item.bytes > this.#batchBytes)
+      ) {
+        parts.push(part);
+        part = [];
+        bytes = 2;
+      }
+      part.push(item);
+      bytes += item.bytes;
+    }
+    if (part.length > 0) parts.push(part);
+    return parts;
+  }
+
+  /** Fills in the results of `part`; returns why the relay takes nothing now, if so. */
+  async #post(
+    part: readonly Encoded[],
+    results: PublishResult[],
+    signal: AbortSignal | undefined,
+  ): Promise<Unavailable | undefined> {
+    let status: number;
+    let text: string;
+    try {
+      const body = `[${part.map((item) => item.text).join(",")}]`;
+      ({ status, text } = await this.#send(body, part.length, signal));
+    } catch (error) {
+      return unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`);
+    }
+    const answer = parseAnswer(status, text, part);
+    if (answer.kind === "results") {
+      for (const [position, { index }] of part.entries()) {
+        results[index] = answer.results[position] as PublishResult;
+      }
+      return answer.results.find((result) => result.status === "unavailable");
+    }
+    if (answer.kind === "unavailable") return answer.result;
+    const [only] = part;
+    if (part.length === 1 && only) {
+      const code = TOO_LARGE.has(answer.code) ? "message_too_large" : answer.code;
+      results[only.index] = { status: "rejected", code, message: answer.message };
+      return undefined;
+    }
+    // Something in the body is refused as a whole: halves find out what, in order.
+    const middle = Math.ceil(part.length / 2);
+    const down = await this.#post(part.slice(0, middle), results, signal);
+    return down ?? (await this.#post(part.slice(middle), results, signal));
+  }
+
+  #send(
+    body: string,
+    messages: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ status: number; text: string }> {
+    const bytes = Buffer.from(body);
+    const limit = AbortSignal.timeout(this.#timeoutMs);
+    const options: RequestOptions = {
+      method: "POST",
+      agent: this.#agent,
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      headers: {
+        "content-type": "application/json",
+        "content-length": bytes.length,
+        "x-api-key": this.#apiKey,
+        [IDS_HEADER]: "keep",
+      },
+    };
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) =>
+        reject(limit.aborted ? new Error(`no answer within ${this.#timeoutMs} ms`) : error);
+      const request = this.#request(this.#url, options, (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on("data", (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > MAX_ANSWER_BYTES * (messages + 1)) {
+            response.destroy(new Error("the answer is too long for a relay"));
+          } else chunks.push(chunk);
+        });
+        response.on("error", fail);
+        response.on("end", () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+        );
+      });
+      request.on("error", fail);
+      request.end(bytes);
+    });
+  }
+}
+
+type ParsedAnswer =
+  | { readonly kind: "results"; readonly results: readonly PublishResult[] }
+  | { readonly kind: "unavailable"; readonly result: Unavailable }
+  | { readonly kind: "refused"; readonly code: string; readonly message: string };
+
+function parseAnswer(status: number, text: string, part: readonly Encoded[]): ParsedAnswer {
+  const held = (message: string, code?: string): ParsedAnswer => ({
+    kind: "unavailable",
+    result: unavailable(message, code),
+  });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // A proxy's own limit. Smaller bodies may pass it; a single message is held, not set aside.
+    if (status === 413 && part.length > 1)
+      return { kind: "refused", code: "batch_too_large", message: text };
+    return held(`status ${status}, and the answer is not JSON`);
+  }
+  if (status === 200) {
+    const parsed = answers.safeParse(value);
+    if (!parsed.success || parsed.data.results.length !== part.length) {
+      return held("the answer is not that of a relay");
+    }
+    const results = parsed.data.results.map((each, position) => asResult(each, part[position]!.id));
+    return { kind: "results", results };
+  }
+  const parsed = refusal.safeParse(value);
+  if (!parsed.success || status >= 500 || TRY_AGAIN.has(parsed.data.code)) {
+    if (!parsed.success) return held(`status ${status}`);
+    return held(`status ${status}: ${parsed.data.message}`, parsed.data.code);
+  }
+  return { kind: "refused", code: parsed.data.code, message: parsed.data.message };
+}
+
+function asResult(answer: z.output<typeof single>, sentId: string): PublishResult {
+  if (answer.ok) {
+    // Only if something in between took the header away. Duplicates could not be removed.
+    if (answer.id !== sentId)
+      return unavailable("the relay made an id of its own", "key_not_trusted");
+    const { recipients, duplicate } = answer;
+    return { status: "accepted", recipients, ...(duplicate ? { duplicate } : {}) };
+  }
+  const { code, message } = answer;
+  return TRY_AGAIN.has(code) ? unavailable(message, code) : { status: "rejected", code, message };
+}

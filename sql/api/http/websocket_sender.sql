@@ -1,0 +1,113 @@
+-- The MLE module and its call specification, where the database and the schema's privileges allow
+-- it (23ai and later: CREATE MLE, EXECUTE ON JAVASCRIPT up to 23.8). Elsewhere nothing: UTL_HTTP
+-- serves. The build puts sql/api/http/websocket_sender_module.js in place of the marker.
+declare
+  procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_objects
+    where object_type = p_type
+      and object_name = p_name;
+    if l_count > 0 then
+      execute immediate 'drop ' || p_type || ' ' || p_name;
+    end if;
+  end drop_if_there;
+begin
+  if dbms_db_version.version < 23 then
+    dbms_output.put_line('No MLE before 23ai: UTL_HTTP serves the HTTP path.');
+    return;
+  end if;
+  -- The published predecessor had a procedure of this name.
+  drop_if_there('PROCEDURE', 'WEBSOCKET_SEND_BROADCAST');
+  execute immediate q'~create or replace mle module websocket_sender_module language javascript as
+// MLE module WEBSOCKET_SENDER_MODULE: posts one message to the relay. Runs in the database (23ai and
+// later) and, for its tests, in Node. No ampersand in this file: SQL*Plus would take it for a
+// substitution variable in the flat installation script.
+import "mle-js-fetch";
+
+const MAX_BODY_CHARACTERS = 1000;
+
+/** `AbortSignal` where the runtime has it; MLE's fetch is bound by UTL_HTTP's transfer timeout. */
+function deadline(timeoutSeconds) {
+  const canAbort = typeof AbortSignal === "function" ? "timeout" in AbortSignal : false;
+  return canAbort ? { signal: AbortSignal.timeout(timeoutSeconds * 1000) } : {};
+}
+
+/** The request's body; the payload's text goes in as it is, so that no number loses a digit. */
+function requestBody(channel, eventName, payload, messageId, tsMs) {
+  JSON.parse(payload);
+  const members = JSON.stringify({
+    channel,
+    eventName,
+    id: messageId ?? undefined,
+    ts: tsMs ?? undefined,
+  });
+  return `${members.slice(0, -1)},"payload":${payload}}`;
+}
+
+/**
+ * Posts one message and returns the outcome as JSON text: `{"status":200,"body":"..."}`. A relay that
+ * cannot be reached gives a null status, and the reason as the body. Throws only for a caller's
+ * mistake: no URL, or a payload that is not JSON.
+ *
+ * @param {string} apiKey sent as x-api-key unless empty
+ * @param {string} baseUrl of the relay, without /api/broadcast
+ * @param {string} channel
+ * @param {string} eventName
+ * @param {string} payload JSON text
+ * @param {string} messageId
+ * @param {number} tsMs time of the call, ms since 1970
+ * @param {number} timeoutSeconds for the whole exchange
+ * @returns {Promise<string>}
+ */
+export async function sendBroadcast(
+  apiKey,
+  baseUrl,
+  channel,
+  eventName,
+  payload,
+  messageId,
+  tsMs,
+  timeoutSeconds,
+) {
+  if (!baseUrl) throw new Error("sendBroadcast: baseUrl is required");
+  const body = requestBody(channel, eventName, payload, messageId, tsMs);
+  const headers = { "content-type": "application/json" };
+  if (apiKey) headers["x-api-key"] = apiKey;
+  let outcome;
+  try {
+    const response = await fetch(`${baseUrl.replace(/\/+$/, "")}/api/broadcast`, {
+      method: "POST",
+      headers,
+      body,
+      ...deadline(timeoutSeconds),
+    });
+    const text = await response.text();
+    outcome = { status: response.status, body: text.slice(0, MAX_BODY_CHARACTERS) };
+  } catch (error) {
+    outcome = { status: null, body: String(error).slice(0, MAX_BODY_CHARACTERS) };
+  }
+  return JSON.stringify(outcome);
+}~';
+  execute immediate q'~
+    create or replace function websocket_send_broadcast(
+      p_api_key    in varchar2,
+      p_base_url   in varchar2,
+      p_channel    in varchar2,
+      p_event_name in varchar2,
+      p_payload    in clob,
+      p_message_id in varchar2,
+      p_ts_ms      in number,
+      p_timeout_s  in number
+    ) return varchar2
+    as mle module websocket_sender_module
+    signature 'sendBroadcast(string, string, string, string, string, string, number, number)';~';
+exception
+  when others then
+    -- No privilege, MLE switched off, or removed as in slim images: the features table says so.
+    dbms_output.put_line('No MLE here: ' || sqlerrm);
+    drop_if_there('FUNCTION', 'WEBSOCKET_SEND_BROADCAST');
+end;
+/
