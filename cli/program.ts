@@ -83,6 +83,15 @@ export function program(): Command {
       checkConfig(config, options);
     });
 
+  rtm
+    .command("init")
+    .description("writes a first configuration and new secrets; never changes a file that exists")
+    .option("-d, --dir <directory>", "where; default /etc/apex-rtm")
+    .action(async (options) => {
+      const { init } = await import("./init.ts");
+      init(options);
+    });
+
   configured("doctor", "checks everything between the database and a page, one line each")
     .option("--probe", "sends one message on the channel rtm:probe and waits for it")
     .option("--timeout <duration>", "how long --probe waits; default 30s", positiveDuration)

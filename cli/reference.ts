@@ -40,20 +40,23 @@ start from.
 ${tables.join("\n")}`;
 }
 
-/** A file to start from: what a first installation has to set. */
-export function sampleConfig(): string {
+/**
+ * A file to start from: what a first installation has to set.
+ * @param directory where its secret files are
+ */
+export function sampleConfig(directory = "/etc/apex-rtm"): string {
   const sample = {
     database: {
       connectString: "db.example.com:1521/APEXPDB",
       user: "RTM_WORKER",
-      passwordFile: "/etc/apex-rtm/db-password",
+      passwordFile: `${directory}/db-password`,
     },
     worker: { queues: [{ name: "RTM.RTM_QUEUE" }] },
     relay: {
       origins: ["https://apex.example.com"],
       trustedProxies: ["127.0.0.1"],
-      tokens: { secrets: [{ kid: "2026-11", secretFile: "/etc/apex-rtm/token-secret" }] },
-      apiKeys: [{ name: "mle", keyFile: "/etc/apex-rtm/api-key", trusted: true }],
+      tokens: { secrets: [{ kid: "2026-11", secretFile: `${directory}/token-secret` }] },
+      apiKeys: [{ name: "mle", keyFile: `${directory}/api-key`, trusted: true }],
       stateDirectory: "/var/lib/apex-rtm",
     },
   };

@@ -1,0 +1,92 @@
+/** `rtm init`: the first configuration of a host and its secrets. It never changes a file. */
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
+import { messageOf } from "../common/errors.ts";
+import { CommandError } from "./exit.ts";
+import { sampleConfig } from "./reference.ts";
+
+/** Where the units look, and the group that they run as. */
+const DEFAULT_DIRECTORY = "/etc/apex-rtm";
+const GROUP = "apex-rtm";
+/** Bytes of a made secret; HS256 asks for at least 32 (RFC 7518 section 3.2). */
+const SECRET_BYTES = 32;
+
+/** The group's number, from the local database; undefined when there is none. */
+function groupId(name: string): number | undefined {
+  let groups: string;
+  try {
+    groups = readFileSync("/etc/group", "utf8");
+  } catch {
+    return undefined;
+  }
+  const line = groups.split("\n").find((entry) => entry.startsWith(`${name}:`));
+  const id = Number(line?.split(":")[2]);
+  return line !== undefined && Number.isInteger(id) ? id : undefined;
+}
+
+/** Creates `path`, or says that it is there: "wx" leaves no moment between the two. */
+function create(path: string, text: string, group: number | undefined): boolean {
+  let file: number;
+  try {
+    file = openSync(path, "wx", 0o640);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    writeSync(file, text);
+  } finally {
+    closeSync(file);
+  }
+  if (group !== undefined) chownSync(path, 0, group);
+  return true;
+}
+
+export interface InitOptions {
+  /** Default /etc/apex-rtm. */
+  readonly dir?: string;
+}
+
+/**
+ * Writes rtm.json, token-secret and api-key where they do not exist. As root on a host with the group
+ * `apex-rtm` the files belong to root and that group, readable by both and nobody else.
+ * @throws {CommandError} the directory cannot be written
+ */
+export function init({ dir }: InitOptions): void {
+  const directory = resolve(dir ?? DEFAULT_DIRECTORY);
+  const group = process.getuid?.() === 0 ? groupId(GROUP) : undefined;
+  const secret = () => `${randomBytes(SECRET_BYTES).toString("base64url")}\n`;
+  const files: readonly [name: string, text: string][] = [
+    ["rtm.json", sampleConfig(directory)],
+    ["token-secret", secret()],
+    ["api-key", secret()],
+  ];
+  try {
+    if (mkdirSync(directory, { recursive: true, mode: 0o750 }) !== undefined) {
+      chmodSync(directory, 0o750);
+      if (group !== undefined) chownSync(directory, 0, group);
+    }
+    for (const [name, text] of files) {
+      const path = join(directory, name);
+      const created = create(path, text, group);
+      process.stdout.write(`${created ? "created" : "kept   "} ${path}\n`);
+    }
+  } catch (error) {
+    throw new CommandError(`${messageOf(error)}; run it as root, or name a --dir of yours`, {
+      cause: error,
+    });
+  }
+  process.stdout.write(
+    `next: edit ${join(directory, "rtm.json")}, write the database password to ${join(directory, "db-password")} (mode 600),\n` +
+      `      then: rtm check-config --role serve; rtm doctor\n`,
+  );
+}
