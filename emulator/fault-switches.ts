@@ -1,10 +1,11 @@
 /** The faults as tests and the demo switch them. */
-import type { Connection } from "./connection.ts";
+
 import type { Fault, FaultRule, FaultRules } from "./faults.ts";
+import type { NetConnection } from "./net-connection.ts";
 
 /** What the switches need of the server. */
 export interface FaultTarget {
-  connectionOf(session: SessionRef): Connection;
+  connectionOf(session: SessionRef): NetConnection;
   freezeAll(frozen: boolean): void;
   delayAll(ms: number): void;
   /** undefined: connections are taken again. */

@@ -1,10 +1,10 @@
 import { createServer, type Server } from "node:net";
 import { AqEngine } from "./aq-engine.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { Connection, type Host } from "./connection.ts";
 import { Faults, type Refusal, type SessionRef } from "./fault-switches.ts";
 import { FaultRules } from "./faults.ts";
 import { UserLocks } from "./locks.ts";
+import { type Host, NetConnection } from "./net-connection.ts";
 import { Notifications } from "./notifications.ts";
 import { PROFILES, type ProfileName } from "./profiles.ts";
 import { type CreateQueue, type QueueAdmin, queueAdmin } from "./queue-admin.ts";
@@ -36,7 +36,7 @@ export class Emulator implements AsyncDisposable {
   readonly #locks = new UserLocks();
   readonly #notifications = new Notifications();
   readonly #statements = new Statements();
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<NetConnection>();
   readonly #watchers = new Set<() => void>();
   readonly #host: Host;
   #server: Server | undefined;
@@ -183,7 +183,7 @@ export class Emulator implements AsyncDisposable {
     for (const watcher of [...this.#watchers]) watcher();
   }
 
-  #connectionOf(session: SessionRef): Connection {
+  #connectionOf(session: SessionRef): NetConnection {
     const id = typeof session === "number" ? session : session.id;
     for (const connection of this.#connections) {
       if (connection.session?.id === id) return connection;
@@ -223,7 +223,7 @@ export class Emulator implements AsyncDisposable {
           socket.destroy();
           return;
         }
-        const connection = new Connection(socket, this.#host);
+        const connection = new NetConnection(socket, this.#host);
         if (typeof this.#refusal === "number") connection.refusal = this.#refusal;
         connection.network.delayMs = this.#delayMs;
         if (this.#frozen) connection.network.freeze();

@@ -113,7 +113,7 @@ const history = z.strictObject({
     .describe("How long a message is kept."),
   bytes: size({ max: 1024 * MIB })
     .prefault("2MiB")
-    .describe("Bytes kept per channel; not above slowReaders.connectionBytes."),
+    .describe("Bytes kept per channel; not above slowClients.connectionBytes."),
   totalCount: count("Messages kept in all channels together.", 200_000, 0),
   totalBytes: size().prefault("128MiB").describe("Bytes kept in all channels together."),
   ageMargin: duration({ max: 600_000 })
@@ -121,7 +121,7 @@ const history = z.strictObject({
     .describe("Added to the age a client asks for, for the time its frame is under way."),
 });
 
-const slowReaders = z.strictObject({
+const slowClients = z.strictObject({
   connectionBytes: size({ min: 16 * KIB, max: 1024 * MIB })
     .prefault("4MiB")
     .describe("Unsent bytes held in this process for one connection."),
@@ -136,12 +136,12 @@ const slowReaders = z.strictObject({
           .enum(["disconnect", "latest"])
           .describe(
             "disconnect: the connection is dropped, reconnects and recovers. " +
-              "latest: only the newest message per event is kept until the reader catches up.",
+              "latest: only the newest message per event is kept until the client catches up.",
           ),
       }),
     )
     .default([])
-    .describe("What happens when a reader is over its cap; the first match counts."),
+    .describe("What happens when a client is over its cap; the first match counts."),
 });
 
 export const relayConfig = z
@@ -192,7 +192,7 @@ export const relayConfig = z
         count: count("Message ids remembered.", 100_000, 0, 8_000_000),
       })
       .prefault({}),
-    slowReaders: slowReaders.prefault({}),
+    slowClients: slowClients.prefault({}),
     heartbeat: z
       .strictObject({
         interval: duration({ min: 100, max: 600_000 })
@@ -241,7 +241,7 @@ export const relayConfig = z
   .superRefine((config, context) => {
     const problem = (path: (string | number)[], message: string) =>
       context.addIssue({ code: "custom", path, message });
-    const { limits, history, slowReaders, tokens, apiKeys } = config;
+    const { limits, history, slowClients, tokens, apiKeys } = config;
 
     if (!config.insecure && tokens.secrets.length === 0 && apiKeys.length === 0) {
       problem(
@@ -274,23 +274,23 @@ export const relayConfig = z
     duplicateNames(tokens.secrets, "kid", ["tokens", "secrets"], problem);
     duplicateNames(apiKeys, "name", ["apiKeys"], problem);
 
-    const cap = slowReaders.connectionBytes;
+    const cap = slowClients.connectionBytes;
     if (history.bytes > cap) {
       problem(
         ["history", "bytes"],
-        `must not exceed slowReaders.connectionBytes (${formatSize(cap)})`,
+        `must not exceed slowClients.connectionBytes (${formatSize(cap)})`,
       );
     }
     if (limits.messageBytes * 2 > cap) {
       problem(
-        ["slowReaders", "connectionBytes"],
+        ["slowClients", "connectionBytes"],
         `must hold two of the largest messages (limits.messageBytes is ${formatSize(limits.messageBytes)})`,
       );
     }
-    if (cap > slowReaders.totalBytes) {
+    if (cap > slowClients.totalBytes) {
       problem(
-        ["slowReaders", "totalBytes"],
-        `must not be below slowReaders.connectionBytes (${formatSize(cap)})`,
+        ["slowClients", "totalBytes"],
+        `must not be below slowClients.connectionBytes (${formatSize(cap)})`,
       );
     }
     if (history.bytes > history.totalBytes) {

@@ -1,11 +1,11 @@
 /** Prometheus metrics (docs/metrics.md). Counted as plain numbers, read when scraped. */
 import { Counter, Gauge, type Histogram, type Registry } from "prom-client";
 import type { Distribution, Tally } from "./channels/stats.ts";
-import type { Front } from "./clients/clients.ts";
+import type { Clients } from "./clients/clients.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
-export function registerMetrics(registry: Registry, front: Front): void {
-  const { stats, hub } = front;
+export function registerMetrics(registry: Registry, clients: Clients): void {
+  const { stats, hub } = clients;
   const registers = [registry];
   const counter = (name: string, help: string, read: () => number) =>
     new Counter({
@@ -40,10 +40,14 @@ export function registerMetrics(registry: Registry, front: Front): void {
   const histogram = (name: string, help: string, values: Distribution) =>
     registry.registerMetric(readHistogram(name, help, values) as unknown as Histogram);
 
-  gauge("rtm_relay_connections", "Open WebSocket connections.", () => front.connections.size);
+  gauge("rtm_relay_connections", "Open WebSocket connections.", () => clients.connections.size);
   gauge("rtm_relay_subscriptions", "Subscriptions of open connections.", () => stats.subscriptions);
-  gauge("rtm_relay_channels", "Channels that have readers or history.", () => hub.channels.size);
-  gauge("rtm_relay_held_bytes", "Unsent bytes held for readers.", () => hub.measure());
+  gauge(
+    "rtm_relay_channels",
+    "Channels that have subscribers or history.",
+    () => hub.channels.size,
+  );
+  gauge("rtm_relay_held_bytes", "Unsent bytes held for clients.", () => hub.measure());
   gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
   gauge("rtm_relay_history_bytes", "Bytes in history.", () => hub.history.bytes);
   gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () => hub.duplicates.size);
@@ -70,17 +74,17 @@ export function registerMetrics(registry: Registry, front: Front): void {
   );
   counter(
     "rtm_relay_messages_delivered_total",
-    "Messages written to readers, one for each reader.",
+    "Messages written to subscribers, one for each client.",
     () => stats.messagesDelivered,
   );
   counter(
     "rtm_relay_delivered_bytes_total",
-    "Bytes of messages written to readers.",
+    "Bytes of messages written to subscribers.",
     () => stats.bytesDelivered,
   );
   counter(
     "rtm_relay_messages_conflated_total",
-    "Messages that a slow reader under the policy latest did not get.",
+    "Messages that a slow client under the policy latest did not get.",
     () => stats.messagesConflated,
   );
   counter(
@@ -112,7 +116,7 @@ export function registerMetrics(registry: Registry, front: Front): void {
     stats.closes,
   );
   tally(
-    "rtm_relay_slow_reader_disconnects_total",
+    "rtm_relay_slow_client_disconnects_total",
     "Connections dropped for the bytes they held, by reason.",
     "reason",
     stats.kills,
@@ -124,10 +128,10 @@ export function registerMetrics(registry: Registry, front: Front): void {
     stats.authFailures,
   );
 
-  histogram("rtm_relay_fanout", "Readers per accepted message.", stats.fanout);
+  histogram("rtm_relay_fanout", "Subscribers per accepted message.", stats.fanout);
   histogram(
     "rtm_relay_accept_to_write_seconds",
-    "Time from accepting a message to handing it to its readers' sockets.",
+    "Time from accepting a message to handing it to its subscribers' sockets.",
     stats.latency,
   );
 }

@@ -10,7 +10,7 @@ import { Hub } from "./channels/hub.ts";
 import { LocalPublisher } from "./channels/local-publisher.ts";
 import { readBootId, restoreState, saveState } from "./channels/state-file.ts";
 import { Stats } from "./channels/stats.ts";
-import { Front } from "./clients/clients.ts";
+import { Clients } from "./clients/clients.ts";
 import { closeSpread } from "./clients/drain.ts";
 import { createUpgrades, isWebSocket } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
@@ -97,7 +97,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   const stats = new Stats();
   const hub = new Hub(config, stats, clock);
   const wire = options.wire ?? (await checkedWire(log));
-  const front = new Front({
+  const clients = new Clients({
     config,
     hub,
     stats,
@@ -106,7 +106,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     makeWire: wireFactory(wire),
   });
   const registry = options.registry ?? new Registry();
-  registerMetrics(registry, front);
+  registerMetrics(registry, clients);
   const serving = new Serving();
   const publisher = new LocalPublisher(hub, serving, config.history.bytes);
 
@@ -123,7 +123,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   const app = express();
   app.disable("x-powered-by").disable("etag").disable("query parser");
   app.set("trust proxy", [...config.trustedProxies]);
-  const broadcast = createBroadcast({ front, publisher, notServing: () => serving.problem });
+  const broadcast = createBroadcast({ clients, publisher, notServing: () => serving.problem });
   addRestRoutes(app, {
     broadcast,
     isReady: () => !readiness().some(({ blocking }) => blocking),
@@ -132,7 +132,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     app.use(path, express.static(directory));
   }
   options.extend?.(app);
-  addFallbacks(app, front);
+  addFallbacks(app, clients);
 
   const serverOptions = {
     headersTimeout: config.connectDeadline,
@@ -145,7 +145,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     (isBroadcast(request) ? broadcast : app)(request, response),
   );
   server.maxConnections = config.limits.connections + SPARE_SOCKETS;
-  const upgrades = createUpgrades(front, serving);
+  const upgrades = createUpgrades(clients, serving);
   server.on("upgrade", upgrades.handle);
   const admin = config.admin.enabled ? createAdminServer({ registry, readiness }) : undefined;
 
@@ -162,7 +162,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     }
   } catch (error) {
     stopTimers();
-    front.stop();
+    clients.stop();
     await Promise.all([closeServer(server), closeServer(admin)]);
     throw error;
   }
@@ -198,7 +198,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
       servedBefore = true;
     } else {
       serving.set("standby", detail);
-      front.closeAll("standby", "this node does not serve now");
+      clients.closeAll("standby", "this node does not serve now");
     }
     log.info({ serving: on, detail, epoch: hub.epoch }, on ? "serving" : "standby");
   }
@@ -220,7 +220,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     } catch (error) {
       log.error({ err: error }, "the history could not be saved; clients will refresh");
     }
-    await closeSpread(front, config.drain);
+    await closeSpread(clients, config.drain);
     await close();
   }
 
@@ -232,8 +232,8 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   async function stop(): Promise<void> {
     serving.set("draining");
     stopTimers();
-    for (const connection of [...front.connections]) connection.terminate();
-    front.stop();
+    for (const connection of [...clients.connections]) connection.terminate();
+    clients.stop();
     hub.stop();
     upgrades.close();
     await Promise.all([closeServer(server), closeServer(admin)]);
@@ -253,7 +253,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
       if (!config.insecure && next.tokens.secrets.length + next.apiKeys.length === 0) {
         throw new ConfigError(["no keys are configured: only a start can make a relay insecure"]);
       }
-      front.keys = keys;
+      clients.keys = keys;
       log.info({ secrets: next.tokens.secrets.length, apiKeys: next.apiKeys.length }, "keys read");
     },
     drain() {

@@ -1,7 +1,7 @@
 /** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
 import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
-import { Connection } from "./connection.ts";
 import type { Environment } from "./environment.ts";
+import { RelayConnection } from "./relay-connection.ts";
 import { relayUrl } from "./url.ts";
 
 /** A hidden page is not painted: its messages are handed over after this time, ms. */
@@ -54,22 +54,22 @@ const environment: Environment = {
 
 /** Shared by all copies of this script on the page. */
 const REGISTRY = Symbol.for("rtm.connections");
-const shared = globalThis as unknown as Record<symbol, Map<string, Connection> | undefined>;
+const shared = globalThis as unknown as Record<symbol, Map<string, RelayConnection> | undefined>;
 
 /** The page's connection to `url` (see `relayUrl`). One that has stopped is replaced. */
-export function connectionTo(url: string): Connection {
+export function connectionTo(url: string): RelayConnection {
   const address = relayUrl(url, document.baseURI);
   shared[REGISTRY] ??= new Map();
   const registry = shared[REGISTRY];
   const present = registry.get(address);
   if (present && present.link.status.state !== "stopped") return present;
-  const connection = new Connection(environment, address);
+  const connection = new RelayConnection(environment, address);
   registry.set(address, connection);
   followPage(connection, address);
   return connection;
 }
 
-function remember(address: string, connection: Connection): void {
+function remember(address: string, connection: RelayConnection): void {
   try {
     sessionStorage.setItem(STORED + address, JSON.stringify(connection.positions()));
   } catch {
@@ -77,7 +77,7 @@ function remember(address: string, connection: Connection): void {
   }
 }
 
-function followPage(connection: Connection, address: string): void {
+function followPage(connection: RelayConnection, address: string): void {
   const { link } = connection;
   const { host } = new URL(address);
   const ended = new AbortController();

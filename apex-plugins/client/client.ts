@@ -1,8 +1,8 @@
 /** What a page's script holds: subscriptions on a connection that others may share. */
 import type { MessageFrame } from "../../relay/contract/protocol.ts";
 import { Listener, type Start } from "./channel.ts";
-import type { Connection } from "./connection.ts";
 import type { Status } from "./link.ts";
+import type { RelayConnection } from "./relay-connection.ts";
 import { type TokenOptions, type TokenProvider, TokenSource } from "./token.ts";
 
 /** A fixed token, a function that fetches one, or a first token and the function for the rest. */
@@ -43,11 +43,11 @@ function tokenSource(token: Token | undefined): TokenSource | undefined {
 }
 
 export class RtmClient {
-  readonly #connection: Connection;
+  readonly #connection: RelayConnection;
   readonly #source: TokenSource | undefined;
   readonly #ends = new Set<() => void>();
 
-  constructor(connection: Connection, token: Token | undefined) {
+  constructor(connection: RelayConnection, token: Token | undefined) {
     this.#connection = connection;
     this.#source = tokenSource(token);
   }

@@ -1,5 +1,5 @@
 /**
- * What the relay remembers, and the proof that a reader can be given everything it missed.
+ * What the relay remembers, and the proof that a subscriber can be given everything it missed.
  * Pure: times come from the caller, in ms of a clock that never jumps.
  */
 import type { Since } from "../contract/protocol.ts";

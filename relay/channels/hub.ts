@@ -9,7 +9,7 @@ import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Since } from "../contract/protocol.ts";
 import type { PublishResult } from "../contract/publisher.ts";
 import { textBytes } from "../wire/frame.ts";
-import { Batch } from "./batch.ts";
+import { Bundle } from "./bundle.ts";
 import { DuplicateWindow } from "./duplicates.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";
 import { type ChannelLog, type Entry, History, type Recovery } from "./history.ts";
@@ -19,7 +19,7 @@ import type { Stats } from "./stats.ts";
 
 /** A channel's pending messages leave before the end of the turn when they are more than this. */
 const EAGER_FLUSH_BYTES = 256 * 1024;
-/** How often connections that wait for their reader are looked at, ms (drain events come first). */
+/** How often connections that wait for their client are looked at, ms (drain events come first). */
 const POLL_MS = 50;
 /** Names that were found valid are remembered up to this number. */
 const KNOWN_NAMES = 10_000;
@@ -33,7 +33,7 @@ export interface Channel {
   readonly isPublic: boolean;
   readonly log: ChannelLog;
   readonly slab: Slab;
-  /** Subscriptions that get each batch (states `live` and `latest`). */
+  /** Subscriptions that get each bundle (states `live` and `latest`). */
   readonly live: Set<Subscription>;
   /** All subscriptions. */
   subscribers: number;
@@ -57,7 +57,7 @@ export class Hub {
   readonly channels = new Map<string, Channel>();
   /** Called when a connection is dropped for the bytes it holds. */
   onKill: (reason: KillReason) => void = () => {};
-  /** Counts flushes, so that a burst can be told from a reader that lags. */
+  /** Counts flushes, so that a burst can be told from a client that lags. */
   turn = 1;
   epoch: string;
   history: History;
@@ -78,8 +78,8 @@ export class Hub {
     this.#clock = clock;
     this.stats = stats;
     this.limits = {
-      connectionBytes: config.slowReaders.connectionBytes,
-      totalBytes: config.slowReaders.totalBytes,
+      connectionBytes: config.slowClients.connectionBytes,
+      totalBytes: config.slowClients.totalBytes,
       messageBytes: config.limits.messageBytes,
     };
     this.epoch = randomUUID();
@@ -106,7 +106,7 @@ export class Hub {
   }
 
   addChannel(name: string, log: ChannelLog = this.history.open()): Channel {
-    const policies = this.#config.slowReaders.policies;
+    const policies = this.#config.slowClients.policies;
     const channel: Channel = {
       name,
       prefix: channelPrefix(name),
@@ -205,10 +205,10 @@ export class Hub {
     const dirty = this.#dirty;
     this.#dirty = [];
     const touched: Outlet[] = [];
-    const batches = dirty.map((channel) => this.#offerPending(channel, touched));
+    const bundles = dirty.map((channel) => this.#offerPending(channel, touched));
     for (const outlet of touched) outlet.writeOffers();
     const now = this.#clock();
-    for (const entries of batches) this.stats.flushed(entries, now);
+    for (const entries of bundles) this.stats.flushed(entries, now);
   }
 
   /** Writes the pending messages of one channel. */
@@ -220,13 +220,13 @@ export class Hub {
     const entries = channel.pending;
     channel.pending = [];
     channel.pendingBytes = 0;
-    const batch = new Batch(entries);
+    const bundle = new Bundle(entries);
     for (const subscription of channel.live) {
-      if (subscription.outlet.offer(batch, subscription)) touched.push(subscription.outlet);
+      if (subscription.outlet.offer(bundle, subscription)) touched.push(subscription.outlet);
     }
     if (channel.isPublic) {
       for (const outlet of this.#firehose) {
-        if (outlet.offer(batch, undefined)) touched.push(outlet);
+        if (outlet.offer(bundle, undefined)) touched.push(outlet);
       }
     }
     return entries;
@@ -317,7 +317,7 @@ export class Hub {
     else subscription.channel.live.add(subscription);
   }
 
-  /** The outlet waits for its reader; it is looked at until it waits no more. */
+  /** The outlet waits for its client; it is looked at until it waits no more. */
   wait(outlet: Outlet): void {
     this.#waiting.add(outlet);
     this.#polling ??= setInterval(this.#poll, POLL_MS).unref();

@@ -11,7 +11,7 @@ const MAX_QUANTUM_BYTES = 512 * 1024;
 export class LocalPublisher implements Publisher {
   readonly #hub: Hub;
   readonly #serving: Serving;
-  /** Readers take what was written only when the event loop gets a turn. */
+  /** Clients take what was written only when the event loop gets a turn. */
   readonly #quantum: number;
   #turn = 0;
   #bytes = 0;

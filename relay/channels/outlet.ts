@@ -1,13 +1,13 @@
 /**
  * The way out of one connection: what it is sent, in which order, and how much of it this process
- * may hold. Live messages go straight to the wire. A reader that cannot take them is, by the
+ * may hold. Live messages go straight to the wire. A client that cannot take them is, by the
  * channel's policy, disconnected or given only the latest; a replay waits in the history.
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
-import { textFrame } from "../wire/frame.ts";
+import { oneFrame, textFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
-import { Batch, type Format, oneFrame } from "./batch.ts";
+import { Bundle, type Format } from "./bundle.ts";
 import type { Entry } from "./history.ts";
 import type { Channel, Hub } from "./hub.ts";
 
@@ -21,7 +21,7 @@ export interface Subscription {
   readonly channel: Channel;
   readonly outlet: Outlet;
   /**
-   * `live`: gets each batch; `behind`: is fed from the history at the reader's pace;
+   * `live`: gets each bundle; `behind`: is fed from the history at the client's pace;
    * `latest`: only the newest message per event is kept for it.
    */
   state: "live" | "behind" | "latest";
@@ -30,12 +30,12 @@ export interface Subscription {
 }
 
 interface Offer {
-  readonly batch: Batch;
-  /** Undefined for a reader of everything (the firehose). */
+  readonly bundle: Bundle;
+  /** Undefined for a client of everything (the firehose). */
   readonly subscription: Subscription | undefined;
 }
 
-export type KillReason = "slow_consumer" | "total_cap";
+export type KillReason = "slow_client" | "total_cap";
 
 export class Outlet {
   readonly wire: Wire;
@@ -45,8 +45,8 @@ export class Outlet {
   /** Nothing is written any more: closing or gone. */
   dead = false;
   readonly #hub: Hub;
-  /** What this flush brings: nearly always one batch, so the first one needs no list. */
-  #batch: Batch | undefined;
+  /** What this flush brings: nearly always one bundle, so the first one needs no list. */
+  #bundle: Bundle | undefined;
   #subscription: Subscription | undefined;
   #more: Offer[] | undefined;
   /** The turn in which pending bytes did not drain any more; 0 while they do. */
@@ -89,78 +89,78 @@ export class Outlet {
   makeRoom(bytes: number): boolean {
     if (this.dead) return false;
     if (this.held + bytes <= this.#hub.limits.connectionBytes) return true;
-    this.kill("slow_consumer");
+    this.kill("slow_client");
     return false;
   }
 
-  /** Takes a batch for the end of this flush. True when it was the first one. */
-  offer(batch: Batch, subscription: Subscription | undefined): boolean {
-    if (this.#batch) {
+  /** Takes a bundle for the end of this flush. True when it was the first one. */
+  offer(bundle: Bundle, subscription: Subscription | undefined): boolean {
+    if (this.#bundle) {
       this.#more ??= [];
-      this.#more.push({ batch, subscription });
+      this.#more.push({ bundle, subscription });
       return false;
     }
-    this.#batch = batch;
+    this.#bundle = bundle;
     this.#subscription = subscription;
     return true;
   }
 
   /** Writes what was offered, all channels in one write where possible. */
   writeOffers(): void {
-    const batch = this.#batch;
+    const bundle = this.#bundle;
     const subscription = this.#subscription;
     const more = this.#more;
     this.#forgetOffers();
-    if (!batch || this.dead) return;
-    if (!more) this.#writeLive(batch, subscription);
-    else this.#writeAll([{ batch, subscription }, ...more]);
+    if (!bundle || this.dead) return;
+    if (!more) this.#writeLive(bundle, subscription);
+    else this.#writeAll([{ bundle, subscription }, ...more]);
     this.account();
   }
 
   #writeAll(offers: readonly Offer[]): void {
     const bytes = offers.reduce(
-      (sum, { batch }) => sum + batch.frames(this.format).joined.length,
+      (sum, { bundle }) => sum + bundle.frames(this.format).joined.length,
       0,
     );
     // Corked bytes count as pending: joined is only what fits under every policy anyway.
     const joined = this.held + bytes <= Math.min(CHUNK_BYTES, this.#hub.limits.connectionBytes / 2);
     if (joined) this.wire.cork();
-    for (const { batch, subscription } of offers) this.#writeLive(batch, subscription);
+    for (const { bundle, subscription } of offers) this.#writeLive(bundle, subscription);
     if (joined) this.wire.uncork();
   }
 
   #forgetOffers(): void {
-    this.#batch = undefined;
+    this.#bundle = undefined;
     this.#subscription = undefined;
     this.#more = undefined;
   }
 
-  #writeLive(batch: Batch, subscription: Subscription | undefined): void {
+  #writeLive(bundle: Bundle, subscription: Subscription | undefined): void {
     if (this.dead || (subscription !== undefined && subscription.state === "behind")) return;
-    const frames = batch.frames(this.format);
+    const frames = bundle.frames(this.format);
     const bytes = frames.joined.length;
     const pending = this.wire.pending;
     if (pending === 0) this.#congestedTurn = 0;
     const policy = subscription?.channel.policy;
     const cap = this.#hub.limits.connectionBytes;
-    // A reader under `latest` fills half of the cap; the other half is for its latest messages.
+    // A client under `latest` fills half of the cap; the other half is for its latest messages.
     const room = policy === "latest" ? Math.floor(cap / 2) : cap - this.#latestBytes;
     if (subscription?.state !== "latest" && pending + bytes <= room) {
       this.wire.write(frames);
-      this.#hub.stats.delivered(batch.entries.length, bytes);
+      this.#hub.stats.delivered(bundle.entries.length, bytes);
       if (this.#congestedTurn === 0 && this.wire.pending > 0) {
         this.#congestedTurn = this.#hub.turn;
       }
     } else if (subscription && policy === "latest") {
-      this.#keepLatest(subscription, batch);
+      this.#keepLatest(subscription, bundle);
     } else if (
       subscription &&
       (this.#congestedTurn === 0 || this.#congestedTurn === this.#hub.turn)
     ) {
-      // The burst of a single turn is no sign of a slow reader: nothing could drain meanwhile.
-      this.startBehind(subscription, (batch.entries[0] as Entry).seq);
+      // The burst of a single turn is no sign of a slow client: nothing could drain meanwhile.
+      this.startBehind(subscription, (bundle.entries[0] as Entry).seq);
     } else {
-      this.kill("slow_consumer");
+      this.kill("slow_client");
     }
   }
 
@@ -205,7 +205,7 @@ export class Outlet {
       const subscription = this.#behind[0] as Subscription;
       const { channel } = subscription;
       if (subscription.cursor > channel.log.seq) {
-        // What the channel's other readers were not given yet, this one has from the history.
+        // What the channel's other subscribers were not given yet, this one has from the history.
         this.#hub.flushChannel(channel);
         this.#behind.shift();
         if (this.#behind.length === 0) this.#behind = undefined;
@@ -213,13 +213,13 @@ export class Outlet {
         continue;
       }
       if (subscription.cursor <= channel.log.evictedSeq) {
-        this.kill("slow_consumer");
+        this.kill("slow_client");
         return;
       }
       const pending = this.held;
       if (pending >= REPLAY_PENDING_BYTES) return;
       const entries = channel.log.slice(subscription.cursor, CHUNK_BYTES);
-      const frames = new Batch(entries).frames(this.format);
+      const frames = new Bundle(entries).frames(this.format);
       if (pending + frames.joined.length > this.#hub.limits.connectionBytes) return;
       this.wire.write(frames);
       subscription.cursor = (entries.at(-1) as Entry).seq + 1;
@@ -227,13 +227,13 @@ export class Outlet {
     }
   }
 
-  #keepLatest(subscription: Subscription, batch: Batch): void {
+  #keepLatest(subscription: Subscription, bundle: Bundle): void {
     this.#latest ??= new Map();
     if (subscription.state !== "latest") {
       this.#hub.setState(subscription, "latest");
-      subscription.cursor = (batch.entries[0] as Entry).seq;
+      subscription.cursor = (bundle.entries[0] as Entry).seq;
     }
-    for (const entry of batch.entries) {
+    for (const entry of bundle.entries) {
       const key = `${subscription.channel.name}\0${entry.eventName}`;
       const older = this.#latest.get(key);
       if (older) {
@@ -245,7 +245,7 @@ export class Outlet {
       this.#latest.set(key, { entry, subscription });
       this.#latestBytes += this.#bytesOf(entry);
     }
-    if (this.held > this.#hub.limits.connectionBytes) this.kill("slow_consumer");
+    if (this.held > this.#hub.limits.connectionBytes) this.kill("slow_client");
     else this.#wait();
   }
 
@@ -257,7 +257,7 @@ export class Outlet {
     this.#latestBytes = 0;
     for (const { entry, subscription } of kept) {
       this.#hub.setState(subscription, "live");
-      const frames = new Batch([entry]).frames(this.format);
+      const frames = new Bundle([entry]).frames(this.format);
       this.wire.write(frames);
       this.#hub.stats.delivered(1, frames.joined.length);
     }
@@ -282,7 +282,7 @@ export class Outlet {
     if (held !== this.accounted) this.#hub.account(this, held);
   }
 
-  /** Drops the connection and what it holds: its reader is too slow. */
+  /** Drops the connection and what it holds: its client is too slow. */
   kill(reason: KillReason): void {
     if (this.dead) return;
     this.#end();
@@ -297,7 +297,7 @@ export class Outlet {
     this.#hub.flush();
     if (this.dead) return;
     for (const { entry } of this.#latest?.values() ?? []) {
-      this.wire.write(new Batch([entry]).frames(this.format));
+      this.wire.write(new Bundle([entry]).frames(this.format));
     }
     this.#end();
     this.wire.close(code, reason);

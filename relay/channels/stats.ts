@@ -51,7 +51,7 @@ export class Stats {
   readonly authFailures = new Tally();
   /** Connections per message. */
   readonly fanout = new Distribution([0, 1, 2, 5, 10, 50, 100, 500, 1000, 5000, 10_000]);
-  /** Seconds from accepting a message to writing it to its readers' sockets. */
+  /** Seconds from accepting a message to writing it to its subscribers' sockets. */
   readonly latency = new Distribution([
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1,
   ]);
@@ -75,12 +75,12 @@ export class Stats {
     this.bytesDelivered += bytes;
   }
 
-  /** A message was replaced by a newer one before its reader could take it. */
+  /** A message was replaced by a newer one before its client could take it. */
   conflated(): void {
     this.messagesConflated++;
   }
 
-  /** The messages were written to their readers' sockets at `now`, ms of the monotonic clock. */
+  /** The messages were written to their subscribers' sockets at `now`, ms of the monotonic clock. */
   flushed(entries: readonly Entry[], now: number): void {
     for (const entry of entries) this.latency.observe((now - entry.at) / 1000);
   }

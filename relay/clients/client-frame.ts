@@ -1,7 +1,7 @@
 /** Reads what clients send. Whatever they send, the result is a frame or a reason; never a throw. */
 import { z } from "zod";
 import { nameProblem } from "../contract/message.ts";
-import type { Code, Since, Subscription } from "../contract/protocol.ts";
+import type { Code, Since, SubscribeRequest } from "../contract/protocol.ts";
 
 export interface FrameProblem {
   readonly code: Code;
@@ -10,7 +10,7 @@ export interface FrameProblem {
 }
 
 /** One entry of `subscribe`: each is answered by itself. */
-export type SubscribeEntry = Subscription | FrameProblem;
+export type SubscribeEntry = SubscribeRequest | FrameProblem;
 
 export type ParsedFrame =
   | {

@@ -7,13 +7,13 @@ import type { Stats } from "../channels/stats.ts";
 import type { RelayConfig } from "../config.ts";
 import type { CloseName } from "../contract/protocol.ts";
 import type { WireFactory } from "../wire/wire.ts";
-import type { Connection } from "./connection.ts";
+import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 
 /** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
 const SHARES = 25;
 
-export class Front {
+export class Clients {
   readonly config: RelayConfig;
   readonly hub: Hub;
   readonly stats: Stats;
@@ -22,14 +22,14 @@ export class Front {
   readonly warnings: RateLimitedLog;
   readonly makeWire: WireFactory;
   keys: Keys;
-  readonly connections = new Set<Connection>();
+  readonly connections = new Set<ClientConnection>();
   /** Connections that have not sent their connect frame. */
-  readonly connectDeadlines = new Deadlines<Connection>((connection) =>
+  readonly connectDeadlines = new Deadlines<ClientConnection>((connection) =>
     connection.close("connect_timeout", "no connect frame in time"),
   );
   /** Connections whose next token ends. */
-  readonly expiries = new Deadlines<Connection>((connection) => connection.tokenEnds());
-  readonly #shares: Set<Connection>[] = Array.from({ length: SHARES }, () => new Set());
+  readonly expiries = new Deadlines<ClientConnection>((connection) => connection.tokenEnds());
+  readonly #shares: Set<ClientConnection>[] = Array.from({ length: SHARES }, () => new Set());
   readonly #heartbeat: NodeJS.Timeout;
   #nextShare = 0;
   #nextBeat = 0;
@@ -50,22 +50,22 @@ export class Front {
     this.log = options.log;
     this.warnings = new RateLimitedLog(options.log);
     this.hub.onKill = (reason) =>
-      this.warnings.warn(reason, { reason }, "a slow reader was disconnected");
+      this.warnings.warn(reason, { reason }, "a slow client was disconnected");
     this.keys = options.keys;
     this.makeWire = options.makeWire;
     const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));
     this.#heartbeat = setInterval(this.#beat, interval).unref();
   }
 
-  add(connection: Connection): void {
+  add(connection: ClientConnection): void {
     this.connections.add(connection);
-    (this.#shares[this.#nextShare] as Set<Connection>).add(connection);
+    (this.#shares[this.#nextShare] as Set<ClientConnection>).add(connection);
     connection.share = this.#nextShare;
     this.#nextShare = (this.#nextShare + 1) % SHARES;
     this.stats.connectionsOpened++;
   }
 
-  remove(connection: Connection): void {
+  remove(connection: ClientConnection): void {
     this.connections.delete(connection);
     this.#shares[connection.share]?.delete(connection);
     this.connectDeadlines.delete(connection);
@@ -94,7 +94,7 @@ export class Front {
     if (now - this.#lastBeatAt > interval / 2) this.#patientUntil = now + 2 * interval;
     this.#lastBeatAt = now;
     const patient = now < this.#patientUntil;
-    for (const connection of this.#shares[this.#nextBeat] as Set<Connection>) {
+    for (const connection of this.#shares[this.#nextBeat] as Set<ClientConnection>) {
       connection.beat(now, patient);
     }
     this.#nextBeat = (this.#nextBeat + 1) % SHARES;

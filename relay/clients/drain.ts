@@ -1,6 +1,6 @@
 /** Closes all clients, spread over a window so that they do not come back all at once. */
 import { setTimeout as wait } from "node:timers/promises";
-import type { Front } from "./clients.ts";
+import type { Clients } from "./clients.ts";
 
 /** Up to this many closes per second need no spreading. */
 const CLOSES_PER_SECOND = 200;
@@ -12,14 +12,14 @@ const POLL_MS = 10;
  * @param grace ms the clients have to answer the close frame
  */
 export async function closeSpread(
-  front: Front,
+  clients: Clients,
   { window, grace }: { readonly window: number; readonly grace: number },
 ): Promise<void> {
-  const connections = [...front.connections].sort(() => Math.random() - 0.5);
+  const connections = [...clients.connections].sort(() => Math.random() - 0.5);
   const duration = Math.min(window, (connections.length / CLOSES_PER_SECOND) * 1000);
   const perStep = Math.max(1, Math.ceil((connections.length * STEP_MS) / Math.max(duration, 1)));
   const sockets = connections.map(({ ws }) => ws);
-  while (connections.length > 0 && front.connections.size > 0) {
+  while (connections.length > 0 && clients.connections.size > 0) {
     for (const connection of connections.splice(0, perStep)) {
       connection.close("going_away", "the relay stops");
     }

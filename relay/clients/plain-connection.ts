@@ -1,12 +1,12 @@
 /** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
 import type { Duplex } from "node:stream";
 import { TokenError } from "../access/token.ts";
-import type { Format } from "../channels/batch.ts";
+import type { Format } from "../channels/bundle.ts";
 import { nameProblem } from "../contract/message.ts";
 import type { CloseName, Since } from "../contract/protocol.ts";
+import { ClientConnection, type RelaySocket } from "./client-connection.ts";
 import { parsePosition } from "./client-frame.ts";
-import type { Front } from "./clients.ts";
-import { Connection, type RelaySocket } from "./connection.ts";
+import type { Clients } from "./clients.ts";
 
 /** What the URL asks for. */
 export interface PlainRequest {
@@ -51,9 +51,9 @@ export function parsePlainRequest(
   return { channels, since, format, token: parameters.get("token") ?? undefined };
 }
 
-export class PlainReader extends Connection {
-  constructor(front: Front, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
-    super(front, ws, socket, request.format);
+export class PlainConnection extends ClientConnection {
+  constructor(clients: Clients, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
+    super(clients, ws, socket, request.format);
     void this.#start(request);
   }
 
@@ -68,10 +68,10 @@ export class PlainReader extends Connection {
   }
 
   async #start({ token, channels, since }: PlainRequest): Promise<void> {
-    const { hub, stats, config } = this.front;
+    const { hub, stats, config } = this.clients;
     if (token !== undefined && !config.insecure) {
       try {
-        this.rights.add(await this.front.verify(token));
+        this.rights.add(await this.clients.verify(token));
       } catch (error) {
         const reason = error instanceof TokenError ? error.reason : "token_invalid";
         this.close(reason, "the token was refused");

@@ -4,14 +4,14 @@ import { messageOf } from "../../common/errors.ts";
 import { type Grant, TokenError } from "../access/token.ts";
 import { nameProblem } from "../contract/message.ts";
 import { SUBPROTOCOL } from "../contract/protocol.ts";
+import { ClientConnection, type RelaySocket } from "./client-connection.ts";
 import {
   isProblem,
   type ParsedFrame,
   parseClientFrame,
   type SubscribeEntry,
 } from "./client-frame.ts";
-import type { Front } from "./clients.ts";
-import { Connection, type RelaySocket } from "./connection.ts";
+import type { Clients } from "./clients.ts";
 
 const PING = JSON.stringify({ op: "ping" });
 
@@ -20,14 +20,14 @@ const REFUSALS = {
   token_limit: "as many tokens as limits.channels allows are in force",
 } as const;
 
-export class Session extends Connection {
+export class RtmConnection extends ClientConnection {
   #connected = false;
   /** Frames that arrived while a token is being verified; undefined while none is. */
   #queue: string[] | undefined;
 
-  constructor(front: Front, ws: RelaySocket, socket: Duplex) {
-    super(front, ws, socket, "message");
-    front.connectDeadlines.set(this, front.config.connectDeadline);
+  constructor(clients: Clients, ws: RelaySocket, socket: Duplex) {
+    super(clients, ws, socket, "message");
+    clients.connectDeadlines.set(this, clients.config.connectDeadline);
   }
 
   protected override frame(data: Buffer, isBinary: boolean): void {
@@ -66,11 +66,11 @@ export class Session extends Connection {
       return;
     }
     if (!this.heard(Math.max(0, frame.subscribe.length - 1))) return;
-    this.front.connectDeadlines.delete(this);
-    const { insecure, publicChannels } = this.front.config;
+    this.clients.connectDeadlines.delete(this);
+    const { insecure, publicChannels } = this.clients.config;
     if (frame.token === undefined || insecure) {
       if (!insecure && publicChannels.length === 0) {
-        this.front.stats.authFailed("token_required");
+        this.clients.stats.authFailed("token_required");
         this.close("token_required", "a token is needed");
         return;
       }
@@ -92,11 +92,11 @@ export class Session extends Connection {
 
   #welcome(expiresInMs: number | null): void {
     this.#connected = true;
-    const { frameBytes, messageBytes, channels } = this.front.config.limits;
+    const { frameBytes, messageBytes, channels } = this.clients.config.limits;
     this.outlet.control({
       op: "connected",
       protocol: SUBPROTOCOL,
-      pingMs: this.front.config.heartbeat.interval,
+      pingMs: this.clients.config.heartbeat.interval,
       expiresInMs,
       limits: { frameBytes, messageBytes, channels },
     });
@@ -127,9 +127,9 @@ export class Session extends Connection {
 
   /** Adds a token's rights and answers `refreshed` or `error`, then goes on with `next`. */
   #addToken(token: string, next: () => void): void {
-    if (this.front.config.insecure) {
+    if (this.clients.config.insecure) {
       // Nothing depends on the token here; the client learns when it would refresh it again.
-      this.outlet.control({ op: "refreshed", expiresInMs: this.front.config.tokens.lifetime });
+      this.outlet.control({ op: "refreshed", expiresInMs: this.clients.config.tokens.lifetime });
       next();
       return;
     }
@@ -139,7 +139,7 @@ export class Session extends Connection {
       } else {
         const refused = this.rights.add(grant);
         if (refused) {
-          this.front.stats.authFailed(refused);
+          this.clients.stats.authFailed(refused);
           this.outlet.control({ op: "error", code: refused, message: REFUSALS[refused] });
         } else {
           this.watchTokens();
@@ -154,7 +154,7 @@ export class Session extends Connection {
   #withToken(token: string, next: (grant: Grant | TokenError) => void): void {
     this.#queue = [];
     this.ws.pause();
-    this.front
+    this.clients
       .verify(token)
       .catch((error: unknown) =>
         error instanceof TokenError ? error : new TokenError("token_invalid", messageOf(error)),
@@ -171,7 +171,7 @@ export class Session extends Connection {
         else this.ws.resume();
       })
       .catch((error: unknown) => {
-        this.front.log.error({ err: error }, "frame handling failed");
+        this.clients.log.error({ err: error }, "frame handling failed");
         this.terminate();
       });
   }
@@ -195,7 +195,7 @@ export class Session extends Connection {
     }
     const { channel, since } = entry;
     if (!this.rights.allows(channel)) {
-      this.front.stats.authFailed("channel_forbidden");
+      this.clients.stats.authFailed("channel_forbidden");
       this.outlet.control({
         op: "error",
         code: "channel_forbidden",
@@ -205,7 +205,7 @@ export class Session extends Connection {
       return undefined;
     }
     const old = this.subscriptions.get(channel);
-    const limit = this.front.config.limits.channels;
+    const limit = this.clients.config.limits.channels;
     if (!old && this.subscriptions.size >= limit) {
       this.outlet.control({
         op: "error",
@@ -215,7 +215,7 @@ export class Session extends Connection {
       });
       return undefined;
     }
-    const { hub } = this.front;
+    const { hub } = this.clients;
     const { subscription, seq, recovered, replay } = hub.subscribe(
       this.outlet,
       channel,

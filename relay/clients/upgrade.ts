@@ -7,10 +7,10 @@ import { originOf } from "../config.ts";
 import { CLOSE, type CloseName, SUBPROTOCOL } from "../contract/protocol.ts";
 import type { Serving } from "../serving.ts";
 import { closeReason } from "../wire/wire.ts";
-import type { Front } from "./clients.ts";
-import { RelaySocket } from "./connection.ts";
-import { PlainReader, parsePlainRequest } from "./plain-connection.ts";
-import { Session } from "./rtm-connection.ts";
+import { RelaySocket } from "./client-connection.ts";
+import type { Clients } from "./clients.ts";
+import { PlainConnection, parsePlainRequest } from "./plain-connection.ts";
+import { RtmConnection } from "./rtm-connection.ts";
 
 const PATHS = new Set(["/", "/ws"]);
 /** How long `ws` waits for the other side's close frame, ms. */
@@ -39,12 +39,12 @@ function subprotocols(request: IncomingMessage): string[] | undefined {
 
 /** Why a client that could open a WebSocket is closed at once; undefined when it may stay. */
 function refusalOf(
-  front: Front,
+  clients: Clients,
   serving: Serving,
   origins: ReadonlySet<string>,
   request: IncomingMessage,
 ): { name: CloseName; reason: string } | undefined {
-  const { config, stats } = front;
+  const { config, stats } = clients;
   if (serving.closeName) return { name: serving.closeName, reason: serving.problem as string };
   const { origin } = request.headers;
   const checked = origin !== undefined && !(config.insecure && origins.size === 0);
@@ -52,7 +52,7 @@ function refusalOf(
     stats.authFailed("origin_not_allowed");
     return { name: "origin_not_allowed", reason: "add the page's origin to relay.origins" };
   }
-  if (front.connections.size >= config.limits.connections) {
+  if (clients.connections.size >= config.limits.connections) {
     return { name: "too_many_connections", reason: "the connection limit is reached" };
   }
   return undefined;
@@ -64,8 +64,8 @@ export interface Upgrades {
   close(): void;
 }
 
-export function createUpgrades(front: Front, serving: Serving): Upgrades {
-  const { config } = front;
+export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
+  const { config } = clients;
   const origins = new Set(config.origins.map((origin) => originOf(origin) as string));
   const trust = proxyAddr.compile([...config.trustedProxies]);
   const options = {
@@ -114,15 +114,15 @@ export function createUpgrades(front: Front, serving: Serving): Upgrades {
       if (offered && !offered.includes(SUBPROTOCOL)) return refuseHttp(socket, "400 Bad Request");
       server.handleUpgrade(request, socket, head, (ws) => {
         const refusal =
-          refusalOf(front, serving, origins, request) ??
-          accept(front, ws, socket, offered === undefined ? url.searchParams : undefined);
+          refusalOf(clients, serving, origins, request) ??
+          accept(clients, ws, socket, offered === undefined ? url.searchParams : undefined);
         if (!refusal) return;
         if (!serving.closeName) {
           const { origin } = request.headers;
           const fields = { close: refusal.name, address: proxyAddr(request, trust), origin };
-          front.warnings.warn(refusal.name, fields, "client refused");
+          clients.warnings.warn(refusal.name, fields, "client refused");
         }
-        front.stats.closed(refusal.name);
+        clients.stats.closed(refusal.name);
         ws.on("error", () => {});
         letGo(socket);
         ws.close(CLOSE[refusal.name], closeReason(refusal.reason));
@@ -137,20 +137,20 @@ export function createUpgrades(front: Front, serving: Serving): Upgrades {
 
 /** Makes the connection; returns why it cannot. */
 function accept(
-  front: Front,
+  clients: Clients,
   ws: RelaySocket,
   socket: Duplex,
   plain: URLSearchParams | undefined,
 ): { name: CloseName; reason: string } | undefined {
   if (!plain) {
-    new Session(front, ws, socket);
+    new RtmConnection(clients, ws, socket);
     return undefined;
   }
   const parsed = parsePlainRequest(plain, {
-    firehose: front.config.compat.firehose,
-    maxChannels: front.config.limits.channels,
+    firehose: clients.config.compat.firehose,
+    maxChannels: clients.config.limits.channels,
   });
   if ("close" in parsed) return { name: parsed.close, reason: parsed.reason };
-  new PlainReader(front, ws, socket, parsed);
+  new PlainConnection(clients, ws, socket, parsed);
   return undefined;
 }

@@ -8,7 +8,7 @@ export const SUBPROTOCOL = "rtm.v1";
 /** Everything after message `seq` of `epoch`, or everything the relay accepted within `ageMs`. */
 export type Since = { readonly epoch: string; readonly seq: number } | { readonly ageMs: number };
 
-export interface Subscription {
+export interface SubscribeRequest {
   readonly channel: string;
   readonly since?: Since | undefined;
 }
@@ -17,11 +17,11 @@ export type ClientFrame =
   | {
       readonly op: "connect";
       readonly token?: string | undefined;
-      readonly subscribe?: readonly Subscription[] | undefined;
+      readonly subscribe?: readonly SubscribeRequest[] | undefined;
     }
   | {
       readonly op: "subscribe";
-      readonly subscribe: readonly Subscription[];
+      readonly subscribe: readonly SubscribeRequest[];
       readonly token?: string | undefined;
     }
   | { readonly op: "unsubscribe"; readonly channels: readonly string[] }
@@ -75,7 +75,7 @@ export interface MessageFrame {
 /** WebSocket close codes: 40xx reconnect, 41xx new token, 42xx stop. */
 export const CLOSE = {
   going_away: 4000,
-  slow_consumer: 4001,
+  slow_client: 4001,
   heartbeat_timeout: 4002,
   connect_timeout: 4003,
   too_many_connections: 4004,

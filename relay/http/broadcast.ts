@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ApiKey } from "../access/keys.ts";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
-import type { Front } from "../clients/clients.ts";
+import type { Clients } from "../clients/clients.ts";
 import { DEFAULT_EVENT_NAME, type Message } from "../contract/message.ts";
 import { matchesAny } from "../contract/patterns.ts";
 import { type Code, IDS_HEADER } from "../contract/protocol.ts";
@@ -51,7 +51,7 @@ interface Answer {
 }
 
 export interface BroadcastOptions {
-  readonly front: Front;
+  readonly clients: Clients;
   readonly publisher: LocalPublisher;
   /** Undefined while the relay takes messages, otherwise why not. */
   readonly notServing: () => string | undefined;
@@ -64,7 +64,7 @@ export function createBroadcast(options: BroadcastOptions): RequestListener {
       await broadcast(request, response, options);
     } catch (error) {
       if (!(error instanceof Refusal)) {
-        options.front.log.error({ err: error }, "POST /api/broadcast failed");
+        options.clients.log.error({ err: error }, "POST /api/broadcast failed");
       }
       if (response.headersSent) {
         response.destroy();
@@ -84,9 +84,9 @@ export function createBroadcast(options: BroadcastOptions): RequestListener {
 async function broadcast(
   request: IncomingMessage,
   response: ServerResponse,
-  { front, publisher, notServing }: BroadcastOptions,
+  { clients, publisher, notServing }: BroadcastOptions,
 ): Promise<void> {
-  const key = authorize(request, front);
+  const key = authorize(request, clients);
   if (request.headers[IDS_HEADER] === "keep" && !key.trusted) {
     throw new Refusal("key_not_trusted", "ids are kept for keys marked trusted only");
   }
@@ -100,7 +100,7 @@ async function broadcast(
     response.setHeader("retry-after", String(RETRY_AFTER_S));
     throw new Refusal("unavailable", problem);
   }
-  const { batchBytes, batchMessages } = front.config.limits;
+  const { batchBytes, batchMessages } = clients.config.limits;
   const text = await readText(request, batchBytes);
   const value = parse(text, batchMessages);
   const raw = rawMember(text, "payload");
@@ -131,12 +131,12 @@ function answer(response: ServerResponse, status: number, body: object): void {
   response.end(text);
 }
 
-function authorize(request: IncomingMessage, front: Front): ApiKey {
+function authorize(request: IncomingMessage, clients: Clients): ApiKey {
   const presented = request.headers["x-api-key"];
-  const key = typeof presented === "string" ? front.keys.findApiKey(presented) : undefined;
+  const key = typeof presented === "string" ? clients.keys.findApiKey(presented) : undefined;
   if (key) return key;
-  if (front.config.insecure) return ANYBODY;
-  front.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
+  if (clients.config.insecure) return ANYBODY;
+  clients.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
   throw new Refusal("unauthorized", "no or unknown x-api-key");
 }
 

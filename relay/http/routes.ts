@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener } from "node:http";
 import type express from "express";
 import type { Express, Request, Response } from "express";
-import type { Front } from "../clients/clients.ts";
+import type { Clients } from "../clients/clients.ts";
 
 /** How the published predecessor answers `GET /`. */
 const HEALTH_TEXT = "RTM WebSocket / REST bridge is running";
@@ -35,13 +35,13 @@ export function isBroadcast({ method, url }: IncomingMessage): boolean {
 }
 
 /** The last routes: what nobody answered, and errors of express itself. */
-export function addFallbacks(app: Express, front: Front): void {
+export function addFallbacks(app: Express, clients: Clients): void {
   app.use((_request, response) => {
     response.status(404).type("text/plain").send("not found");
   });
   app.use(
     (error: unknown, _request: Request, response: Response, _next: express.NextFunction): void => {
-      front.log.warn({ err: error }, "request failed");
+      clients.log.warn({ err: error }, "request failed");
       if (!response.headersSent) response.status(400).type("text/plain").send("bad request");
     },
   );

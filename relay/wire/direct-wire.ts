@@ -10,7 +10,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
-import type { Frames } from "../channels/batch.ts";
+import type { Frames } from "./frame.ts";
 import { JoinedWire, type WireFactory } from "./wire.ts";
 
 /** A write that libuv has queued. */

@@ -58,3 +58,19 @@ export function textBytes(frame: Buffer): number {
 export function frameText(frame: Buffer): Buffer {
   return frame.subarray(textStart(frame));
 }
+
+/** Frames that are written together. */
+export interface Frames {
+  readonly frames: readonly Buffer[];
+  /** The same, one after the other, in one buffer. */
+  readonly joined: Buffer;
+}
+
+/** @param frames at least one; the joined bytes are copied when there are more */
+export function joinFrames(frames: readonly Buffer[]): Frames {
+  return { frames, joined: frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames) };
+}
+
+export function oneFrame(frame: Buffer): Frames {
+  return { frames: [frame], joined: frame };
+}

@@ -5,9 +5,8 @@ import { IncomingMessage } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { messageOf } from "../../common/errors.ts";
-import { oneFrame } from "../channels/batch.ts";
 import { directWires } from "./direct-wire.ts";
-import { textFrame } from "./frame.ts";
+import { oneFrame, textFrame } from "./frame.ts";
 import { JoinedWire, PublicWire, type Wire, type WireFactory } from "./wire.ts";
 
 /**
@@ -50,12 +49,12 @@ export async function chooseWire(): Promise<WireChoice> {
 /** The longest wait for what was written, ms. */
 const DEADLINE_MS = 5000;
 const BULK_BYTES = 256 * 1024;
-/** Far more than the kernel takes for a reader that does not read, bytes. */
+/** Far more than the kernel takes for a peer that does not read, bytes. */
 const MAX_BULK_BYTES = 64 * 1024 * 1024;
 
 /**
  * Why wires of a kind cannot be used; undefined when everything reaches the other end of a loopback
- * connection unchanged and in one order: our frames and what `ws` writes between them, with a reader
+ * connection unchanged and in one order: our frames and what `ws` writes between them, with a peer
  * that keeps up and with one that does not.
  */
 export async function wireProblem(kind: WireKind): Promise<string | undefined> {
@@ -70,7 +69,7 @@ export async function wireProblem(kind: WireKind): Promise<string | undefined> {
     const accepted = once(server, "connection", { signal });
     let actual = new Digest();
     const { port } = server.address() as AddressInfo;
-    const client = connectReader(port, (bytes) => actual.add(bytes));
+    const client = connectPeer(port, (bytes) => actual.add(bytes));
     ends.push(client);
     const [socket] = (await accepted) as [Socket];
     ends.push(socket);
@@ -136,7 +135,7 @@ function writeAll(wire: Wire, expect: (bytes: Buffer) => void): void {
 }
 
 /** A connection that hands on what it reads and tells so with the event `bytes`. */
-function connectReader(port: number, take: (bytes: Uint8Array) => void): Socket {
+function connectPeer(port: number, take: (bytes: Uint8Array) => void): Socket {
   const socket: Socket = connect({
     host: "127.0.0.1",
     port,

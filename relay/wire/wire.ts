@@ -6,7 +6,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
-import type { Frames } from "../channels/batch.ts";
+import type { Frames } from "./frame.ts";
 import { frameText } from "./frame.ts";
 
 /** One connection's way out. Nothing it does throws. */

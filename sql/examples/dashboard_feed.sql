@@ -1,6 +1,6 @@
 -- A dashboard's figures once per interval instead of once per order: a job sums up and broadcasts.
 -- A page that opens gets the next figures within ten seconds; slow readers need only the newest
--- (relay.slowReaders.policies, policy "latest").
+-- (relay.slowClients.policies, policy "latest").
 create or replace procedure demo_dashboard_feed is
   l_payload clob;
 begin

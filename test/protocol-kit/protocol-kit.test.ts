@@ -53,7 +53,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
           origins: ["https://apex.example.com"],
           limits: { channels: 60, messageBytes: "64KiB", batchMessages: 50 },
           history: { bytes: "256KiB", ageMargin: "100ms" },
-          slowReaders: { connectionBytes: "256KiB" },
+          slowClients: { connectionBytes: "256KiB" },
           heartbeat: { interval: "700ms" },
           connectDeadline: "900ms",
         },

@@ -44,11 +44,11 @@ describe("relay configuration", () => {
 
   it.each([
     [
-      "history.bytes: must not exceed slowReaders.connectionBytes (4MiB)",
+      "history.bytes: must not exceed slowClients.connectionBytes (4MiB)",
       { history: { bytes: "5MiB" } },
     ],
-    ["slowReaders.connectionBytes: must hold two", { limits: { messageBytes: "3MiB" } }],
-    ["slowReaders.totalBytes: must not be below", { slowReaders: { totalBytes: "1MiB" } }],
+    ["slowClients.connectionBytes: must hold two", { limits: { messageBytes: "3MiB" } }],
+    ["slowClients.totalBytes: must not be below", { slowClients: { totalBytes: "1MiB" } }],
     ["history.totalBytes: must not be below", { history: { totalBytes: "1MiB" } }],
     ["history.totalCount: must not be below", { history: { totalCount: 10 } }],
     ["limits.batchBytes: must hold one message", { limits: { batchBytes: "1MiB" } }],

@@ -91,7 +91,7 @@ describe("HttpPublisher", () => {
   it("finds the message that is too large, and delivers the others in order", async () => {
     const relay = await start({
       limits: { messageBytes: "8KiB", batchBytes: "16KiB" },
-      slowReaders: { connectionBytes: "4MiB" },
+      slowClients: { connectionBytes: "4MiB" },
     });
     const client = await Client.connect(relay, {
       token: await token(["a"]),

@@ -1,10 +1,10 @@
 /** Channels and outlets on wires whose kernel takes exactly what the test says. */
 import { describe, expect, it } from "vitest";
-import type { Frames } from "../../relay/channels/batch.ts";
 import { Hub } from "../../relay/channels/hub.ts";
 import { Outlet, type Subscription } from "../../relay/channels/outlet.ts";
 import { Stats } from "../../relay/channels/stats.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
+import type { Frames } from "../../relay/wire/frame.ts";
 import { frameText } from "../../relay/wire/frame.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
 import { message, testConfig } from "./support.ts";
@@ -64,7 +64,7 @@ function setUp(overrides: object = {}) {
   const config = testConfig({
     limits: { messageBytes: "64KiB" },
     history: { bytes: "256KiB", count: 10_000 },
-    slowReaders: { connectionBytes: "256KiB", totalBytes: "4MiB" },
+    slowClients: { connectionBytes: "256KiB", totalBytes: "4MiB" },
     ...overrides,
   });
   let now = 1000;
@@ -116,7 +116,7 @@ describe("one turn", () => {
   it("keeps every message of a reader under latest that keeps up", async () => {
     const policies = [{ channels: "*", policy: "latest" }];
     const { hub, publish, reader, turn } = setUp({
-      slowReaders: { connectionBytes: "256KiB", totalBytes: "4MiB", policies },
+      slowClients: { connectionBytes: "256KiB", totalBytes: "4MiB", policies },
     });
     const { wire, subscribe } = reader();
     for (const channel of ["a", "b"]) subscribe(channel);
@@ -282,7 +282,7 @@ describe("a reader that does not read", () => {
 
   it("under latest keeps one message per event and channel, oldest first", async () => {
     const { hub, publish, reader, turn } = setUp({
-      slowReaders: {
+      slowClients: {
         connectionBytes: "256KiB",
         totalBytes: "4MiB",
         policies: [{ channels: "*", policy: "latest" }],
@@ -312,7 +312,7 @@ describe("a reader that does not read", () => {
 
   it("under latest is dropped when even the latest exceed its cap", async () => {
     const { publish, reader, turn } = setUp({
-      slowReaders: {
+      slowClients: {
         connectionBytes: "256KiB",
         totalBytes: "4MiB",
         policies: [{ channels: "*", policy: "latest" }],

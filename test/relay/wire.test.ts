@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import type { Frames } from "../../relay/channels/batch.ts";
+import type { Frames } from "../../relay/wire/frame.ts";
 import { textFrame } from "../../relay/wire/frame.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
 import {

@@ -4,9 +4,9 @@ import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Position } from "../../../apex-plugins/client/channel.ts";
 import { RtmClient, type Token } from "../../../apex-plugins/client/client.ts";
-import { Connection } from "../../../apex-plugins/client/connection.ts";
 import type { Environment } from "../../../apex-plugins/client/environment.ts";
 import type { Status } from "../../../apex-plugins/client/link.ts";
+import { RelayConnection } from "../../../apex-plugins/client/relay-connection.ts";
 import {
   type ClientFrame,
   type ServerFrame,
@@ -120,7 +120,7 @@ export class ScriptedRelay {
 export class Page {
   readonly errors: unknown[] = [];
   readonly statuses = new Arrivals<Status>();
-  readonly connection: Connection;
+  readonly connection: RelayConnection;
   ageMs = 1234.5;
 
   /** `before`: where the tab's earlier page stood. */
@@ -148,7 +148,7 @@ export class Page {
       random: () => 0.02,
       report: (error) => this.errors.push(error),
     };
-    this.connection = new Connection(environment, url);
+    this.connection = new RelayConnection(environment, url);
     this.connection.link.watch((status) => this.statuses.push(status));
   }
 

@@ -38,7 +38,7 @@ export interface Host {
   /** Something that `waitFor` may be looking at has changed. */
   changed(): void;
   countRoundTrip(): void;
-  removed(connection: Connection): void;
+  removed(connection: NetConnection): void;
 }
 
 const CALL_NAMES: Record<number, CallName> = {
@@ -61,7 +61,7 @@ interface Running {
   cancelled: boolean;
 }
 
-export class Connection {
+export class NetConnection {
   readonly network: Network;
   session: Session | undefined;
   /** Set: this connection is refused with that ORA- error. */

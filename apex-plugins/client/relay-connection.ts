@@ -3,11 +3,11 @@ import type {
   ClientFrame,
   MessageFrame,
   ServerFrame,
-  Subscription,
+  SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
-import { Batch } from "./batch.ts";
 import { Channel, type Listener, type Position } from "./channel.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import type { Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
 import { isStop, type TokenSource } from "./token.ts";
@@ -17,11 +17,11 @@ const RENEW_AT = 0.8;
 /** Longest delay a timer can have, ms. */
 const LONGEST_TIMER = 2_147_483_647;
 
-export class Connection {
+export class RelayConnection {
   readonly link: Link;
   readonly #env: Environment;
   readonly #channels = new Map<string, Channel>();
-  readonly #batch: Batch;
+  readonly #dispatcher: Dispatcher;
   readonly #abort = new AbortController();
   readonly #before: Readonly<Record<string, Position>>;
   /** The source whose token the last connect, subscribe or refresh frame carried, unanswered. */
@@ -31,7 +31,7 @@ export class Connection {
 
   constructor(env: Environment, url: string) {
     this.#env = env;
-    this.#batch = new Batch(env);
+    this.#dispatcher = new Dispatcher(env);
     this.#before = env.positionsBefore(url);
     this.link = new Link(env, url, {
       unready: () => this.#unready(),
@@ -44,7 +44,7 @@ export class Connection {
       if (state !== "stopped") return;
       this.#abort.abort();
       for (const source of this.#sources()) source?.drop();
-      this.#batch.flush();
+      this.#dispatcher.flush();
     });
   }
 
@@ -62,7 +62,7 @@ export class Connection {
 
   remove(name: string, listener: Listener): void {
     const channel = this.#channels.get(name);
-    this.#batch.forget(listener);
+    this.#dispatcher.forget(listener);
     if (!channel?.listeners.delete(listener)) return;
     const { source } = listener;
     if (channel.listeners.size === 0) this.#channels.delete(name);
@@ -117,8 +117,8 @@ export class Connection {
   }
 
   /** Channels to ask for under `source`, marked as asked. Those without a source go along. */
-  #entries(source: TokenSource | undefined): Subscription[] {
-    const entries: Subscription[] = [];
+  #entries(source: TokenSource | undefined): SubscribeRequest[] {
+    const entries: SubscribeRequest[] = [];
     for (const channel of this.#channels.values()) {
       if (channel.state !== "new") continue;
       for (const listener of channel.listeners) {
@@ -258,7 +258,7 @@ export class Connection {
     switch (frame.op) {
       case "subscribed":
         // What came before the interruption is told before the interruption.
-        this.#batch.flush();
+        this.#dispatcher.flush();
         this.#call(() =>
           this.#channels.get(frame.channel)?.subscribed(frame.epoch, frame.seq, frame.recovered),
         );
@@ -291,7 +291,7 @@ export class Connection {
     if (typeof frame.eventName !== "string" || typeof frame.id !== "string") return;
     if (typeof frame.seq !== "number") return;
     const channel = this.#channels.get(frame.channel);
-    for (const listener of channel?.accept(frame) ?? []) this.#batch.add(listener, frame);
+    for (const listener of channel?.accept(frame) ?? []) this.#dispatcher.add(listener, frame);
   }
 
   /** No token grants the channel any more. What was missed is replayed under the next one. */

@@ -6,7 +6,7 @@ import type { Environment } from "./environment.ts";
 /** Messages held at most: hidden pages are woken seldom, and memory is bounded. */
 const MOST = 5_000;
 
-export class Batch {
+export class Dispatcher {
   readonly #env: Environment;
   #waiting = new Map<Listener, MessageFrame[]>();
   #leaving = new Map<Listener, MessageFrame[]>();

@@ -8,7 +8,7 @@ const CAPS = {
   publicChannels: ["*"],
   limits: { messageBytes: "8KiB" },
   history: { bytes: "256KiB", count: 10_000 },
-  slowReaders: { connectionBytes: "256KiB", totalBytes: "64MiB" },
+  slowClients: { connectionBytes: "256KiB", totalBytes: "64MiB" },
 };
 
 let relay: Relay;
@@ -44,7 +44,7 @@ async function publishUntil(channel: string, condition: () => boolean | Promise<
   throw new Error("20000 messages were not enough");
 }
 
-describe.each(["direct", "joined", "public"] as const)("slow-reader (wire: %s)", (wire) => {
+describe.each(["direct", "joined", "public"] as const)("slow-client (wire: %s)", (wire) => {
   it("disconnect: never holds more than its cap, is dropped, recovers, and delays nobody", async () => {
     relay = await startTestRelay(CAPS, { wire });
     const slow = await subscribe("a");
@@ -53,7 +53,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-reader (wire: %s)",
     let most = 0;
     await publishUntil("a", async () => {
       most = Math.max(most, await held());
-      return (await metric("rtm_relay_slow_reader_disconnects_total")) > 0;
+      return (await metric("rtm_relay_slow_client_disconnects_total")) > 0;
     });
     expect(most).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(256 * KIB);
@@ -71,7 +71,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-reader (wire: %s)",
     relay = await startTestRelay(
       {
         ...CAPS,
-        slowReaders: { ...CAPS.slowReaders, policies: [{ channels: "a*", policy: "latest" }] },
+        slowClients: { ...CAPS.slowClients, policies: [{ channels: "a*", policy: "latest" }] },
       },
       { wire },
     );
@@ -94,7 +94,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-reader (wire: %s)",
     expect(seqs.slice(-3)).toEqual([newest - 2, newest - 1, newest]);
     await relay.publisher.publish([message("a1", "live again")]);
     expect(await slow.next()).toMatchObject({ payload: "live again", seq: newest + 1 });
-    expect(await metric("rtm_relay_slow_reader_disconnects_total")).toBe(0);
+    expect(await metric("rtm_relay_slow_client_disconnects_total")).toBe(0);
   });
 
   it("a replay larger than the cap works, and stays inside it while the reader is slow", async () => {
@@ -158,7 +158,7 @@ it("the total cap drops the fullest connections first", async () => {
   relay = await startRelay(
     testConfig({
       ...CAPS,
-      slowReaders: { connectionBytes: "256KiB", totalBytes: "512KiB" },
+      slowClients: { connectionBytes: "256KiB", totalBytes: "512KiB" },
     }),
     { log },
   );
@@ -188,7 +188,7 @@ it("a client that floods pings without reading stays inside the cap", async () =
     if (round % 50 === 0) most = Math.max(most, await held());
     if ((await metric("rtm_relay_connections")) === 0) break;
   }
-  expect(await metric("rtm_relay_slow_reader_disconnects_total")).toBe(1);
+  expect(await metric("rtm_relay_slow_client_disconnects_total")).toBe(1);
   expect(most).toBeLessThanOrEqual(256 * KIB);
   client.terminate();
 });

@@ -2,10 +2,10 @@
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket } from "ws";
 import { messageOf } from "../../common/errors.ts";
-import type { Format } from "../channels/batch.ts";
+import type { Format } from "../channels/bundle.ts";
 import { Outlet, type Subscription } from "../channels/outlet.ts";
 import { CLOSE, type CloseName } from "../contract/protocol.ts";
-import type { Front } from "./clients.ts";
+import type { Clients } from "./clients.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { Rights } from "./rights.ts";
 
@@ -14,10 +14,10 @@ const PONG_HEADER_BYTES = 2;
 
 /** A WebSocket that knows its connection, so that listeners need no closures. */
 export class RelaySocket extends WebSocket {
-  connection: Connection | undefined;
+  connection: ClientConnection | undefined;
 }
 
-function of(ws: WebSocket): Connection | undefined {
+function of(ws: WebSocket): ClientConnection | undefined {
   return (ws as RelaySocket).connection;
 }
 
@@ -38,11 +38,11 @@ function onClose(this: WebSocket): void {
 }
 
 function onError(this: WebSocket, error: Error): void {
-  of(this)?.front.log.debug({ reason: messageOf(error) }, "connection error");
+  of(this)?.clients.log.debug({ reason: messageOf(error) }, "connection error");
 }
 
-export abstract class Connection {
-  readonly front: Front;
+export abstract class ClientConnection {
+  readonly clients: Clients;
   readonly ws: RelaySocket;
   readonly outlet: Outlet;
   readonly rights: Rights;
@@ -53,12 +53,12 @@ export abstract class Connection {
   readonly #rate: RateLimit;
   #removed = false;
 
-  constructor(front: Front, ws: RelaySocket, socket: Duplex, format: Format) {
-    const { insecure, publicChannels, limits } = front.config;
-    this.front = front;
+  constructor(clients: Clients, ws: RelaySocket, socket: Duplex, format: Format) {
+    const { insecure, publicChannels, limits } = clients.config;
+    this.clients = clients;
     this.ws = ws;
     this.rights = new Rights(insecure ? ["*"] : publicChannels, limits.channels);
-    this.outlet = new Outlet(front.hub, front.makeWire(ws, socket), format);
+    this.outlet = new Outlet(clients.hub, clients.makeWire(ws, socket), format);
     this.#heardAt = performance.now();
     this.#rate = new RateLimit(this.#burst, this.#heardAt);
     ws.connection = this;
@@ -67,7 +67,7 @@ export abstract class Connection {
     ws.on("pong", onPong);
     ws.on("close", onClose);
     ws.on("error", onError);
-    front.add(this);
+    clients.add(this);
   }
 
   protected abstract frame(data: Buffer, isBinary: boolean): void;
@@ -76,7 +76,7 @@ export abstract class Connection {
   protected abstract lost(channel: string): void;
 
   get #burst(): number {
-    const { commandsPerSecond, channels } = this.front.config.limits;
+    const { commandsPerSecond, channels } = this.clients.config.limits;
     return 2 * commandsPerSecond + channels;
   }
 
@@ -85,7 +85,7 @@ export abstract class Connection {
     const now = performance.now();
     this.#heardAt = now;
     if (cost === 0) return true;
-    const perSecond = this.front.config.limits.commandsPerSecond;
+    const perSecond = this.clients.config.limits.commandsPerSecond;
     if (this.#rate.take(cost, now, { perSecond, burst: this.#burst })) return true;
     this.close("rate_limited", "too many commands");
     return false;
@@ -93,11 +93,11 @@ export abstract class Connection {
 
   received(data: Buffer, isBinary: boolean): void {
     if (this.outlet.dead || !this.heard(1)) return;
-    this.front.stats.framesReceived++;
+    this.clients.stats.framesReceived++;
     try {
       this.frame(data, isBinary);
     } catch (error) {
-      this.front.log.error({ err: error }, "frame handling failed");
+      this.clients.log.error({ err: error }, "frame handling failed");
       this.terminate();
     }
   }
@@ -110,7 +110,7 @@ export abstract class Connection {
   /** @param patient nobody is closed for silence now */
   beat(now: number, patient: boolean): void {
     const silence = now - this.#heardAt;
-    if (!patient && silence > 2 * this.front.config.heartbeat.interval) {
+    if (!patient && silence > 2 * this.clients.config.heartbeat.interval) {
       this.close("heartbeat_timeout", "nothing heard");
     } else if (this.outlet.makeRoom(PONG_HEADER_BYTES)) {
       this.ping();
@@ -120,8 +120,8 @@ export abstract class Connection {
   /** Sets the deadline for the next token that ends. */
   protected watchTokens(): void {
     const next = this.rights.nextEnd;
-    if (next === undefined) this.front.expiries.delete(this);
-    else this.front.expiries.set(this, Math.max(next - Date.now(), 1));
+    if (next === undefined) this.clients.expiries.delete(this);
+    else this.clients.expiries.set(this, Math.max(next - Date.now(), 1));
   }
 
   tokenEnds(): void {
@@ -142,13 +142,13 @@ export abstract class Connection {
   /** Ends a subscription. */
   protected drop(subscription: Subscription): void {
     this.subscriptions.delete(subscription.channel.name);
-    this.front.hub.unsubscribe(subscription);
+    this.clients.hub.unsubscribe(subscription);
   }
 
   /** Sends what is pending, then the close frame. */
   close(name: CloseName, reason: string): void {
     if (this.outlet.dead) return;
-    this.front.stats.closed(name);
+    this.clients.stats.closed(name);
     this.outlet.close(CLOSE[name], reason);
     this.#remove();
   }
@@ -167,11 +167,11 @@ export abstract class Connection {
   #remove(): void {
     if (this.#removed) return;
     this.#removed = true;
-    this.front.hub.removeOutlet(this.outlet);
+    this.clients.hub.removeOutlet(this.outlet);
     for (const subscription of this.subscriptions.values()) {
-      this.front.hub.unsubscribe(subscription);
+      this.clients.hub.unsubscribe(subscription);
     }
     this.subscriptions.clear();
-    this.front.remove(this);
+    this.clients.remove(this);
   }
 }
