@@ -189,7 +189,12 @@ export const relayConfig = z
           .prefault("15m")
           .describe("How long a message id is remembered; a repeated one is not sent again."),
         // A Map of V8 holds 2^24 entries, deleted ones included until half of them are.
-        count: count("Message ids remembered.", 100_000, 0, 8_000_000),
+        count: count(
+          "Message ids remembered for each source: each queue, and each trusted API key.",
+          100_000,
+          0,
+          8_000_000,
+        ),
       })
       .prefault({}),
     slowClients: slowClients.prefault({}),

@@ -2,7 +2,7 @@
 import { type Bounds, retryForever } from "../common/backoff.ts";
 import { messageOf, RtmError } from "../common/errors.ts";
 import type { Message } from "../relay/contract/message.ts";
-import type { Publisher, PublishResult } from "../relay/contract/publisher.ts";
+import type { Publisher, PublishResult, Source } from "../relay/contract/publisher.ts";
 
 /** Why the batch is held; internal to the retry, but logged with its code. */
 export class RelayUnavailableError extends RtmError {
@@ -20,6 +20,8 @@ export type Settled = Exclude<PublishResult, { status: "unavailable" }>;
 
 export interface HandOverOptions {
   readonly publisher: Publisher;
+  /** The queue the batch comes from. */
+  readonly source: Source;
   /** Ends the holding: the promise rejects with its reason. A publish in flight is awaited. */
   readonly signal: AbortSignal;
   /** Called every `pingMs` while the batch is held; when it throws, the session is gone. */
@@ -40,7 +42,7 @@ export interface HandOverOptions {
  */
 export async function handOver(
   batch: readonly Message[],
-  { publisher, signal, ping, pingMs, bounds, onAttempt, onHold }: HandOverOptions,
+  { publisher, source, signal, ping, pingMs, bounds, onAttempt, onHold }: HandOverOptions,
 ): Promise<Settled[]> {
   if (batch.length === 0) return [];
   const settled = new Map<number, Settled>();
@@ -56,7 +58,10 @@ export async function handOver(
     }
     let results: readonly PublishResult[];
     try {
-      results = await publisher.publish(pending.map((index) => batch[index]!));
+      results = await publisher.publish(
+        pending.map((index) => batch[index]!),
+        source,
+      );
     } catch (error) {
       // A defect of the publisher. Rolling back would exile the batch for it.
       throw new RelayUnavailableError("publish_failed", messageOf(error), { cause: error });

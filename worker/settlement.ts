@@ -114,10 +114,11 @@ export class Settlement {
   }
 
   #handOver(messages: readonly Message[], signal: AbortSignal): Promise<Settled[]> {
-    const { publisher, session, worker, metrics, queue, warnings, onAttempt, onHold } =
+    const { publisher, access, session, worker, metrics, queue, warnings, onAttempt, onHold } =
       this.#options;
     return handOver(messages, {
       publisher,
+      source: { name: `queue:${access.name}` },
       signal,
       ping: () => session.ping(),
       pingMs: worker.holdPing,

@@ -25,6 +25,8 @@ import {
 /** Publishes one message to the channel. */
 type Publish = (channel: string) => void;
 
+const SOURCE = { name: "queue:BENCH" };
+
 /** The loop that everybody writes first: stringify once, `send` to each. */
 async function startPlain(): Promise<{ port: number; publish: Publish; token: string }> {
   const app = express();
@@ -99,7 +101,7 @@ async function startOurs(): Promise<{ port: number; publish: Publish; token: str
     port: relay.port,
     publish: (channel) => {
       const message = { channel, eventName: "event", payload, id: randomUUID(), ts: Date.now() };
-      void relay.publisher.publish([message]);
+      void relay.publisher.publish([message], SOURCE);
     },
     token,
   };

@@ -90,8 +90,8 @@ async function ours(): Promise<void> {
       sideInterval: "10m",
     }),
     publisher: {
-      publish: async (batch) => {
-        const results = await relay.publisher.publish(batch);
+      publish: async (batch, source) => {
+        const results = await relay.publisher.publish(batch, source);
         meter.took(batch.length);
         return results;
       },

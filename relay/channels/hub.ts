@@ -7,7 +7,7 @@ import type { RelayConfig } from "../config.ts";
 import { type Message, nameProblem } from "../contract/message.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Since } from "../contract/protocol.ts";
-import type { PublishResult } from "../contract/publisher.ts";
+import type { PublishResult, Source } from "../contract/publisher.ts";
 import { textBytes } from "../wire/frame.ts";
 import { Bundle } from "./bundle.ts";
 import { DuplicateWindow } from "./duplicates.ts";
@@ -124,7 +124,7 @@ export class Hub {
   }
 
   /** Accepts one message, or says why it never can be. */
-  publish(message: Message, options: { ownId: boolean }): PublishResult {
+  publish(message: Message, options: { source: Source; ownId: boolean }): PublishResult {
     const known = this.channels.get(message.channel);
     const problem = this.#problemOf(message, known);
     if (problem) {
@@ -132,12 +132,14 @@ export class Hub {
       return { status: "rejected", ...problem };
     }
     const now = this.#clock();
-    if (!options.ownId) {
-      const recipients = this.duplicates.find(message.id, now);
-      if (recipients !== undefined) {
-        this.stats.duplicate();
-        return { status: "accepted", recipients, duplicate: true };
-      }
+    const { name } = options.source;
+    if (
+      !options.ownId &&
+      this.duplicates.find(name, message.channel, message.id, now) !== undefined
+    ) {
+      this.stats.duplicate();
+      const recipients = known ? this.#recipients(known) : 0;
+      return { status: "accepted", recipients, duplicate: true };
     }
     const limit = this.limits.messageBytes;
     // Text never has fewer bytes than UTF-16 units: no need to encode what cannot fit.
@@ -150,8 +152,8 @@ export class Hub {
     const bytes = textBytes(entry.frame);
     if (bytes > limit) return this.#tooLarge(bytes);
     this.history.append(channel.log, entry);
-    const recipients = channel.subscribers + (channel.isPublic ? this.#firehose.size : 0);
-    if (!options.ownId) this.duplicates.add(message.id, now, recipients);
+    const recipients = this.#recipients(channel);
+    if (!options.ownId) this.duplicates.add(name, channel.name, message.id, now, entry.seq);
     this.stats.accepted(entry.frame.length, recipients);
     if (channel.pending.length === 0) this.#dirty.push(channel);
     channel.pending.push(entry);
@@ -159,6 +161,10 @@ export class Hub {
     if (channel.pendingBytes > EAGER_FLUSH_BYTES) this.flush();
     this.#flushing ??= setImmediate(this.#endTurn);
     return { status: "accepted", recipients };
+  }
+
+  #recipients(channel: Channel): number {
+    return channel.subscribers + (channel.isPublic ? this.#firehose.size : 0);
   }
 
   #tooLarge(bytes: number): PublishResult {

@@ -1,7 +1,7 @@
 /** The publisher for a worker in the same process, and what REST publishes through. */
 
 import type { Message } from "../contract/message.ts";
-import type { Publisher, PublishResult } from "../contract/publisher.ts";
+import type { Publisher, PublishResult, Source } from "../contract/publisher.ts";
 import type { Serving } from "../serving.ts";
 import type { Hub } from "./hub.ts";
 
@@ -24,16 +24,11 @@ export class LocalPublisher implements Publisher {
     this.#quantum = Math.min(MAX_QUANTUM_BYTES, cap / 4, Math.max(historyBytes / 4, cap / 64));
   }
 
-  async publish(
-    batch: readonly Message[],
-    signal?: AbortSignal,
-  ): Promise<readonly PublishResult[]> {
+  async publish(batch: readonly Message[], source: Source): Promise<readonly PublishResult[]> {
     const results: PublishResult[] = [];
     for (const message of batch) {
       if (this.full) await this.nextTurn();
-      const result: PublishResult = signal?.aborted
-        ? { status: "unavailable", code: "unavailable", message: "the caller gave up" }
-        : this.publishOne(message, false);
+      const result = this.publishOne(message, { source, ownId: false });
       // None after it is taken either: a later message must not overtake one that is tried again.
       if (result.status === "unavailable") {
         return [...results, ...batch.slice(results.length).map(() => result)];
@@ -53,8 +48,8 @@ export class LocalPublisher implements Publisher {
     return new Promise((resolve) => setImmediate(resolve));
   }
 
-  /** @param ownId the id was made here and cannot have been seen before */
-  publishOne(message: Message, ownId: boolean): PublishResult {
+  /** `ownId`: the id was made here and cannot have been seen before. */
+  publishOne(message: Message, options: { source: Source; ownId: boolean }): PublishResult {
     const problem = this.#serving.problem;
     if (problem !== undefined) {
       return { status: "unavailable", code: "unavailable", message: problem };
@@ -64,6 +59,6 @@ export class LocalPublisher implements Publisher {
       this.#bytes = 0;
     }
     this.#bytes += message.payload.length;
-    return this.#hub.publish(message, { ownId });
+    return this.#hub.publish(message, options);
   }
 }

@@ -24,11 +24,15 @@ import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { nameProblem } from "../contract/message.ts";
 import { frameText, textFrameOf } from "../wire/frame.ts";
+import type { DuplicateWindow } from "./duplicates.ts";
 import { ChannelLog, type Entry } from "./history.ts";
 import type { Hub } from "./hub.ts";
 
 const FILE = "relay-history.state";
-const MAGIC = '{"format":"apex-rtm relay history","version":1}\n';
+const magic = (version: number) => `{"format":"apex-rtm relay history","version":${version}}\n`;
+const MAGIC = magic(2);
+/** Ids without source and channel; the line has the same length. */
+const MAGIC_1 = magic(1);
 const DIGEST_LENGTH = 64;
 
 const count = z.number().int().min(0);
@@ -42,6 +46,12 @@ const headRecord = z.object({
   forgottenSeq: count,
   forgottenAt: z.number(),
   provableSince: z.number(),
+  /** By source: key, when it was accepted, seq. */
+  duplicates: z.array(z.tuple([z.string(), z.array(z.tuple([z.string(), z.number(), count]))])),
+});
+
+const headRecord1 = headRecord.extend({
+  /** Id, when it was accepted, recipients. */
   duplicates: z.array(z.tuple([z.string(), z.number(), count])),
 });
 
@@ -126,7 +136,7 @@ function* records(hub: Hub, bootId: string | undefined, now: number): Generator<
     bootId: bootId ?? null,
     savedAt: now,
     ...hub.history.floor,
-    duplicates: [...hub.duplicates.entries()].map(({ id, at, recipients }) => [id, at, recipients]),
+    duplicates: bySource(hub.duplicates),
   };
   yield `${JSON.stringify(head)}\n`;
   for (const { name, log } of hub.channels.values()) {
@@ -148,6 +158,16 @@ function* records(hub: Hub, bootId: string | undefined, now: number): Generator<
     yield `${JSON.stringify(record)}\n`;
     yield* texts;
   }
+}
+
+function bySource(window: DuplicateWindow): z.input<typeof headRecord>["duplicates"] {
+  const sources = new Map<string, [string, number, number][]>();
+  for (const { source, key, at, seq } of window.entries()) {
+    const ids = sources.get(source) ?? [];
+    ids.push([key, at, seq]);
+    sources.set(source, ids);
+  }
+  return [...sources];
 }
 
 /**
@@ -198,9 +218,8 @@ export function restoreState(
 
 /** Checks and reads all of it; returns what puts it into the hub. */
 function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: number): () => void {
-  if (!bytes.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) {
-    throw new Error("unknown format or version");
-  }
+  const first = bytes.subarray(0, MAGIC.length).toString();
+  if (first !== MAGIC && first !== MAGIC_1) throw new Error("unknown format or version");
   const end = bytes.length - DIGEST_LENGTH;
   const digest = createHash("sha256")
     .update(bytes.subarray(0, Math.max(end, 0)))
@@ -215,7 +234,9 @@ function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: num
     position = newline + 1;
     return JSON.parse(text);
   };
-  const head = headRecord.parse(line());
+  const headLine = line();
+  const head =
+    first === MAGIC ? headRecord.parse(headLine) : { ...headRecord1.parse(headLine), version: 1 };
   // Times of another boot, or of the future, mean nothing on this clock: then all of it counts as
   // accepted now, and no age that reaches behind this moment can be recovered.
   const sameClock = head.bootId !== null && head.bootId === bootId && head.savedAt <= now;
@@ -245,8 +266,14 @@ function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: num
     hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
     for (const { name, log } of logs) hub.addChannel(name, log);
     for (const { log, entry } of all) hub.history.append(log, entry);
-    for (const [id, at, recipients] of head.duplicates) {
-      hub.duplicates.add(id, time(at), recipients);
+    if ("version" in head) {
+      for (const [id, at] of head.duplicates) hub.duplicates.restoreForAll(id, time(at));
+    } else {
+      for (const [source, ids] of head.duplicates) {
+        for (const [key, at, seq] of ids) {
+          hub.duplicates.restore({ source, key, at: time(at), seq });
+        }
+      }
     }
   };
 }

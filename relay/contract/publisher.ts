@@ -1,13 +1,30 @@
 /** The port between whoever has messages and the relay. The worker knows nothing else of it. */
 import type { Message } from "./message.ts";
 
+/** Who hands messages over. */
+export interface Source {
+  /**
+   * Stable name of the queue or of the API key, such as `queue:RTM.RTM_OUT` or `key:backend`: the
+   * same for every process that may hand over the same message again. Ids are remembered per source,
+   * so a busy source cannot push the ids of a quiet one out, and none can give another's id first.
+   */
+  readonly name: string;
+  /**
+   * Fencing token of the lease under which the batch was taken from its queue: a whole number that
+   * each later holder of that lease exceeds. Once the log has seen a higher one of this source, a
+   * batch with a lower one is answered `fenced`. Absent where no lease exists.
+   */
+  readonly fence?: number;
+}
+
 /** The fate of one message, in the order of the batch. */
 export type PublishResult =
-  /** The relay has it: in history, on its way to `recipients` connections. */
+  /** The relay has it: in history, on its way. */
   | {
       readonly status: "accepted";
+      /** Connections of the answering node that read the channel when it answers. */
       readonly recipients: number;
-      /** True when the id was seen inside the duplicate window: it was not sent again. */
+      /** True when this source gave the id before, inside the window: it was not sent again. */
       readonly duplicate?: boolean;
     }
   /** It can never be accepted; set it aside. `code` is one of docs/protocol.md, "Codes". */
@@ -17,9 +34,10 @@ export type PublishResult =
 
 /**
  * Hands messages over. Implemented by the relay in the same process and by `HttpPublisher` for a
- * relay on another host. One result per message, in order. It does not throw for a message's
- * sake; when the relay cannot be reached every result is `unavailable`.
+ * relay on another host. One result per message, in order; after the first `unavailable` one there
+ * are only such, so that no later message overtakes one that is tried again. It does not throw for a
+ * message's sake; when the relay cannot be reached every result is `unavailable`.
  */
 export interface Publisher {
-  publish(batch: readonly Message[], signal?: AbortSignal): Promise<readonly PublishResult[]>;
+  publish(batch: readonly Message[], source: Source): Promise<readonly PublishResult[]>;
 }

@@ -232,7 +232,8 @@ function publishOne(
   if (typeof channel === "string" && !matchesAny(key.channels, channel)) {
     return { ok: false, code: "channel_forbidden", message: "the key does not grant this channel" };
   }
-  return asAnswer(message.id, publisher.publishOne(message, given === undefined));
+  const options = { source: { name: `key:${key.name}` }, ownId: given === undefined };
+  return asAnswer(message.id, publisher.publishOne(message, options));
 }
 
 function asAnswer(id: string, result: PublishResult): Answer {

@@ -107,15 +107,13 @@ export class HttpPublisher implements Publisher {
     this.#request = secure ? httpsRequest : httpRequest;
   }
 
-  async publish(
-    batch: readonly Message[],
-    signal?: AbortSignal,
-  ): Promise<readonly PublishResult[]> {
+  /** The relay takes its key for the source of all that is posted with it. */
+  async publish(batch: readonly Message[]): Promise<readonly PublishResult[]> {
     const results: PublishResult[] = [];
     let down: Unavailable | undefined;
     for (const part of this.#split(batch)) {
       // After a failure the rest is not tried: its order must be kept, and it would fail too.
-      if (down === undefined) down = await this.#post(part, results, signal);
+      if (down === undefined) down = await this.#post(part, results);
       if (down !== undefined) {
         for (const { index } of part) results[index] ??= down;
       }
@@ -159,13 +157,12 @@ export class HttpPublisher implements Publisher {
   async #post(
     part: readonly Encoded[],
     results: PublishResult[],
-    signal: AbortSignal | undefined,
   ): Promise<Unavailable | undefined> {
     let status: number;
     let text: string;
     try {
       const body = `[${part.map((item) => item.text).join(",")}]`;
-      ({ status, text } = await this.#send(body, part.length, signal));
+      ({ status, text } = await this.#send(body, part.length));
     } catch (error) {
       return unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`);
     }
@@ -185,21 +182,17 @@ export class HttpPublisher implements Publisher {
     }
     // Something in the body is refused as a whole: halves find out what, in order.
     const middle = Math.ceil(part.length / 2);
-    const down = await this.#post(part.slice(0, middle), results, signal);
-    return down ?? (await this.#post(part.slice(middle), results, signal));
+    const down = await this.#post(part.slice(0, middle), results);
+    return down ?? (await this.#post(part.slice(middle), results));
   }
 
-  #send(
-    body: string,
-    messages: number,
-    signal: AbortSignal | undefined,
-  ): Promise<{ status: number; text: string }> {
+  #send(body: string, messages: number): Promise<{ status: number; text: string }> {
     const bytes = Buffer.from(body);
     const limit = AbortSignal.timeout(this.#timeoutMs);
     const options: RequestOptions = {
       method: "POST",
       agent: this.#agent,
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: limit,
       headers: {
         "content-type": "application/json",
         "content-length": bytes.length,

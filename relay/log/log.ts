@@ -10,27 +10,11 @@
  *    reader is told by `reset` before anything of that epoch is applied.
  */
 import type { Message } from "../contract/message.ts";
+import type { Source } from "../contract/publisher.ts";
 
 /** A message with its place: `seq` counts per channel inside the epoch, from 1 on, without gaps. */
 export interface Numbered extends Message {
   readonly seq: number;
-}
-
-/** Who appends. */
-export interface Source {
-  /**
-   * Stable name of the queue or of the API key, such as `queue:RTM.RTM_OUT` or `key:backend`: the
-   * same for every process that may hand over the same message again. A log remembers ids per source
-   * (a busy source cannot push the ids of a quiet one out); whether it knows the id of another
-   * source's message is undefined.
-   */
-  readonly name: string;
-  /**
-   * Fencing token of the lease under which the batch was taken from its queue: a whole number that
-   * each later holder of that lease exceeds. Once the log has seen a higher one of this source, a
-   * batch with a lower one is answered `fenced`. Absent where no lease exists.
-   */
-  readonly fence?: number;
 }
 
 export interface AppendOptions {

@@ -39,10 +39,10 @@ export async function startInProcess(options: NodeOptions): Promise<ServiceNode>
     options.worker,
     {
       publisher: {
-        publish: async (batch) =>
+        publish: async (batch, source) =>
           refuse()
             ? batch.map(() => ({ status: "unavailable", code: "unavailable", message: "refused" }))
-            : relay.publisher.publish(batch),
+            : relay.publisher.publish(batch, source),
       },
     },
     { connectString: world.through(proxy) },

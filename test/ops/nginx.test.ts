@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { createLogger } from "../../common/logger.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { Client, message, startTestRelay, token, until } from "../relay/support.ts";
+import { Client, message, SOURCE, startTestRelay, token, until } from "../relay/support.ts";
 import { freePort } from "../support/free-port.ts";
 import { runNginx } from "./nginx.ts";
 import { has, temporaryDirectory } from "./support.ts";
@@ -129,7 +129,7 @@ describe.skipIf(missing.length > 0)(`nginx in front of the relay${why}`, () => {
     expect(await client.next()).toMatchObject({ op: "connected" });
     expect(await client.next()).toMatchObject({ op: "subscribed" });
     const large = "x".repeat(500_000);
-    await relay.publisher.publish([message("sales", { n: 1 }), message("sales", large)]);
+    await relay.publisher.publish([message("sales", { n: 1 }), message("sales", large)], SOURCE);
     expect(await client.next()).toMatchObject({ channel: "sales", payload: { n: 1 } });
     expect((await client.next()).payload).toBe(large);
     // The relay's close code reaches the page.
@@ -143,7 +143,10 @@ describe.skipIf(missing.length > 0)(`nginx in front of the relay${why}`, () => {
     await until("subscribed", () =>
       relay.registry.metrics().then((text) => /^rtm_\w*connections\w* 1$/m.test(text)),
     );
-    await relay.publisher.publish([message("secret", 1), message("dashboard", { total: 7 })]);
+    await relay.publisher.publish(
+      [message("secret", 1), message("dashboard", { total: 7 })],
+      SOURCE,
+    );
     expect(await client.nextText()).toBe('{"total":7}');
     const second = await openThrough(front, "/rtm/ws", "rtm.v1");
     second.send({ op: "connect", subscribe: [{ channel: "dashboard" }] });

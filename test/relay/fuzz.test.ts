@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { CLOSE, CODES } from "../../relay/contract/protocol.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { Client, message, post, startTestRelay, token, until } from "./support.ts";
+import { Client, message, post, SOURCE, startTestRelay, token, until } from "./support.ts";
 
 const RUNS = process.env.RTM_TEST_LONG === "1" ? 2000 : 60;
 const CODE_SET: ReadonlySet<string> = new Set(CODES);
@@ -24,7 +24,7 @@ afterEach(() => relay.close());
 
 async function expectServing(): Promise<void> {
   const client = await Client.open(relay, "/ws?channel=public");
-  await relay.publisher.publish([message("public", "still here")]);
+  await relay.publisher.publish([message("public", "still here")], SOURCE);
   expect(await client.next()).toMatchObject({ payload: "still here" });
   await client.close();
 }
@@ -66,7 +66,7 @@ it("frames: every answer is a frame or a close code of the page", async () => {
           typeof data === "string" ? data.replaceAll("RIGHTS", rights) : Buffer.from(data),
         );
       }
-      await relay.publisher.publish([message("a", 1)]);
+      await relay.publisher.publish([message("a", 1)], SOURCE);
       client.ws.ping();
       await Promise.race([once(client.ws, "pong"), client.end()]);
       client.ws.close();

@@ -196,25 +196,70 @@ describe("ChannelLog.slice", () => {
 describe("DuplicateWindow", () => {
   it("knows an id for its window, and no more ids than it may", () => {
     const window = new DuplicateWindow({ count: 3, window: 100 });
-    window.add("a", 0, 7);
-    expect(window.find("a", 100)).toBe(7);
-    expect(window.find("a", 101)).toBeUndefined();
-    for (const id of ["b", "c", "d"]) window.add(id, 50, 0);
-    expect(window.find("a", 50)).toBeUndefined();
+    window.add("q", "c", "a", 0, 7);
+    expect(window.find("q", "c", "a", 100)).toBe(7);
+    expect(window.find("q", "c", "a", 101)).toBeUndefined();
+    for (const id of ["b", "c", "d"]) window.add("q", "c", id, 50, 0);
+    expect(window.find("q", "c", "a", 50)).toBeUndefined();
     expect(window.size).toBe(3);
-    window.add("b", 160, 1);
+    window.add("q", "c", "b", 160, 1);
     window.expire(151);
-    expect([...window.entries()].map(({ id }) => id)).toEqual(["b"]);
+    expect([...window.entries()].map(({ seq }) => seq)).toEqual([1]);
+    window.expire(261);
+    expect([...window.entries()]).toEqual([]);
   });
 
   it("stays inside its count whatever is added (and keeps none with count 0)", () => {
     const none = new DuplicateWindow({ count: 0, window: 100 });
-    none.add("a", 0, 1);
-    expect([none.size, none.find("a", 0)]).toEqual([0, undefined]);
+    none.add("q", "c", "a", 0, 1);
+    expect([none.size, none.find("q", "c", "a", 0)]).toEqual([0, undefined]);
     const window = new DuplicateWindow({ count: 10, window: 1e9 });
-    for (let n = 0; n < 10_000; n++) window.add(String(n % 17), n, n);
+    for (let n = 0; n < 10_000; n++) window.add("q", "c", String(n % 17), n, n);
     expect(window.size).toBe(10);
     expect([...window.entries()].length).toBe(10);
-    expect(window.find(String(9999 % 17), 9999)).toBe(9999);
+    expect(window.find("q", "c", String(9999 % 17), 9999)).toBe(9999);
+  });
+
+  it("finds every id that it should while it grows and wraps", () => {
+    const window = new DuplicateWindow({ count: 1000, window: 500 });
+    for (let n = 0; n < 5000; n++) {
+      window.add("q", "c", String(n), n, n);
+      if (n % 700 === 0) window.expire(n);
+      for (const back of [0, 1, 250, 499]) {
+        const id = n - back;
+        if (id >= 0) expect(window.find("q", "c", String(id), n)).toBe(id);
+      }
+      expect(window.find("q", "c", String(n - 501), n)).toBeUndefined();
+    }
+  });
+
+  it("keeps sources and channels apart: none fills or poisons the window of another", () => {
+    const window = new DuplicateWindow({ count: 5, window: 1e9 });
+    window.add("queue:A", "c", "id", 0, 1);
+    expect(window.find("key:b", "c", "id", 0)).toBeUndefined();
+    expect(window.find("queue:A", "d", "id", 0)).toBeUndefined();
+    for (let n = 0; n < 100; n++) window.add("key:b", "c", String(n), 0, n);
+    expect(window.find("queue:A", "c", "id", 0)).toBe(1);
+  });
+
+  it("bounds the sources: the one that was quiet for longest goes", () => {
+    const window = new DuplicateWindow({ count: 5, window: 1e9 });
+    for (let n = 0; n < 1000; n++) window.add(`key:${n}`, "c", "id", n, n);
+    window.add("key:0", "c", "other", 1000, 1);
+    window.add("key:1000", "c", "id", 1001, 1);
+    const sources = new Set([...window.entries()].map(({ source }) => source));
+    expect([sources.size, sources.has("key:0"), sources.has("key:1")]).toEqual([1000, true, false]);
+  });
+
+  it("gives back what it held, also ids of an earlier version, which count for every source", () => {
+    const first = new DuplicateWindow({ count: 5, window: 1e9 });
+    first.add("queue:A", "c", "id", 3, 4);
+    first.restoreForAll("old", 2);
+    const second = new DuplicateWindow({ count: 5, window: 1e9 });
+    for (const seen of first.entries()) second.restore(seen);
+    expect(second.find("queue:A", "c", "id", 3)).toBe(4);
+    expect(second.find("queue:A", "x", "old", 3)).toBe(0);
+    expect(second.find("key:b", "y", "old", 3)).toBe(0);
+    expect(second.find("key:b", "c", "id", 3)).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import type { Since } from "../../relay/contract/protocol.ts";
 import type { Frames } from "../../relay/wire/frame.ts";
 import { frameText } from "../../relay/wire/frame.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
-import { message, testConfig } from "./support.ts";
+import { message, SOURCE, testConfig } from "./support.ts";
 
 const KIB = 1024;
 const CAP = 256 * KIB;
@@ -70,7 +70,10 @@ function setUp(overrides: object = {}) {
   let now = 1000;
   const hub = new Hub(config, new Stats(), () => now);
   const publish = (channel: string, bytes: number, eventName = "e") =>
-    hub.publish(message(channel, "x".repeat(bytes), { eventName }), { ownId: false });
+    hub.publish(message(channel, "x".repeat(bytes), { eventName }), {
+      source: SOURCE,
+      ownId: false,
+    });
   const reader = (format: "message" | "payload" = "message") => {
     const wire = new TestWire();
     const outlet = new Outlet(hub, wire, format);

@@ -14,6 +14,7 @@ import {
   message,
   post,
   SECRET,
+  SOURCE,
   startTestRelay,
   testConfig,
   token,
@@ -205,9 +206,9 @@ describe("drain", () => {
     );
     const closedAt: number[] = [];
     for (const client of clients) client.ws.on("close", () => closedAt.push(performance.now()));
-    await relay.publisher.publish([message("public", "last")]);
+    await relay.publisher.publish([message("public", "last")], SOURCE);
     const draining = relay.drain();
-    expect(await relay.publisher.publish([message("public", "late")])).toMatchObject([
+    expect(await relay.publisher.publish([message("public", "late")], SOURCE)).toMatchObject([
       { status: "unavailable" },
     ]);
     for (const client of clients) {

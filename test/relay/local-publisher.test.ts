@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
-import { message, startTestRelay } from "./support.ts";
+import { message, SOURCE, startTestRelay } from "./support.ts";
 
 let relay: Relay;
 beforeEach(async () => {
@@ -13,7 +13,7 @@ it("takes nothing after the first message that it cannot take", async () => {
   const batch = Array.from({ length: 40 }, (_unused, n) =>
     message("public", { n, text: "x".repeat(100_000) }),
   );
-  const publishing = relay.publisher.publish(batch);
+  const publishing = relay.publisher.publish(batch, SOURCE);
   relay.setServing(false);
   setImmediate(() => setImmediate(() => relay.setServing(true)));
   const statuses = (await publishing).map(({ status }) => status);

@@ -3,7 +3,7 @@ import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
-import { Client, message, post, startTestRelay, token } from "./support.ts";
+import { Client, message, post, SOURCE, startTestRelay, token } from "./support.ts";
 
 let relay: Relay;
 afterEach(() => relay.close());
@@ -29,7 +29,7 @@ describe("metrics", () => {
     });
     await client.nextN(3);
     const twice = message("a", 1);
-    await relay.publisher.publish([twice, twice, message("a*", 1), message("a", 2)]);
+    await relay.publisher.publish([twice, twice, message("a*", 1), message("a", 2)], SOURCE);
     await client.nextN(2);
     client.send({
       op: "subscribe",

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
-import { Client, message, post, startTestRelay, token } from "./support.ts";
+import { Client, message, post, SOURCE, startTestRelay, token } from "./support.ts";
 
 describe.each(["direct", "joined", "public"] as const)(
   "publish and subscribe (wire: %s)",
@@ -20,7 +20,7 @@ describe.each(["direct", "joined", "public"] as const)(
       expect(await client.next()).toMatchObject({ op: "connected", protocol: "rtm.v1" });
       expect(await client.next()).toMatchObject({ op: "subscribed", seq: 0, recovered: false });
       const first = message("sales", 0, { payload: '{"amount": 9007199254740993}', id: "a1" });
-      expect(await relay.publisher.publish([first, message("sales", [2])])).toEqual([
+      expect(await relay.publisher.publish([first, message("sales", [2])], SOURCE)).toEqual([
         { status: "accepted", recipients: 1 },
         { status: "accepted", recipients: 1 },
       ]);
@@ -33,7 +33,10 @@ describe.each(["direct", "joined", "public"] as const)(
 
     it("replays what was missed and goes on live", async () => {
       const rights = await token(["sales"]);
-      await relay.publisher.publish([1, 2, 3].map((n) => message("sales", n)));
+      await relay.publisher.publish(
+        [1, 2, 3].map((n) => message("sales", n)),
+        SOURCE,
+      );
       const first = await Client.connect(relay, {
         token: rights,
         subscribe: [{ channel: "sales" }],
@@ -42,14 +45,17 @@ describe.each(["direct", "joined", "public"] as const)(
       const { epoch, seq } = await first.next();
       expect(seq).toBe(3);
       await first.close();
-      await relay.publisher.publish([4, 5].map((n) => message("sales", n)));
+      await relay.publisher.publish(
+        [4, 5].map((n) => message("sales", n)),
+        SOURCE,
+      );
       const second = await Client.connect(relay, {
         token: rights,
         subscribe: [{ channel: "sales", since: { epoch, seq } }],
       });
       await second.next();
       expect(await second.next()).toMatchObject({ op: "subscribed", seq: 5, recovered: true });
-      await relay.publisher.publish([message("sales", 6)]);
+      await relay.publisher.publish([message("sales", 6)], SOURCE);
       expect((await second.nextN(3)).map((frame) => frame.payload)).toEqual([4, 5, 6]);
       await second.close();
     });

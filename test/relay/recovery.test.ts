@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "../../common/logger.ts";
 import type { Relay, RelayOptions } from "../../relay/relay.ts";
-import { Client, type Frame, message, startTestRelay } from "./support.ts";
+import { Client, type Frame, message, SOURCE, startTestRelay } from "./support.ts";
 
 /** Everything is public here: recovery is the subject. */
 const OPEN = { publicChannels: ["*"] };
@@ -45,7 +45,10 @@ async function subscribe(relay: Relay, channel: string, since?: object) {
 }
 
 async function publish(relay: Relay, channel: string, ...payloads: unknown[]): Promise<void> {
-  const results = await relay.publisher.publish(payloads.map((value) => message(channel, value)));
+  const results = await relay.publisher.publish(
+    payloads.map((value) => message(channel, value)),
+    SOURCE,
+  );
   expect(results.every(({ status }) => status === "accepted")).toBe(true);
 }
 
@@ -58,7 +61,7 @@ describe("graceful restart", () => {
     await publish(first, "sales", 1, 2);
     expect((await client.nextN(2)).map(({ payload }) => payload)).toEqual([1, 2]);
     const last = message("sales", 3, { payload: '{"n": 1.50}' });
-    await first.publisher.publish([last]);
+    await first.publisher.publish([last], SOURCE);
     await first.drain();
     expect((await client.end()).code).toBe(4000);
     expect(stateFiles()).toEqual(["relay-history.state"]);
@@ -69,10 +72,32 @@ describe("graceful restart", () => {
     const back = await subscribe(second, "sales", { epoch: answer.epoch, seq: 2 });
     expect(back.answer).toMatchObject({ recovered: true, epoch: answer.epoch, seq: 3 });
     expect(await back.client.nextText()).toContain('"payload":{"n": 1.50}');
-    const [again] = await second.publisher.publish([last]);
+    const [again] = await second.publisher.publish([last], SOURCE);
     expect(again).toMatchObject({ status: "accepted", duplicate: true });
     await publish(second, "sales", 4);
     expect(await back.client.next()).toMatchObject({ payload: 4, seq: 4 });
+  });
+
+  it("reads the file of the version before, which knew ids without source and channel", async () => {
+    const first = await start();
+    await publish(first, "sales", 1);
+    const last = message("sales", 2);
+    await first.publisher.publish([last], SOURCE);
+    await first.drain();
+    const path = join(directory, "relay-history.state");
+    rewrite(path, (text) =>
+      text
+        .replace('"version":2', '"version":1')
+        .replace(/"duplicates":.*\]\]\]\]/, () => `"duplicates":[["${last.id}",${1e9},7]]`),
+    );
+    const second = await start();
+    const { answer } = await subscribe(second, "sales");
+    expect(answer.seq).toBe(2);
+    for (const source of [SOURCE, { name: "key:backend" }]) {
+      expect(await second.publisher.publish([last], source)).toMatchObject([
+        { status: "accepted", duplicate: true },
+      ]);
+    }
   });
 
   it("recovers ages across the restart, on the same boot of the system", async () => {
@@ -123,7 +148,7 @@ describe("graceful restart", () => {
     ["empty", () => Buffer.alloc(0)],
     [
       "of a later version",
-      (bytes: Buffer) => Buffer.from(bytes.toString().replace('"version":1', '"version":2')),
+      (bytes: Buffer) => Buffer.from(bytes.toString().replace('"version":2', '"version":3')),
     ],
     [
       "changed in one byte",
@@ -198,7 +223,7 @@ describe("graceful restart", () => {
     expect(answer.seq).toBe(1);
     second.setServing(false);
     expect((await client.end()).code).toBe(4005);
-    expect(await second.publisher.publish([message("sales", 2)])).toMatchObject([
+    expect(await second.publisher.publish([message("sales", 2)], SOURCE)).toMatchObject([
       { status: "unavailable", code: "unavailable" },
     ]);
     second.setServing(true);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type Relay, startRelay } from "../../relay/relay.ts";
-import { Client, log, message, startTestRelay, testConfig, until } from "./support.ts";
+import { Client, log, message, SOURCE, startTestRelay, testConfig, until } from "./support.ts";
 
 const KIB = 1024;
 /** The smallest allowed message limit keeps the cap small. */
@@ -37,7 +37,10 @@ async function subscribe(channel: string, since?: object): Promise<Client> {
 async function publishUntil(channel: string, condition: () => boolean | Promise<boolean>) {
   const payload = "x".repeat(4 * KIB);
   for (let count = 1; count < 20_000; count++) {
-    await relay.publisher.publish([message(channel, payload, { eventName: `e${count % 3}` })]);
+    await relay.publisher.publish(
+      [message(channel, payload, { eventName: `e${count % 3}` })],
+      SOURCE,
+    );
     await new Promise((resolve) => setImmediate(resolve));
     if (count % 20 === 0 && (await condition())) return count;
   }
@@ -92,7 +95,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-client (wire: %s)",
     expect(seqs.length).toBeLessThan(newest - 200);
     // The newest of each of the three events came.
     expect(seqs.slice(-3)).toEqual([newest - 2, newest - 1, newest]);
-    await relay.publisher.publish([message("a1", "live again")]);
+    await relay.publisher.publish([message("a1", "live again")], SOURCE);
     expect(await slow.next()).toMatchObject({ payload: "live again", seq: newest + 1 });
     expect(await metric("rtm_relay_slow_client_disconnects_total")).toBe(0);
   });
@@ -105,6 +108,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-client (wire: %s)",
     for (const channel of channels) {
       await relay.publisher.publish(
         Array.from({ length: perChannel }, () => message(channel, payload)),
+        SOURCE,
       );
     }
     const first = await subscribe("replay-0");
@@ -121,7 +125,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-client (wire: %s)",
     let most = 0;
     for (let look = 0; look < 20; look++) {
       most = Math.max(most, await held());
-      await relay.publisher.publish([message("replay-39", `live ${look}`)]);
+      await relay.publisher.publish([message("replay-39", `live ${look}`)], SOURCE);
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(most).toBeLessThanOrEqual(256 * KIB);
@@ -147,6 +151,7 @@ describe.each(["direct", "joined", "public"] as const)("slow-client (wire: %s)",
       // 240 KiB in one call and one turn, on top of what the first ones left.
       await relay.publisher.publish(
         Array.from({ length: 60 }, (_, n) => message("burst", `${n}${"z".repeat(4 * KIB - 10)}`)),
+        SOURCE,
       );
     }
     const frames = await client.nextN(300);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
-import { Client, message, startTestRelay } from "./support.ts";
+import { Client, message, SOURCE, startTestRelay } from "./support.ts";
 
 const RUNS = process.env.RTM_TEST_LONG === "1" ? 300 : 15;
 
@@ -91,7 +91,7 @@ it("publish, leave, return, restart, crash: no gap, no duplicate, no false recov
         for (const action of steps) {
           if (action.do === "publish") {
             const batch = Array.from({ length: action.count }, () => message("c", ++published));
-            await relay.publisher.publish(batch);
+            await relay.publisher.publish(batch, SOURCE);
           } else if (action.do === "leave") {
             const reader = readers[action.reader] as Reader;
             reader.client?.terminate();
@@ -119,7 +119,7 @@ it("publish, leave, return, restart, crash: no gap, no duplicate, no false recov
           if (!reader.client) await reader.open(relay, published);
           await reader.readUpTo(published);
         }
-        await relay.publisher.publish([message("c", ++published)]);
+        await relay.publisher.publish([message("c", ++published)], SOURCE);
         for (const reader of readers) await reader.readUpTo(published);
       } finally {
         await relay.close();
@@ -135,7 +135,10 @@ it("reconnect-storm: all readers come back at once, and each recovers", async ()
   const probe = await Client.connect(relay, { subscribe: [{ channel: "c" }] });
   await probe.next();
   const { epoch } = await probe.next();
-  await relay.publisher.publish(Array.from({ length: 500 }, (_, n) => message("c", n)));
+  await relay.publisher.publish(
+    Array.from({ length: 500 }, (_, n) => message("c", n)),
+    SOURCE,
+  );
   const readers = await Promise.all(
     Array.from({ length: 300 }, async (_, index) => {
       const since = { epoch, seq: index };

@@ -6,6 +6,7 @@ import { createLogger } from "../../common/logger.ts";
 import { mintToken } from "../../relay/access/token.ts";
 import { type RelayConfig, relayConfig } from "../../relay/config.ts";
 import type { Message } from "../../relay/contract/message.ts";
+import type { Source } from "../../relay/contract/publisher.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../relay/relay.ts";
 import { post as postTo } from "../protocol-kit/client.ts";
 
@@ -51,6 +52,9 @@ export function token(
     now ?? Date.now(),
   );
 }
+
+/** A queue of which no other test knows. */
+export const SOURCE: Source = { name: "queue:RTM.TEST" };
 
 let counter = 0;
 

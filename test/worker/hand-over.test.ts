@@ -19,6 +19,7 @@ function options(
   signal = new AbortController().signal,
 ) {
   return {
+    source: { name: "queue:Q" },
     publisher: { publish: async (batch: readonly Message[]) => publish(batch) },
     signal,
     ping: vi.fn(async () => {}),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Relay } from "../../../relay/relay.ts";
-import { message, startTestRelay, token, until } from "../../relay/support.ts";
+import { message, SOURCE, startTestRelay, token, until } from "../../relay/support.ts";
 import { Page } from "./kit.ts";
 
 const CHANNELS = ["a", "b"] as const;
@@ -58,7 +58,10 @@ async function play(steps: readonly Step[]): Promise<void> {
   const publish = async (channel: string, times = 1) => {
     const numbers = Array.from({ length: times }, () => ++count);
     published[channel]?.push(...numbers);
-    const results = await relay.publisher.publish(numbers.map((n) => message(channel, n)));
+    const results = await relay.publisher.publish(
+      numbers.map((n) => message(channel, n)),
+      SOURCE,
+    );
     for (const { status } of results) expect(status).toBe("accepted");
   };
   const pages = [0, 1].map(() => new Page(`ws://127.0.0.1:${relay.port}/ws`));
@@ -83,7 +86,8 @@ async function play(steps: readonly Step[]): Promise<void> {
     pages[0]!.connection.link.resume();
     const ended = ({ seen }: Stream) => seen.includes(END);
     await until("every stream has come to its end", async () => {
-      for (const channel of CHANNELS) await relay.publisher.publish([message(channel, END)]);
+      for (const channel of CHANNELS)
+        await relay.publisher.publish([message(channel, END)], SOURCE);
       return streams.every(ended);
     });
     for (const stream of streams) stream.check(published[stream.channel]!);
