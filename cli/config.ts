@@ -1,10 +1,11 @@
 /** The whole configuration: the rooms' schemas joined. */
 import { existsSync } from "node:fs";
 import { z } from "zod";
-import { ConfigError, loadConfig } from "../common/config.ts";
+import { ConfigError, loadConfig, type MovedKeys } from "../common/config.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
+import { serviceConfig } from "./service/config.ts";
 
 export const rtmConfig = z.strictObject({
   log: z
@@ -12,6 +13,7 @@ export const rtmConfig = z.strictObject({
       level: z.enum(LOG_LEVELS).default("info").describe("Least severe level that is logged."),
     })
     .prefault({}),
+  service: serviceConfig.prefault({}),
   database: databaseConfig.prefault({}),
   worker: workerConfig.prefault({}),
   relay: relayConfig.prefault({}),
@@ -21,11 +23,18 @@ export type RtmConfig = z.output<typeof rtmConfig>;
 
 /**
  * The same for a host without a relay: `rtm worker` and `rtm doctor` use no more of the relay's part
- * than its limits, admin listener and state directory, so they do not ask for keys.
+ * than its address and limits, so they do not ask for keys.
  */
 const withoutRelay: typeof rtmConfig = rtmConfig.extend({
   relay: z.strictObject(relayConfig.shape).prefault({}),
 });
+
+/** Keys of development versions that have another name now. */
+export const MOVED: MovedKeys = {
+  "relay.admin": "service.admin",
+  "relay.stateDirectory": "service.stateDirectory",
+  "relay.slowReaders": "relay.slowClients",
+};
 
 /** Looked for when neither `--config` nor RTM_CONFIG names a file. */
 export const DEFAULT_FILES = ["rtm.json", "/etc/apex-rtm/rtm.json"];
@@ -43,7 +52,7 @@ export function readConfig(option: string | undefined, roles = { relay: true }):
   const schema = roles.relay ? rtmConfig : withoutRelay;
   const file = configFile(option);
   try {
-    return loadConfig(schema, file, process.env);
+    return loadConfig(schema, file, process.env, MOVED);
   } catch (error) {
     if (!(error instanceof ConfigError) || file !== undefined) throw error;
     const noFile =

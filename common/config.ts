@@ -43,6 +43,9 @@ interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
+/** Dotted paths that were renamed, with their new ones; a path stands for all keys below it. */
+export type MovedKeys = Readonly<Record<string, string>>;
+
 /** Variables of tests and commands; every other `RTM_*` variable must be a key of the schema. */
 const FOREIGN_ENV = /^RTM_(TEST_|(CONFIG|TOKEN|API_KEY)$)/;
 
@@ -119,16 +122,28 @@ function dotted(path: readonly PropertyKey[]): string {
     .join("");
 }
 
-function describeIssue(issue: z.core.$ZodIssue, root: JsonSchema, source: string): string[] {
+function describeIssue(issue: z.core.$ZodIssue, root: JsonSchema, moved: MovedKeys): string[] {
   if (issue.code === "unrecognized_keys") {
     const known = Object.keys(schemaAt(root, issue.path)?.properties ?? {});
-    return issue.keys.map(
-      (key) =>
-        `${source}${dotted([...issue.path, key])} is not a known key${didYouMean(key, known)}`,
-    );
+    return issue.keys.map((key) => {
+      const path = dotted([...issue.path, key]);
+      const to = moved[path];
+      return to === undefined
+        ? `${path} is not a known key${didYouMean(key, known)}`
+        : `${path} has moved to ${to}`;
+    });
   }
   const where = dotted(issue.path);
-  return [`${source}${where || "the configuration"}: ${issue.message}`];
+  return [`${where || "the configuration"}: ${issue.message}`];
+}
+
+/** The variable that replaces one whose key has moved, with all keys below it. */
+function movedEnv(name: string, moved: MovedKeys): string | undefined {
+  for (const [from, to] of Object.entries(moved)) {
+    const old = envName(from);
+    if (name === old || name.startsWith(`${old}_`)) return envName(to) + name.slice(old.length);
+  }
+  return undefined;
 }
 
 function readEnvValue(key: ConfigKey, text: string): unknown {
@@ -157,14 +172,18 @@ function applyEnv(
   keys: readonly ConfigKey[],
   env: Readonly<Record<string, string | undefined>>,
   problems: string[],
+  moved: MovedKeys,
 ): void {
   const byEnv = new Map(keys.flatMap((key) => (key.env ? [[key.env, key] as const] : [])));
   for (const [name, text] of Object.entries(env)) {
     if (text === undefined || !name.startsWith("RTM_") || FOREIGN_ENV.test(name)) continue;
     const key = byEnv.get(name);
     if (!key) {
+      const to = movedEnv(name, moved);
       problems.push(
-        `environment variable ${name} is not known${didYouMean(name, [...byEnv.keys()])}`,
+        to === undefined
+          ? `environment variable ${name} is not known${didYouMean(name, [...byEnv.keys()])}`
+          : `environment variable ${name} has moved to ${to}`,
       );
       continue;
     }
@@ -187,23 +206,25 @@ function deepFreeze<T>(value: T): T {
 /**
  * Parses `raw` and the `RTM_*` variables of `env` (which win) by `schema`. All problems are
  * reported at once; the result is frozen.
+ * @param moved says where to write what has another name now; nothing is read from the old place
  * @throws {ConfigError}
  */
 export function parseConfig<S extends z.ZodType>(
   schema: S,
   raw: unknown,
   env: Readonly<Record<string, string | undefined>> = {},
+  moved: MovedKeys = {},
 ): z.output<S> {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw new ConfigError(["the configuration must be a JSON object"]);
   }
   const problems: string[] = [];
   const merged = structuredClone(raw) as Record<string, unknown>;
-  applyEnv(merged, configKeys(schema), env, problems);
+  applyEnv(merged, configKeys(schema), env, problems, moved);
   const result = schema.safeParse(merged);
   if (!result.success) {
     const root = toJsonSchema(schema);
-    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, root, "")));
+    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, root, moved)));
   }
   if (problems.length > 0 || !result.success) throw new ConfigError(problems);
   return deepFreeze(result.data);
@@ -231,6 +252,7 @@ export function loadConfig<S extends z.ZodType>(
   schema: S,
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
+  moved: MovedKeys = {},
 ): z.output<S> {
-  return parseConfig(schema, file === undefined ? {} : readJson(file), env);
+  return parseConfig(schema, file === undefined ? {} : readJson(file), env, moved);
 }

@@ -49,6 +49,11 @@ export function size(range: Range = {}) {
   return unit("size", "64KiB", parseSize, formatSize, range);
 }
 
+/** A TCP port; 0 lets the system choose. */
+export function port(description: string, value: number) {
+  return z.number().int().min(0).max(65535).default(value).describe(description);
+}
+
 /** Text that `problemOf` has nothing against; the problem it names is the message. */
 export function textWithout(problemOf: (text: string) => string | undefined) {
   return z.string().superRefine((text, context) => {

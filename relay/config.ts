@@ -1,7 +1,7 @@
 /** The relay's part of the configuration. */
 import proxyAddr from "proxy-addr";
 import { z } from "zod";
-import { duration, size, textWithout } from "../common/schema.ts";
+import { duration, port, size, textWithout } from "../common/schema.ts";
 import { formatSize } from "../common/units.ts";
 import { nameProblem } from "./contract/message.ts";
 import { patternProblem } from "./contract/patterns.ts";
@@ -15,9 +15,6 @@ export const MIN_SECRET_BYTES = 32;
 export const MIN_API_KEY_BYTES = 16;
 /** What an encoded message may need beside its payload's JSON text: names, id, numbers, keys. */
 export const ENVELOPE_BYTES = 4 * KIB;
-
-const port = (description: string, value: number) =>
-  z.number().int().min(0).max(65535).default(value).describe(description);
 
 const count = (description: string, value: number, min = 1, max = 100_000_000) =>
   z.number().int().min(min).max(max).default(value).describe(description);
@@ -216,22 +213,6 @@ export const relayConfig = z
           .describe("A URL without any channel gets everything in publicChannels."),
       })
       .prefault({}),
-    admin: z
-      .strictObject({
-        enabled: z.boolean().default(true).describe("Whether the admin listener runs."),
-        host: z
-          .string()
-          .min(1)
-          .default("127.0.0.1")
-          .describe("Address of the admin listener (/metrics, /readyz). Never proxy it."),
-        port: port("Port of the admin listener; 0 lets the system choose.", 3001),
-      })
-      .prefault({}),
-    stateDirectory: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("Directory for the history during a restart. Without it a restart forgets it."),
     drain: z
       .strictObject({
         window: duration({ max: 600_000 })

@@ -15,7 +15,6 @@ import { closeSpread } from "./clients/drain.ts";
 import { createUpgrades, isWebSocket } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Publisher } from "./contract/publisher.ts";
-import { createAdminServer } from "./http/admin.ts";
 import { createBroadcast } from "./http/broadcast.ts";
 import { closeServer, listen } from "./http/listen.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./http/routes.ts";
@@ -46,6 +45,8 @@ export interface RelayOptions {
   readonly registry?: Registry;
   /** Starts as a standby node; `setServing(true)` follows. Default true. */
   readonly serving?: boolean;
+  /** Where the history is kept during a restart. Without it a restart forgets it. */
+  readonly stateDirectory?: string | undefined;
   /** How frames reach the sockets. Default: the fastest way that works with this Node and `ws`. */
   readonly wire?: WireKind;
 }
@@ -54,8 +55,6 @@ export interface Relay {
   readonly publisher: Publisher;
   readonly host: string;
   readonly port: number;
-  /** Undefined when the admin listener is off. */
-  readonly adminPort: number | undefined;
   readonly registry: Registry;
   /** Everything that keeps the service from being ready, and warnings. */
   readiness(): readonly ReadinessReason[];
@@ -147,14 +146,12 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   server.maxConnections = config.limits.connections + SPARE_SOCKETS;
   const upgrades = createUpgrades(clients, serving);
   server.on("upgrade", upgrades.handle);
-  const admin = config.admin.enabled ? createAdminServer({ registry, readiness }) : undefined;
 
   const stopTimers = startTimers();
-  const stateDirectory = config.stateDirectory;
+  const { stateDirectory } = options;
   let restored = false;
   try {
     await listen(server, config.host, config.port, "relay.port");
-    if (admin) await listen(admin, config.admin.host, config.admin.port, "relay.admin.port");
     // Last, because it removes the file: a start that fails must leave it for the next one. Nothing
     // is accepted before `setServing`.
     if (stateDirectory !== undefined) {
@@ -163,18 +160,17 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   } catch (error) {
     stopTimers();
     clients.stop();
-    await Promise.all([closeServer(server), closeServer(admin)]);
+    await closeServer(server);
     throw error;
   }
   const { port } = server.address() as AddressInfo;
-  const adminPort = admin && (admin.address() as AddressInfo).port;
   // A standby node has served nothing yet, so what it restored is still the latest.
   let servedBefore = false;
   let saved = false;
   let closed: Promise<void> | undefined;
   let drained: Promise<void> | undefined;
   if (options.serving ?? true) setServing(true);
-  log.info({ host: config.host, port, adminPort, epoch: hub.epoch }, "relay listens");
+  log.info({ host: config.host, port, epoch: hub.epoch }, "relay listens");
 
   function startTimers(): () => void {
     const timers = [setInterval(() => hub.sweep(), SWEEP_MS).unref()];
@@ -236,7 +232,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     clients.stop();
     hub.stop();
     upgrades.close();
-    await Promise.all([closeServer(server), closeServer(admin)]);
+    await closeServer(server);
     log.info("relay stopped");
   }
 
@@ -244,7 +240,6 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     publisher,
     host: config.host,
     port,
-    adminPort,
     registry,
     readiness,
     setServing,

@@ -83,7 +83,6 @@ async function startPlain(): Promise<{ port: number; publish: Publish; token: st
 async function startOurs(): Promise<{ port: number; publish: Publish; token: string }> {
   const config = parseConfig(relayConfig, {
     port: 0,
-    admin: { port: 0 },
     tokens: { secrets: [{ kid: "bench", secret: SECRET }] },
     apiKeys: [{ name: "bench", key: API_KEY, trusted: true }],
     limits: { connections: 20_000 },

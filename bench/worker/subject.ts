@@ -75,10 +75,10 @@ async function plain(): Promise<void> {
 async function ours(): Promise<void> {
   const log = createLogger("error");
   const registry = new Registry();
-  const relay = await startRelay(
-    parseConfig(relayConfig, { port: 0, insecure: true, admin: { enabled: false } }),
-    { log: createLogger("silent"), registry },
-  );
+  const relay = await startRelay(parseConfig(relayConfig, { port: 0, insecure: true }), {
+    log: createLogger("silent"),
+    registry,
+  });
   report({ is: "ready", port: relay.port });
   await told("go");
   const meter = new Meter();

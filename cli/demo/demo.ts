@@ -48,16 +48,15 @@ export async function startDemo({ port, profile, feed, log }: DemoOptions): Prom
   const shop = new Shop(emulator, schema);
   const { connectString } = emulator;
   const config = parseConfig(rtmConfig, {
+    service: { admin: { port: 0 }, stateDirectory },
     database: { connectString, user: "RTM", password },
     worker: { receipts: true },
     relay: {
       port,
       insecure: true,
-      admin: { port: 0 },
       drain: { window: "0s" },
       // A page that opens just after a burst gets all of it.
       history: { count: 5 * BURST },
-      stateDirectory,
     },
   });
   const producer = await Producer.open(connectString, "RTM", password);

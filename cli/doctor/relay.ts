@@ -106,7 +106,7 @@ interface Reasons {
 
 /** The reasons are on the admin listener, which only this machine can ask. */
 async function checkReadiness(
-  { relay: { admin } }: RtmConfig,
+  { service: { admin } }: RtmConfig,
   ready: boolean,
   report: Report,
 ): Promise<void> {

@@ -1,5 +1,6 @@
 /** Composes the rooms: worker and relay in one process, or one of them alone. */
 import { accessSync, constants } from "node:fs";
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,6 @@ import { Registry } from "prom-client";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
-import { createAdminServer } from "../../relay/http/admin.ts";
 import { HttpPublisher } from "../../relay/http/http-publisher.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
@@ -18,6 +18,7 @@ import type { QueueStatus } from "../../worker/queue-state.ts";
 import { startWorker, type Worker } from "../../worker/worker.ts";
 import type { RtmConfig } from "../config.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
+import { type AdminOptions, createAdminServer } from "./admin.ts";
 import { readPublishKey } from "./publish-key.ts";
 
 export interface Service {
@@ -46,40 +47,48 @@ export interface ServiceOptions {
   readonly extend?: (app: Express) => void;
 }
 
+/** Said until a room knows better. */
+const STARTING: ReadinessReason = {
+  code: "starting",
+  message: "the service is starting",
+  blocking: true,
+};
+
 /** @throws {ConfigError} when the roles need something that is not configured. */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, roles, log } = options;
-  const registry = new Registry();
-  let worker: Worker | undefined;
   requireRoles(config, roles);
+  const registry = new Registry();
+  const { stateDirectory } = config.service;
+  let worker: Worker | undefined;
+  let relay: Relay | undefined;
+  let remote: HttpPublisher | undefined;
   const queueReadiness = () => (worker?.status() ?? []).flatMap(readinessOf);
-
-  const relay = roles.relay
-    ? await startRelay(
+  const readiness = () => {
+    if (relay) return relay.readiness();
+    return roles.relay ? [STARTING] : queueReadiness();
+  };
+  const admin = await startAdmin(config, { registry, readiness }, log);
+  try {
+    if (roles.relay) {
+      relay = await startRelay(config.relay, {
+        log,
+        registry,
+        staticPaths: { "/client": join(PACKAGE_ROOT, "build/client") },
+        readiness: [queueReadiness],
+        // With a worker it is not known yet whether this node leads.
+        serving: !roles.worker,
         // The other node may have served since this one saved its history.
-        config.worker.standby ? { ...config.relay, stateDirectory: undefined } : config.relay,
-        {
-          log,
-          registry,
-          staticPaths: { "/client": join(PACKAGE_ROOT, "build/client") },
-          readiness: [queueReadiness],
-          // With a worker it is not known yet whether this node leads.
-          serving: !roles.worker,
-          ...(options.extend ? { extend: options.extend } : {}),
-        },
-      )
-    : undefined;
-  const { admin } = config.relay;
-  const ownAdmin =
-    !roles.relay && admin.enabled
-      ? createAdminServer({ registry, readiness: queueReadiness })
-      : undefined;
-  if (ownAdmin) {
-    await listen(ownAdmin, admin.host, admin.port, "relay.admin.port");
-    const { port } = ownAdmin.address() as AddressInfo;
-    log.info({ host: admin.host, adminPort: port }, "worker's admin listener");
+        stateDirectory: config.worker.standby ? undefined : stateDirectory,
+        ...(options.extend ? { extend: options.extend } : {}),
+      });
+    } else {
+      remote = remotePublisher(config);
+    }
+  } catch (error) {
+    await closeServer(admin?.server);
+    throw error;
   }
-  const remote = roles.worker && !relay ? remotePublisher(config) : undefined;
   if (roles.worker) {
     let wasStandby = false;
     worker = startWorker({
@@ -88,7 +97,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       publisher: relay?.publisher ?? remote!,
       log,
       registry,
-      stateDirectory: config.relay.stateDirectory ?? userStateDirectory(),
+      stateDirectory: stateDirectory ?? userStateDirectory(),
       version: VERSION,
       onServing: (serving) => {
         relay?.setServing(serving, { takeover: wasStandby });
@@ -99,8 +108,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   return {
     relay,
     worker,
-    adminPort: ownAdmin ? (ownAdmin.address() as AddressInfo).port : relay?.adminPort,
-    readiness: () => relay?.readiness() ?? queueReadiness(),
+    adminPort: admin?.port,
+    readiness,
     done: worker?.done ?? new Promise(() => {}),
     reload(next) {
       relay?.reload(next.relay);
@@ -112,9 +121,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await worker?.stop();
       await relay?.drain();
       remote?.close();
-      await closeServer(ownAdmin);
+      await closeServer(admin?.server);
     },
   };
+}
+
+/** The admin listener, which tells from the first moment on what is missing; undefined when it is off. */
+async function startAdmin(
+  { service: { admin } }: RtmConfig,
+  sources: AdminOptions,
+  log: Logger,
+): Promise<{ server: Server; port: number } | undefined> {
+  if (!admin.enabled) return undefined;
+  const server = createAdminServer(sources);
+  await listen(server, admin.host, admin.port, "service.admin.port");
+  const { port } = server.address() as AddressInfo;
+  log.info({ host: admin.host, adminPort: port }, "admin listener");
+  return { server, port };
 }
 
 /** @throws {ConfigError} when the roles need something that is not configured. */

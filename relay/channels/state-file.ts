@@ -68,7 +68,7 @@ const channelRecord = z.object({
 function unusable(action: string, path: string, cause: unknown): RtmError {
   return new RtmError(
     "RTM_STATE_DIRECTORY",
-    `relay.stateDirectory: cannot ${action} ${path}: ${messageOf(cause)}`,
+    `service.stateDirectory: cannot ${action} ${path}: ${messageOf(cause)}`,
     { cause },
   );
 }

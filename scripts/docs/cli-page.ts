@@ -40,7 +40,7 @@ const NOTES: Readonly<Record<string, string>> = {
   "check-config": `Without \`--role\` only the values are checked. With it also what that command needs: a database, a
 URL to post to, keys that can be read. The units in \`systemd/\` run it before each start.`,
   worker: `It needs no keys of the relay in its configuration, serves \`/metrics\` and \`/readyz\` on
-\`relay.admin\`, and writes poison it cannot keep in the database below \`relay.stateDirectory\`.`,
+\`service.admin\`, and writes poison it cannot keep in the database below \`service.stateDirectory\`.`,
   doctor: `Each line is a verdict, a check, what was found, and what to do about it.
 
 | verdict | meaning |

@@ -38,8 +38,8 @@ async function configFile(content: object): Promise<string> {
 }
 
 async function startRelay(): Promise<string> {
-  const relay = { port: 0, insecure: true, admin: { enabled: false } };
-  const file = await configFile({ relay });
+  const service = { admin: { enabled: false } };
+  const file = await configFile({ service, relay: { port: 0, insecure: true } });
   const started = rtm(["relay", "--config", file]);
   const [, port] = await started.printed(/"port":(\d+)[^\n]*"relay listens"/);
   return `http://127.0.0.1:${port}`;

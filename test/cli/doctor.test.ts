@@ -8,9 +8,11 @@ import { rtmConfig } from "../../cli/config.ts";
 import { checkVersion, reportLogonError } from "../../cli/doctor/database.ts";
 import { diagnose } from "../../cli/doctor/doctor.ts";
 import { type Finding, formatFinding } from "../../cli/doctor/report.ts";
+import { createAdminServer } from "../../cli/service/admin.ts";
 import { VERSION } from "../../cli/version.ts";
 import { parseConfig } from "../../common/config.ts";
 import { OraError, type RtmSchemaOptions } from "../../emulator/index.ts";
+import { closeServer, listen } from "../../relay/http/listen.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { rtm, temporaryDirectory } from "../ops/support.ts";
 import { SECRET, startTestRelay, token } from "../relay/support.ts";
@@ -73,6 +75,7 @@ describe("rtm doctor on errors and versions of other databases", () => {
 describe("rtm doctor", () => {
   let world: World;
   let relay: Relay;
+  let admin: Server;
 
   async function startWorld(schema: RtmSchemaOptions = {}): Promise<void> {
     world = await World.start({}, { schemaVersion: VERSION, ...schema });
@@ -80,9 +83,12 @@ describe("rtm doctor", () => {
 
   beforeEach(async () => {
     relay = await startTestRelay();
+    admin = createAdminServer({ registry: relay.registry, readiness: () => relay.readiness() });
+    await listen(admin, "127.0.0.1", 0, "service.admin.port");
   });
 
   afterEach(async () => {
+    await closeServer(admin);
     await relay.close();
     await world[Symbol.asyncDispose]();
   });
@@ -93,7 +99,7 @@ describe("rtm doctor", () => {
       RTM_DATABASE_USER: "RTM",
       RTM_DATABASE_PASSWORD: PASSWORD,
       RTM_RELAY_PORT: String(relay.port),
-      RTM_RELAY_ADMIN_PORT: String(relay.adminPort),
+      RTM_SERVICE_ADMIN_PORT: String((admin.address() as AddressInfo).port),
       RTM_RELAY_TOKENS_SECRETS: JSON.stringify([{ kid: "k1", secret: SECRET }]),
       ...more,
     };

@@ -48,9 +48,9 @@ async function reload(started: RtmProcess, pattern: RegExp): Promise<string> {
 
 async function startRelay(): Promise<{ relay: RtmProcess; port: number; config: object }> {
   const config = {
+    service: { admin: { enabled: false } },
     relay: {
       port: 0,
-      admin: { enabled: false },
       tokens: { secrets: [{ kid: "k1", secretFile: file("secret", `${SECRETS[0]}\n`) }] },
       apiKeys: [{ name: "worker", keyFile: file("key", `${KEYS[0]}\n`), trusted: true }],
       // Far beyond the deadlines of the test, for a client that does not answer the close.
@@ -192,7 +192,7 @@ describe("with a database", () => {
           publishKeyFile: file("key", KEYS[0]),
           queues: [{ name: "RTM_QUEUE", wait: "1s" }],
         },
-        relay: { admin: { enabled: false }, stateDirectory: directory },
+        service: { admin: { enabled: false }, stateDirectory: directory },
       });
       await world.publish(1, 1, "public");
       await worker.printed(/RTM_RELAY_UNAVAILABLE/);
@@ -220,11 +220,11 @@ describe("with a database", () => {
 
   it("rtm serve ends at once with 1 at a second SIGTERM", async () => {
     const serve = start("serve", {
+      service: { admin: { enabled: false } },
       database: world.database,
       relay: {
         port: 0,
         insecure: true,
-        admin: { enabled: false },
         drain: { window: "0s", grace: "1m" },
       },
     });

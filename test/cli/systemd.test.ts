@@ -89,7 +89,7 @@ describe("rtm serve under a service manager", () => {
       RTM_DATABASE_PASSWORD: PASSWORD,
       RTM_RELAY_INSECURE: "true",
       RTM_RELAY_PORT: "0",
-      RTM_RELAY_ADMIN_PORT: "0",
+      RTM_SERVICE_ADMIN_PORT: "0",
       RTM_RELAY_DRAIN_WINDOW: "0s",
     });
     await until(() => count(recorder, "WATCHDOG=1") >= 3, "the watchdog is fed");

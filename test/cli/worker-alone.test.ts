@@ -21,7 +21,7 @@ describe("rtm worker", () => {
     RTM_DATABASE_PASSWORD: PASSWORD,
     RTM_WORKER_PUBLISH_URL: `http://127.0.0.1:${port}`,
     RTM_WORKER_PUBLISH_KEY: API_KEY,
-    RTM_RELAY_ADMIN_PORT: "0",
+    RTM_SERVICE_ADMIN_PORT: "0",
   });
 
   it("posts to the relay and serves metrics and readiness of its own", async () => {
@@ -65,10 +65,10 @@ describe("rtm worker", () => {
   it("says when the port of its admin listener is taken, and stops", async () => {
     const relay = await startTestRelay();
     try {
-      const env = { ...environment(relay.port), RTM_RELAY_ADMIN_PORT: String(relay.port) };
+      const env = { ...environment(relay.port), RTM_SERVICE_ADMIN_PORT: String(relay.port) };
       const { code, stderr } = await rtm(["worker"], env).finished;
       expect(code).toBe(1);
-      expect(stderr).toContain("relay.admin.port");
+      expect(stderr).toContain("service.admin.port");
     } finally {
       await relay.close();
     }

@@ -20,7 +20,7 @@ describe.each(["19c", "23ai"] as const)("driver to page, %s framing", (profile) 
 
   beforeEach(async () => {
     world = await World.start({ profile });
-    const config = parseConfig(relayConfig, { port: 0, insecure: true, admin: { port: 0 } });
+    const config = parseConfig(relayConfig, { port: 0, insecure: true });
     relay = await startRelay(config, { log, registry: new Registry() });
   });
 

@@ -35,13 +35,12 @@ describe.each(["19c", "23ai"] as const)("SIGTERM under load, %s framing", (profi
     await writeFile(
       file,
       JSON.stringify({
+        service: { admin: { enabled: false }, stateDirectory: directory },
         database: world.database,
         relay: {
           port,
           insecure: true,
-          admin: { enabled: false },
           drain: { window: "100ms" },
-          stateDirectory: directory,
         },
       }),
     );

@@ -33,11 +33,11 @@ async function serve(): Promise<Node> {
     RTM_WORKER_QUEUES: '[{"name":"RTM_QUEUE","wait":"1s"}]',
     RTM_RELAY_INSECURE: "true",
     RTM_RELAY_PORT: "0",
-    RTM_RELAY_ADMIN_PORT: "0",
+    RTM_SERVICE_ADMIN_PORT: "0",
   });
   processes.push(process);
-  const listens = /"port":(\d+),"adminPort":(\d+).*"msg":"relay listens"/;
-  const [, port, adminPort] = await process.printed(listens);
+  const [, adminPort] = await process.printed(/"adminPort":(\d+).*"msg":"admin listener"/);
+  const [, port] = await process.printed(/"port":(\d+).*"msg":"relay listens"/);
   const ready = async () => {
     const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
     const { reasons } = (await response.json()) as { reasons: { code: string }[] };

@@ -26,7 +26,8 @@ async function node(more: object = {}): Promise<Service & { port: number }> {
       queues: [{ name: "RTM_QUEUE", wait: "1s" }],
       ...more,
     },
-    relay: { port: 0, admin: { port: 0 }, insecure: true, drain: { window: "0s", grace: "100ms" } },
+    service: { admin: { port: 0 } },
+    relay: { port: 0, insecure: true, drain: { window: "0s", grace: "100ms" } },
   });
   const service = await startService({ config, roles: { worker: true, relay: true }, log });
   services.push(service);

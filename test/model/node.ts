@@ -33,7 +33,6 @@ export async function startInProcess(options: NodeOptions): Promise<ServiceNode>
     insecure: true,
     stateDirectory,
     drain: { window: "0s", grace: "50ms" },
-    admin: { enabled: false },
   });
   const worker: Worker = world.startWorker(
     options.worker,

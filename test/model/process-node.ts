@@ -31,12 +31,11 @@ export async function startProcess(options: NodeOptions): Promise<ServiceNode> {
   const config = {
     log: { level: "warn" },
     database: { connectString: world.emulator.connectString, user: "RTM", password: PASSWORD },
+    service: { admin: { enabled: false }, stateDirectory },
     worker,
     relay: {
       port,
       insecure: true,
-      admin: { enabled: false },
-      stateDirectory,
       drain: { window: "0s", grace: "50ms" },
     },
   };

@@ -89,7 +89,7 @@ describe.each(UNITS)("%s", (unit) => {
 
 it("two workers and a relay of one host do not want the same admin port", () => {
   const variables = values("rtm-worker@.service", "Environment");
-  expect(variables).toContain("RTM_RELAY_ADMIN_PORT=0");
+  expect(variables).toContain("RTM_SERVICE_ADMIN_PORT=0");
   // systemd.exec(5): what an EnvironmentFile sets wins, so that a fixed port can be given.
   expect(values("rtm-worker@.service", "EnvironmentFile")).toEqual([
     "-/etc/apex-rtm/worker-%i.env",

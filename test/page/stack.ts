@@ -106,14 +106,13 @@ export class Stack {
           },
         ],
       },
+      service: { admin: { port: 0 }, stateDirectory: this.#stateDirectory },
       relay: {
         port: this.#port,
-        admin: { port: 0 },
         origins: this.origins,
         publicChannels: ["public*", ARTICLE.channel],
         tokens: { secrets: [{ kid: "k1", secret: SECRET }], clockTolerance: "0s" },
         drain: { window: "0s" },
-        stateDirectory: this.#stateDirectory,
       },
     });
     this.#service = await startService({

@@ -32,20 +32,14 @@ async function readyz(
 }
 
 describe("readiness", () => {
-  it("is short in public, and names reasons of all rooms as codes on the admin listener", async () => {
+  it("is short in public, and names reasons of all rooms as codes", async () => {
     const others: ReadinessReason[] = [];
     relay = await startTestRelay({}, { readiness: [() => others] });
     expect(await readyz(relay.port)).toEqual({ status: 200, body: { ready: true } });
-    others.push({ code: "queue_down", message: "no session", blocking: true });
+    const queueDown = { code: "queue_down", message: "no session", blocking: true };
+    others.push(queueDown);
     expect(await readyz(relay.port)).toEqual({ status: 503, body: { ready: false } });
-    expect(await readyz(relay.adminPort)).toEqual({
-      status: 503,
-      body: {
-        ready: false,
-        reasons: [{ code: "queue_down", message: "no session" }],
-        warnings: [],
-      },
-    });
+    expect(relay.readiness()).toEqual([queueDown]);
     // What keeps another room from being ready does not keep messages out.
     expect((await post(relay, { channel: "a" })).status).toBe(200);
   });
@@ -58,10 +52,7 @@ describe("readiness", () => {
       vi.useRealTimers();
     });
     relay = await startTestRelay({ insecure: true }, { log });
-    expect((await readyz(relay.adminPort)).body).toMatchObject({
-      ready: true,
-      warnings: [{ code: "insecure" }],
-    });
+    expect(relay.readiness()).toMatchObject([{ code: "insecure", blocking: false }]);
     const warnings = () => lines.filter((line) => line.includes("insecure: true")).length;
     expect(warnings()).toBe(1);
     vi.advanceTimersByTime(120_000);
@@ -84,9 +75,8 @@ describe("readiness", () => {
     expect((await post(relay, { channel: "a" })).status).toBe(200);
   });
 
-  it("keeps metrics and details off the public listener, and can do without the admin listener", async () => {
-    relay = await startTestRelay({ admin: { enabled: false } });
-    expect(relay.adminPort).toBeUndefined();
+  it("keeps metrics and details off the public listener", async () => {
+    relay = await startTestRelay();
     const response = await fetch(`http://127.0.0.1:${relay.port}/metrics`);
     expect(response.status).toBe(404);
   });
@@ -98,10 +88,6 @@ describe("start", () => {
     await expect(startTestRelay({ port: relay.port })).rejects.toMatchObject({
       code: "RTM_LISTEN",
       message: expect.stringContaining("relay.port"),
-    });
-    await expect(startTestRelay({ admin: { port: relay.adminPort } })).rejects.toMatchObject({
-      code: "RTM_LISTEN",
-      message: expect.stringContaining("relay.admin.port"),
     });
   });
 
@@ -180,14 +166,14 @@ describe("reload", () => {
 describe("standby", () => {
   it("closes clients with 4005, takes no messages, and is not ready until it serves", async () => {
     relay = await startTestRelay({}, { serving: false });
-    expect((await readyz(relay.adminPort)).body).toMatchObject({ reasons: [{ code: "starting" }] });
+    expect(relay.readiness()).toMatchObject([{ code: "starting" }]);
     relay.setServing(true);
     const client = await Client.open(relay, "/ws?channel=public");
     relay.setServing(false, { detail: "node b holds the lease" });
     expect((await client.end()).code).toBe(4005);
-    expect((await readyz(relay.adminPort)).body).toMatchObject({
-      reasons: [{ code: "standby", message: "node b holds the lease" }],
-    });
+    expect(relay.readiness()).toMatchObject([
+      { code: "standby", message: "node b holds the lease" },
+    ]);
     const refused = await Client.open(relay, "/ws?channel=public");
     expect((await refused.end()).code).toBe(4005);
     const answer = await post(relay, { channel: "a" });

@@ -9,9 +9,8 @@ let relay: Relay;
 afterEach(() => relay.close());
 
 async function scrape(): Promise<Map<string, number>> {
-  const response = await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`);
-  expect(response.headers.get("content-type")).toContain("text/plain");
-  const lines = (await response.text()).split("\n").filter((line) => line && !line.startsWith("#"));
+  const text = await relay.registry.metrics();
+  const lines = text.split("\n").filter((line) => line && !line.startsWith("#"));
   return new Map(
     lines.map((line) => [
       line.slice(0, line.lastIndexOf(" ")),

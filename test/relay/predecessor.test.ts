@@ -12,7 +12,6 @@ let relay: Relay;
 beforeEach(async () => {
   const config = parseConfig(relayConfig, {
     port: 0,
-    admin: { enabled: false },
     insecure: true,
     publicChannels: ["*"],
     compat: { firehose: true },

@@ -247,10 +247,7 @@ describe("in one life", () => {
     await client.nextN(3);
     await client.close();
     // The sweep forgets it when its messages are too old and nobody reads it.
-    const scrape = async () =>
-      (await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text()).includes(
-        "rtm_relay_channels 0",
-      );
+    const scrape = async () => (await relay.registry.metrics()).includes("rtm_relay_channels 0");
     const deadline = performance.now() + 20_000;
     while (!(await scrape())) {
       if (performance.now() > deadline) throw new Error("the channel was not forgotten");

@@ -18,7 +18,6 @@ export const API_KEY = "test-key-0123456789";
 export function testConfig(overrides: object = {}): RelayConfig {
   return parseConfig(relayConfig, {
     port: 0,
-    admin: { port: 0 },
     drain: { window: "100ms", grace: "1s" },
     tokens: { secrets: [{ kid: "k1", secret: SECRET }] },
     apiKeys: [{ name: "worker", key: API_KEY, trusted: true }],
@@ -29,11 +28,13 @@ export function testConfig(overrides: object = {}): RelayConfig {
 
 export const log = createLogger((process.env.RTM_TEST_LOG as "silent") ?? "silent");
 
+/** @param overrides configuration of the relay; `stateDirectory` is an option of it */
 export function startTestRelay(
   overrides: object = {},
   options: Partial<RelayOptions> = {},
 ): Promise<Relay> {
-  return startRelay(testConfig(overrides), { log, ...options });
+  const { stateDirectory, ...config } = overrides as { stateDirectory?: string };
+  return startRelay(testConfig(config), { log, stateDirectory, ...options });
 }
 
 export function token(

@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:http";
 import express from "express";
 import type { Registry } from "prom-client";
-import type { ReadinessReason } from "../serving.ts";
+import type { ReadinessReason } from "../../relay/serving.ts";
 
 export interface AdminOptions {
   readonly registry: Registry;

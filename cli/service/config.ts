@@ -1,0 +1,25 @@
+/** What belongs to the process as a whole, whatever runs in it. */
+import { z } from "zod";
+import { port } from "../../common/schema.ts";
+
+export const serviceConfig = z.strictObject({
+  admin: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Whether the admin listener runs."),
+      host: z
+        .string()
+        .min(1)
+        .default("127.0.0.1")
+        .describe("Address of the admin listener (/metrics, /readyz). Never proxy it."),
+      port: port("Port of the admin listener; 0 lets the system choose.", 3001),
+    })
+    .prefault({}),
+  stateDirectory: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Directory for the relay's history during a restart, which without it is forgotten, and for " +
+        "poison that the database cannot keep (default there: apex-rtm in the user's state directory).",
+    ),
+});
