@@ -33,6 +33,8 @@ export interface Attribute {
     | "TEXTAREA"
     | "SELECT LIST"
     | "CHECKBOX"
+    /** Several of `values`, joined by a colon. */
+    | "CHECKBOXES"
     | "INTEGER"
     | "PAGE ITEM"
     | "PAGE ITEMS"

@@ -26,6 +26,37 @@ begin
   return l_list;
 end json_list;
 
+-- The attribute Settings: a JSON object with known members. Substitutions are replaced in its texts
+-- after it is parsed, so that a session value cannot add a member.
+function settings_of(p_settings in varchar2) return json_object_t
+is
+  c_known    constant varchar2(200) := ':key:';
+  l_settings json_object_t := json_object_t();
+  l_members  json_key_list;
+  l_text     varchar2(32767);
+begin
+  if p_settings is null then
+    return l_settings;
+  end if;
+  begin
+    l_settings := json_object_t.parse(p_settings);
+  exception
+    when others then
+      raise_usage('Settings: write a JSON object, for example {"key": "ORDER_ID"}');
+  end;
+  l_members := l_settings.get_keys;
+  for i in 1 .. l_members.count loop
+    if instr(c_known, ':' || l_members(i) || ':') = 0 then
+      raise_usage('Settings: there is no ' || l_members(i) || '; known are '
+        || replace(trim(':' from c_known), ':', ', '));
+    elsif l_settings.get(l_members(i)).is_string then
+      l_text := l_settings.get_string(l_members(i));
+      l_settings.put(l_members(i), apex_plugin_util.replace_substitutions(p_value => l_text, p_escape => false));
+    end if;
+  end loop;
+  return l_settings;
+end settings_of;
+
 -- The user's own channel. Without a login everybody would share it.
 function own_channel return varchar2
 is
@@ -120,6 +151,8 @@ is
   l_throttle    constant varchar2(32767) := p_dynamic_action.attribute_09;
   l_after_gap   constant varchar2(32767) := p_dynamic_action.attribute_10;
   l_fire_change constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, 'Y');
+  l_options     constant varchar2(32767) := p_dynamic_action.attribute_13;
+  l_settings    constant varchar2(32767) := p_dynamic_action.attribute_15;
   l_event_names apex_t_varchar2 := entries(l_events);
   l_granted     websocket_api.t_channels;
   l_subscribed  apex_t_varchar2;
@@ -146,6 +179,8 @@ begin
   p_configuration.put('throttleMs', to_number(nvl(l_throttle, '200'), '99999'));
   p_configuration.put('refreshAfterGap', nvl(l_after_gap, 'EVENT') = 'REFRESH');
   p_configuration.put('fireChange', l_fire_change = 'Y');
+  p_configuration.put('options', json_list(entries(replace(l_options, ':', ','))));
+  p_configuration.put('settings', settings_of(l_settings));
   if wants_token(p_dynamic_action) then
     add_token(p_dynamic_action, l_granted, p_configuration);
   end if;

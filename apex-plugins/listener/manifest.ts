@@ -27,7 +27,8 @@ WebSocket, which comes back by itself and receives what it missed.</p>
 into the page as HTML.</p>
 <p>The event Status tells what the connection does: <code>this.data.state</code> is connecting,
 connected, subscribed, gap (messages may be missing: fetch the data again), waiting, token, denied,
-paused or stopped; <code>this.data.code</code> says why.</p>`,
+paused or stopped, pending (a grid with unsaved edits waits) or missing (no such region);
+<code>this.data.code</code> says why.</p>`,
   description:
     "Listens to real-time messages pushed by the database and refreshes regions, sets items or notifies.",
   keywords: ["real-time", "websocket", "push", "advanced queuing", "dynamic action"],
@@ -99,7 +100,16 @@ member of their name in the payload.`,
         {
           display: "Refresh Regions",
           value: "REFRESH",
-          help: "Refreshes the regions, once for a burst of messages and not while the page is hidden.",
+          help: `Refreshes the regions, once for a burst of messages and not while the page is hidden. An
+Interactive Grid with unsaved edits is refreshed when they are saved.`,
+        },
+        {
+          display: "Refresh Rows",
+          value: "ROWS",
+          help: `For an Interactive Grid, Cards and other regions with a model and a primary key: fetches
+only the rows whose keys the payload names ({"id": 7}, {"ids": [7, 8]}, a value or a list). Everything
+else refreshes the region: a row that the page does not have, a payload without a key, another type
+of region.`,
         },
         {
           display: "Notify",
@@ -119,8 +129,8 @@ member of their name in the payload.`,
       number: 7,
       label: "Regions",
       type: "TEXT",
-      help: `Static IDs of the regions to refresh, separated by commas. Empty: the affected elements, when
-they are a region.`,
+      help: `HTML DOM IDs (before APEX 26.1: Static IDs) of the regions to refresh, separated by commas.
+Empty: the affected elements, when they are a region.`,
       examples: "<pre>orders, totals</pre>",
     },
     {
@@ -180,6 +190,31 @@ uses the page, so that an idle page does not keep its APEX session alive.`,
           help: "No token. The channels must be in publicChannels of the relay's configuration.",
         },
       ],
+    },
+    {
+      number: 13,
+      label: "Options",
+      type: "CHECKBOXES",
+      defaultValue: "KEEP_PAGE",
+      help: "What else the listener does. Empty: none of it.",
+      values: [
+        {
+          display: "Maintain Pagination",
+          value: "KEEP_PAGE",
+          help: "A refreshed region stays on its page. Without it the region starts again at its first page.",
+        },
+      ],
+    },
+    {
+      number: 15,
+      label: "Settings",
+      type: "TEXTAREA",
+      help: `More, as a JSON object; &amp;ITEM. is replaced in its texts.
+<ul>
+<li>key: Refresh Rows. The member of the payload that holds the primary key or a list of keys. Without
+it id, ids, key or keys. The case of the name does not matter.</li>
+</ul>`,
+      examples: '<pre>{"key": "ORDER_ID"}</pre>',
     },
   ],
 };

@@ -73,6 +73,8 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
   json_object_t: `
     procedure put(key in varchar2, val in varchar2);
     function parse(jsn in clob) return json_object_t;
+    function get_keys return json_key_list;
+    function get_string(key in varchar2) return varchar2;
     function get(key in varchar2) return json_element_t;
     function to_string return varchar2;
     function to_clob return clob;`,

@@ -58,6 +58,7 @@ const TYPES = new Set([
   "TEXTAREA",
   "SELECT LIST",
   "CHECKBOX",
+  "CHECKBOXES",
   "INTEGER",
   "PAGE ITEM",
   "PAGE ITEMS",

@@ -13,6 +13,7 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { build } from "esbuild";
 import { mintToken } from "../../relay/access/token.ts";
 import { embeddedFiles } from "../apex/reader.ts";
+import type { RegionKind } from "./browser/regions-double.ts";
 import { SECRET, type Stack } from "./stack.ts";
 
 const SUBJECT = "SCOTT";
@@ -42,11 +43,21 @@ export interface DynamicActionSpec {
   readonly actions: readonly ActionSpec[];
 }
 
+export type { RegionKind };
+
+export interface RegionSpec {
+  readonly id: string;
+  readonly kind: RegionKind;
+  /** Primary keys of the rows; without them the region's model has no identity. */
+  readonly keys?: readonly string[];
+}
+
 export interface PageSpec {
   readonly items?: readonly string[];
   readonly displayOnly?: readonly string[];
   readonly buttons?: readonly string[];
-  readonly regions?: readonly string[];
+  /** A text is a report region with that id. */
+  readonly regions?: readonly (string | RegionSpec)[];
   readonly actions: readonly DynamicActionSpec[];
   /** False: no policy at all. Without `relay` the page may not connect to it. Default strict. */
   readonly policy?: false | "without relay";
@@ -78,8 +89,8 @@ export class Site {
   readonly ajaxCalls: string[] = [];
   /** Awaited before a plug-in script is answered: the page is rendered, but does not run yet. */
   beforeScript: () => Promise<void> = async () => {};
-  /** Content of a region; by default a counter. */
-  region: (id: string) => string = () => "";
+  /** Content of a region; when it throws, the region's refresh fails. */
+  region: (id: string) => string | Promise<string> = () => "";
   /** When set, a broadcast fails with this text. */
   broadcastError: string | undefined;
 
@@ -143,7 +154,11 @@ export class Site {
     if (page) return this.#render(page, response);
     if (pathname === "/ajax") return this.#ajax(request, response);
     if (pathname === "/region") {
-      response.end(this.region(searchParams.get("id") ?? ""));
+      try {
+        response.end(await this.region(searchParams.get("id") ?? ""));
+      } catch (error) {
+        response.writeHead(500).end(String(error));
+      }
       return;
     }
     const content = await this.#static(pathname);
@@ -187,7 +202,7 @@ ${page.head ?? ""}
 ${items.map((id) => `<input id="${id}" name="${id}" data-item>`).join("\n")}
 ${displayOnly.map((id) => `<span id="${id}_DISPLAY"></span><input type="hidden" id="${id}" data-item>`).join("\n")}
 ${buttons.map((id) => `<button type="button" id="${id}">${id}</button>`).join("\n")}
-${regions.map((id) => `<div id="${id}"></div>`).join("\n")}
+${regions.map(regionHtml).join("\n")}
 ${page.body ?? ""}
 </body></html>`;
     response.writeHead(200, {
@@ -262,6 +277,8 @@ ${page.body ?? ""}
       throttleMs: Number(attributes[9] ?? 200),
       refreshAfterGap: attributes[10] === "REFRESH",
       fireChange: (attributes[11] ?? "Y") === "Y",
+      options: (attributes[13] ?? "").split(":").filter(Boolean),
+      settings: attributes[15] === undefined ? {} : JSON.parse(attributes[15]),
       ...(access === "PUBLIC" ? {} : { token: minted.token, renew: true }),
     };
     return { fn, configuration };
@@ -328,6 +345,13 @@ ${page.body ?? ""}
       });
     }
   }
+}
+
+function regionHtml(region: string | RegionSpec): string {
+  const spec: RegionSpec = typeof region === "string" ? { id: region, kind: "report" } : region;
+  const { id, kind, keys } = spec;
+  const rows = keys === undefined ? "" : ` data-keys="${keys.join(",")}"`;
+  return `<div id="${id}" class="js-apex-region" data-kind="${kind}"${rows}></div>`;
 }
 
 function list(value: string): string[] {

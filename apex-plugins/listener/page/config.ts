@@ -1,3 +1,5 @@
+import type { Option, Settings } from "./settings.ts";
+
 /** What the render function hands to the page (listener.sql). */
 export interface ListenerConfig {
   /** The relay, absolute or as a path of the page's own host. */
@@ -6,7 +8,7 @@ export interface ListenerConfig {
   readonly events: readonly string[];
   readonly apexEvent: string;
   /** Empty: as published, the event and the item that the payload names. */
-  readonly onMessage: "" | "EVENT" | "ITEMS" | "REFRESH" | "NOTIFY";
+  readonly onMessage: "" | "EVENT" | "ITEMS" | "REFRESH" | "ROWS" | "NOTIFY";
   /** Items that may be set; none means any item of the page. */
   readonly items: readonly string[];
   readonly regions: readonly string[];
@@ -15,6 +17,8 @@ export interface ListenerConfig {
   readonly throttleMs: number;
   readonly refreshAfterGap: boolean;
   readonly fireChange: boolean;
+  readonly options: readonly Option[];
+  readonly settings: Settings;
   /** Absent: public channels only. */
   readonly token?: string;
   /** Whether the AJAX callback mints tokens. */
@@ -27,5 +31,7 @@ export interface ListenerConfig {
 export function parseConfig(text: string): ListenerConfig {
   const config = JSON.parse(text);
   for (const member of ["url", "onMessage", "text"]) config[member] ??= "";
+  config.options ??= [];
+  config.settings ??= {};
   return config;
 }

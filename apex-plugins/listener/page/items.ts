@@ -1,9 +1,6 @@
 /** Puts untrusted values into page items. */
 import { noteApplied } from "../../shared/page/echo.ts";
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+import { isRecord } from "./payload.ts";
 
 /** The value as an item takes it; undefined when it is none (an object, a nested list). */
 function itemValue(value: unknown): string | string[] | undefined {

@@ -3,27 +3,20 @@ import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { connect, type TokenOptions } from "../../client/index.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
 import { notificationText, setItems } from "./items.ts";
+import { keysOf } from "./keys.ts";
 import { Regions, Throttle } from "./refresh.ts";
 import { renewal } from "./renewal.ts";
+import type { Option } from "./settings.ts";
+import { tellConnection, teller } from "./status.ts";
 
-/** Events declared by the plug-in; they come beside the one that the attribute names. */
+/** Declared by the plug-in; it comes beside the event that the attribute names. */
 const MESSAGE_EVENT = "rtm_listener_message";
-const STATUS_EVENT = "rtm_listener_status";
 
 /** Dynamic actions that listen already. A context is new for every firing, the action is not. */
 const started = new Set<string>();
 
-type Trigger = (event: string, data: object) => void;
-
-function trigger(affected: ApexElements | undefined): Trigger {
-  const targets = affected && affected.length > 0 ? affected.toArray() : [document.body];
-  return (event, data) => {
-    for (const target of targets) apex.event.trigger(target, event, data);
-  };
-}
-
 function reaction(config: ListenerConfig, regions: Regions) {
-  const { onMessage, items, fireChange, text } = config;
+  const { onMessage, items, fireChange, text, settings } = config;
   let latest: unknown;
   const notify = new Throttle(config.throttleMs, () =>
     apex.message.showPageSuccess(apex.util.escapeHTML(notificationText(text, latest))),
@@ -33,6 +26,8 @@ function reaction(config: ListenerConfig, regions: Regions) {
       setItems(payload, items, onMessage === "ITEMS", fireChange);
     } else if (onMessage === "REFRESH") {
       regions.ask();
+    } else if (onMessage === "ROWS") {
+      regions.askRows(keysOf(payload, settings.key));
     } else if (onMessage === "NOTIFY") {
       latest = payload;
       notify.ask();
@@ -52,14 +47,23 @@ export function listen(this: DynamicActionContext): void {
   if (started.has(key)) return;
   started.add(key);
   const config = parseConfig(attribute01);
-  const fire = trigger(this.affectedElements);
-  const status = (data: object) => fire(STATUS_EVENT, data);
+  const { affectedElements: affected } = this;
+  const targets = affected && affected.length > 0 ? affected.toArray() : [document.body];
+  const fire = (event: string, data: object) => {
+    for (const target of targets) apex.event.trigger(target, event, data);
+  };
+  const status = teller(targets);
   if (config.error !== undefined) {
     apex.debug.error("rtm: the Listener is not usable:", config.error);
     status({ state: "stopped", code: "configuration", message: config.error });
     return;
   }
-  const regions = new Regions(regionIds(config, this.affectedElements), config.throttleMs);
+  const has = (option: Option) => config.options.includes(option);
+  const regions = new Regions(
+    regionIds(config, affected),
+    { quietMs: config.throttleMs, keepPagination: has("KEEP_PAGE") },
+    status,
+  );
   const react = reaction(config, regions);
   const token: TokenOptions | undefined =
     config.renew && ajaxIdentifier
@@ -69,7 +73,7 @@ export function listen(this: DynamicActionContext): void {
         : { initial: config.token };
   try {
     const client = connect({ url: config.url });
-    client.onStatus(status);
+    client.onStatus((change) => tellConnection(targets, config.url, change));
     client.subscribe(config.channels, {
       events: config.events,
       token,

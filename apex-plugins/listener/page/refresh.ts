@@ -1,9 +1,9 @@
 /** Refreshes regions: once per burst, never twice at a time, and only in a page that is seen. */
+import { type Key, Region } from "./region.ts";
+import type { Tell } from "./status.ts";
 
 /** A burst that does not end is cut after so many times the quiet period. */
 const MOST_PERIODS = 10;
-/** Regions that never say they are done are taken for done after this time, ms. */
-const DONE_MS = 10_000;
 
 export class Throttle {
   readonly #run: () => void;
@@ -32,59 +32,47 @@ export class Throttle {
   }
 }
 
-class Region {
-  readonly #id: string;
-  #running = false;
-  #again = false;
-
-  constructor(id: string) {
-    this.#id = id;
-  }
-
-  refresh(): void {
-    if (this.#running) {
-      this.#again = true;
-      return;
-    }
-    const region = apex.region(this.#id);
-    if (!region) {
-      apex.debug.warn("rtm: the page has no region with the static id", this.#id);
-      return;
-    }
-    this.#running = true;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const done = () => {
-      if (!this.#running) return;
-      clearTimeout(timer);
-      this.#running = false;
-      if (!this.#again) return;
-      this.#again = false;
-      this.refresh();
-    };
-    timer = setTimeout(done, DONE_MS);
-    region.element.one("apexafterrefresh", done);
-    region.refresh();
-  }
+export interface RegionOptions {
+  /** Quiet time before a refresh, ms. */
+  readonly quietMs: number;
+  readonly keepPagination: boolean;
 }
 
 export class Regions {
   readonly #regions: readonly Region[];
   readonly #throttle: Throttle;
+  #whole = false;
+  #keys: Key[] = [];
   #hidden = false;
 
-  constructor(ids: readonly string[], quietMs: number) {
-    this.#regions = ids.map((id) => new Region(id));
-    this.#throttle = new Throttle(quietMs, () => this.#refresh());
+  constructor(ids: readonly string[], options: RegionOptions, tell: Tell) {
+    this.#regions = ids.map((id) => new Region(id, options.keepPagination, tell));
+    this.#throttle = new Throttle(options.quietMs, () => this.#refresh());
   }
 
   /** Something changed: refresh soon. */
   ask(): void {
+    this.#whole = true;
+    if (this.#regions.length > 0) this.#throttle.ask();
+  }
+
+  /** The rows with these keys changed; without keys it can be any. */
+  askRows(keys: readonly Key[]): void {
+    if (keys.length === 0) this.#whole = true;
+    else if (!this.#whole) this.#keys.push(...keys);
     if (this.#regions.length > 0) this.#throttle.ask();
   }
 
   #refresh(): void {
     if (document.visibilityState === "visible") {
-      for (const region of this.#regions) region.refresh();
+      const keys = this.#keys;
+      const whole = this.#whole;
+      this.#keys = [];
+      this.#whole = false;
+      for (const region of this.#regions) {
+        if (whole) region.refresh();
+        else region.refreshRows(keys);
+      }
     } else if (!this.#hidden) {
       this.#hidden = true;
       const shown = () => {

@@ -11,9 +11,37 @@ interface ApexItem {
   setValue(value: string | string[], displayValue?: unknown, suppressChangeEvent?: boolean): void;
 }
 
+/** An `apex.model`, as far as it is documented for grids, cards and template components. */
+interface ApexModel {
+  isChanged(): boolean;
+  getRecord(key: string | readonly string[]): unknown;
+  getRecordId(record: unknown): string;
+  getRecordMetadata(id: string): {
+    readonly updated?: boolean;
+    readonly inserted?: boolean;
+    readonly deleted?: boolean;
+  } | null;
+  /** Throws without an identity field; null when nothing is left to fetch. */
+  fetchRecords(records: readonly unknown[]): PromiseLike<unknown> | null;
+  subscribe(observer: { onChange(type: string): void }): string;
+  unSubscribe(id: string): void;
+}
+
+type ApexHandler = (event: { readonly target: Element }) => void;
+
 interface ApexRegion {
-  readonly element: { one(events: string, handler: () => void): void };
-  refresh(): unknown;
+  readonly type?: string;
+  readonly element: {
+    readonly [index: number]: HTMLElement;
+    on(events: string, handler: ApexHandler): void;
+    off(events: string, handler: ApexHandler): void;
+  };
+  /** Regions without pagination take no notice of the argument. */
+  refresh(keepPagination?: boolean): unknown;
+  /** Regions with a widget. `getViews` is the Interactive Grid's. */
+  call?(method: "getViews"): { readonly grid?: { readonly model: ApexModel | null } } | undefined;
+  /** Cards and template components, 24.1 and later. */
+  getModel?(): ApexModel | null | undefined;
 }
 
 interface ApexAjaxOptions {

@@ -5,18 +5,19 @@
  * answer is a failure, a context is new for every firing.
  */
 
+import { RegionDouble, type Elements as RegionElements } from "./regions-double.ts";
+
 /** The part of jQuery 3 that is used here. */
-interface Elements {
-  readonly length: number;
+interface Elements extends RegionElements {
   toArray(): HTMLElement[];
   val(): string | string[];
   val(value: string | string[]): Elements;
-  html(html: string): Elements;
   append(html: string): Elements;
   empty(): Elements;
   one(events: string, handler: () => void): Elements;
   on(events: string, handler: (this: unknown, event: unknown, data: unknown) => void): Elements;
   trigger(event: string | object, data?: object): Elements;
+  off(events: string): Elements;
 }
 
 interface JQuery {
@@ -54,7 +55,10 @@ declare global {
 const $ = window.jQuery;
 const page$ = $(document);
 window.seen = { debug: [], refreshes: [], alerts: [], errors: [], violations: [], actions: [] };
-const note = (kind: string, value: unknown) => window.seen[kind]?.push(value);
+const note = (kind: string, value: unknown) => {
+  window.seen[kind] ??= [];
+  window.seen[kind].push(value);
+};
 
 addEventListener("error", ({ message }) => note("errors", message));
 addEventListener("unhandledrejection", ({ reason }) => note("errors", String(reason)));
@@ -95,23 +99,15 @@ function item(id: string) {
 
 item.isItem = (id: string) => document.getElementById(id)?.hasAttribute("data-item") ?? false;
 
-function region(id: string) {
+const regions = new Map<string, RegionDouble>();
+
+/** Null when the page has no element with that id. */
+function region(id: string): RegionDouble | null {
   const element = $(`[id="${id}"]`);
   if (element.length === 0) return null;
-  return {
-    element,
-    refresh() {
-      note("refreshes", id);
-      element.trigger("apexbeforerefresh");
-      const done = fetch(`/region?id=${encodeURIComponent(id)}`)
-        .then((response) => response.text())
-        .then((html) => {
-          element.html(html);
-          element.trigger("apexafterrefresh");
-        });
-      return done;
-    },
-  };
+  const made = regions.get(id) ?? new RegionDouble(id, element, { $, note });
+  regions.set(id, made);
+  return made;
 }
 
 const queues = new Map<string, Promise<unknown>>();

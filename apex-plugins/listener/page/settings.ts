@@ -1,0 +1,8 @@
+/** Choices of the attribute Options. */
+export type Option = "KEEP_PAGE";
+
+/** The attribute Settings; everything is optional. listener.sql refuses other members. */
+export interface Settings {
+  /** On Message: Refresh Rows. The member of the payload that holds the primary keys. */
+  readonly key?: string;
+}
