@@ -5,7 +5,7 @@
  *
  * Three promises hold for every implementation, inside one epoch and on every node:
  *  - the numbers of a channel have no gap, and every reader gets the same messages in the same order;
- *  - a message whose id its source gave again is not appended again, as far as the log remembers;
+ *  - what its source gave again, by channel and id, is not appended again, as far as the log remembers;
  *  - whatever may have cut the log's end, or exchanged its content, begins a new epoch, and every
  *    reader is told by `reset` before anything of that epoch is applied.
  */
@@ -31,8 +31,8 @@ export interface AppendOptions {
 /** What became of one message of an `append`. */
 export type Appended =
   /**
-   * It has its number. `duplicate`: this source gave its id before; it was not appended again, and
-   * `seq` is the number of the first time (of an earlier epoch, if there was one meanwhile).
+   * It has its number. `duplicate`: this source gave its id to its channel before; it was not appended
+   * again, and `seq` is the number of the first time (of an earlier epoch, if there was one since).
    */
   | { readonly status: "accepted"; readonly seq: number; readonly duplicate: boolean }
   /**

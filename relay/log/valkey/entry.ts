@@ -1,0 +1,119 @@
+/**
+ * One entry of the engine's log, and the messages in it. Pure.
+ *
+ * The names of a message hold no control character (contract/message.ts), so tabs part them; its
+ * payload may hold anything and has its length before it. The engine's script writes channel,
+ * number and id; what follows them comes from here and travels as it is.
+ */
+import type { Message } from "../../contract/message.ts";
+import type { Numbered } from "../log.ts";
+
+/** An entry holds one message, or no more text than this, UTF-16 units (bytes, when it is ASCII). */
+export const ENTRY_LENGTH = 64 * 1024;
+/** What a message takes beside its names and payload: numbers and tabs. */
+const OVERHEAD = 40;
+/** And no more messages than this. */
+export const ENTRY_MESSAGES = 1000;
+/** Names that decoded messages share; beyond it the table begins anew. */
+const INTERNED = 10_000;
+
+/** An entry as a follower reads it. */
+export interface LogEntry {
+  readonly generation: number;
+  /** Counts the entries of an epoch, from 1 on, without a gap. */
+  readonly n: number;
+  /** The token of the entry before it; empty for the first of an epoch. */
+  readonly previous: string;
+  /** Random, from whoever appended it. */
+  readonly token: string;
+  /** Bytes of messages appended in this epoch, up to and with this entry. */
+  readonly total: number;
+  readonly body: string;
+}
+
+/** What an entry says of a message behind its channel, number and id. */
+export function encodeRest({ eventName, ts, payload }: Message): string {
+  return `${eventName}\t${ts}\t${payload.length}\t${payload}`;
+}
+
+/** Cuts a batch into parts of one entry each, in order. */
+export function splitBatch(batch: readonly Message[]): (readonly Message[])[] {
+  const parts: Message[][] = [];
+  let part: Message[] = [];
+  let length = 0;
+  for (const message of batch) {
+    const { channel, id, eventName, payload } = message;
+    const more = channel.length + id.length + eventName.length + payload.length + OVERHEAD;
+    if (part.length > 0 && (length + more > ENTRY_LENGTH || part.length === ENTRY_MESSAGES)) {
+      parts.push(part);
+      part = [];
+      length = 0;
+    }
+    part.push(message);
+    length += more;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+/** An entry from a reply of XREAD or XRANGE. @throws {Error} it was not written by append.lua */
+export function parseEntry([id, fields]: readonly [string, readonly string[]]): LogEntry {
+  const [generation, n] = id.split("-").map(Number) as [number, number];
+  const [p, previous, t, token, s, total, b, body] = fields;
+  if (p !== "p" || t !== "t" || s !== "s" || b !== "b" || body === undefined) {
+    throw new Error(`entry ${id} of the log was not written by this program`);
+  }
+  return {
+    generation,
+    n,
+    previous: previous as string,
+    token: token as string,
+    total: Number(total),
+    body,
+  };
+}
+
+/**
+ * Reads the messages of entries. Names are interned: a slice would keep the whole entry's text alive
+ * for as long as somebody keeps the name.
+ */
+export class EntryDecoder {
+  #names = new Map<string, string>();
+
+  /** @throws {Error} the text was not written by append.lua */
+  messages(body: string): Numbered[] {
+    const result: Numbered[] = [];
+    let position = 0;
+    const field = (): string => {
+      const end = body.indexOf("\t", position);
+      if (end < 0) throw new Error("a message of the log is cut off");
+      const text = body.slice(position, end);
+      position = end + 1;
+      return text;
+    };
+    while (position < body.length) {
+      const channel = this.#intern(field());
+      const seq = Number(field());
+      const id = field();
+      const eventName = this.#intern(field());
+      const ts = Number(field());
+      const length = Number(field());
+      const payload = body.slice(position, position + length);
+      position += length;
+      if (!Number.isSafeInteger(seq) || payload.length !== length) {
+        throw new Error("a message of the log is damaged");
+      }
+      result.push({ channel, eventName, payload, id, ts, seq });
+    }
+    return result;
+  }
+
+  #intern(name: string): string {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    if (this.#names.size >= INTERNED) this.#names.clear();
+    const copy = Buffer.from(name).toString();
+    this.#names.set(copy, copy);
+    return copy;
+  }
+}

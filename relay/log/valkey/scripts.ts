@@ -1,0 +1,201 @@
+/**
+ * What runs inside the engine, atomically. Every script begins with the fence, so no answer can come
+ * from an engine other than the one whose history the epoch names.
+ *
+ * Keys (one hash tag, so one slot): `state` is a hash with the epoch (e), the run id (r) and the
+ * replication id (q) that it is bound to, its generation (g), the number (n) and the token (t) of
+ * the last entry, the bytes appended (s), and each channel's number (c:<channel>), so that all of
+ * them are lost only together. `log` is a stream whose IDs are <generation>-<n>. `ids:…:a` and
+ * `ids:…:b` hold what a source gave lately (channel and id, with the number). `fences` holds the
+ * highest token of each source. No key has a time to live, and no clock is read.
+ */
+import { createHash } from "node:crypto";
+
+/** At more names than this the log starts a new epoch: the state would not fit for ever. */
+export const MAX_CHANNELS = 1_000_000;
+/** Arguments of one inner call; Lua cannot unpack many thousands (LUAI_MAXCSTACK is 8,000). */
+const CHUNK = 1000;
+
+export interface Script {
+  readonly name: string;
+  readonly source: string;
+  readonly sha1: string;
+}
+
+function script(name: string, source: string): Script {
+  return { name, source, sha1: createHash("sha1").update(source).digest("hex") };
+}
+
+/**
+ * The run id changes with every process; the replication id whenever the data came from, or went on
+ * after, another one. Read inside the script: a value that was asked for before may be of an engine
+ * that is gone. An engine that hides or fakes them cannot be used, since nothing would be noticed.
+ */
+const FENCE = `
+local info = redis.call('INFO', 'server') .. redis.call('INFO', 'replication')
+local run = string.match(info, 'run_id:(%x+)')
+local rid = string.match(info, 'master_replid:(%x+)')
+if not run or #run ~= 40 or string.match(run, '^0+$') or not rid or #rid ~= 40 then
+  return redis.error_reply('RTMIDS the engine hides run_id or master_replid')
+end
+if not string.find(info, 'role:master', 1, true) then
+  return redis.error_reply('RTMREPLICA this engine is a replica')
+end
+`;
+
+/**
+ * Attach and probe in one: whoever calls it names what it knows, and where the engine's history is
+ * not the one it has seen, a new epoch begins. Idempotent.
+ * KEYS: state, log. ARGV: a fresh epoch, the highest generation known, the entry from which on the
+ * caller keeps the log (0: do not trim) and its epoch; then the witnesses, three each: epoch, number
+ * and token of an entry that was seen or acknowledged.
+ * Returns epoch, generation, number and token of the last entry, why it is new (empty: it is not),
+ * run id.
+ */
+export const ATTACH = script(
+  "attach",
+  `${FENCE}
+local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't')
+local known = tonumber(ARGV[2])
+local g, n, why = tonumber(m[4] or 0), tonumber(m[5] or 0), nil
+if not m[1] then why = 'empty'
+elseif m[2] ~= run then why = 'restarted'
+elseif m[3] ~= rid then why = 'replicated'
+elseif g < known then why = 'older'
+elseif redis.call('HLEN', KEYS[1]) > ${MAX_CHANNELS} then why = 'channels'
+end
+for i = 5, #ARGV, 3 do
+  local k, token = tonumber(ARGV[i + 1]), ARGV[i + 2]
+  if not why and ARGV[i] == m[1] and k > 0 then
+    if n < k or (n == k and m[6] ~= token) then why = 'fork'
+    elseif n > k then
+      local x = redis.call('XRANGE', KEYS[2], g .. '-' .. k, g .. '-' .. (k + 1), 'COUNT', 1)[1]
+      if x and x[1] == g .. '-' .. k then
+        if x[2][4] ~= token then why = 'fork' end
+      elseif x and x[2][2] ~= token then why = 'fork' end
+    end
+  end
+end
+if why then
+  redis.call('DEL', KEYS[1], KEYS[2])
+  g = math.max(g, known) + 1
+  redis.call('HSET', KEYS[1], 'e', ARGV[1], 'r', run, 'q', rid, 'g', g, 'n', 0, 't', '', 's', 0)
+  return {ARGV[1], g, 0, '', why, run}
+end
+if ARGV[4] == m[1] and tonumber(ARGV[3]) > 0 then
+  redis.call('XTRIM', KEYS[2], 'MINID', '~', g .. '-' .. ARGV[3])
+end
+return {m[1], g, n, m[6], '', run}
+`,
+);
+
+/**
+ * Appends one entry: fence, lease, duplicates, numbers. The one write that can be refused for want of
+ * memory comes first, so a refusal leaves nothing half done.
+ * KEYS: state, log, ids:a, ids:b, fences. ARGV: epoch, source, fence of the lease (empty: none),
+ * token of the entry, 1 when the ids are new, ids remembered per half, first entry to keep (0: do
+ * not trim), hard limit of the log's bytes; then id, channel and rest of each message.
+ * Returns `moved` (another epoch, or too many channels: attach), `fenced` with the higher token, or
+ * `ok` with the number of the last entry and each message's number, negative for a repeated one.
+ */
+export const APPEND = script(
+  "append",
+  `${FENCE}
+local function many(command, key, list)
+  local out = {}
+  for first = 1, #list, ${CHUNK} do
+    local last = math.min(first + ${CHUNK} - 1, #list)
+    local reply = redis.call(command, key, unpack(list, first, last))
+    if type(reply) == 'table' then
+      for i = 1, last - first + 1 do out[first + i - 1] = reply[i] end
+    end
+  end
+  return out
+end
+local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't', 's')
+if m[1] ~= ARGV[1] or m[2] ~= run or m[3] ~= rid then return {'moved'} end
+if redis.call('HLEN', KEYS[1]) > ${MAX_CHANNELS} then return {'moved'} end
+local fence = tonumber(ARGV[3])
+if fence then
+  local highest = tonumber(redis.call('HGET', KEYS[5], ARGV[2]) or 0)
+  if highest > fence then return {'fenced', highest} end
+  if highest < fence then redis.call('HSET', KEYS[5], ARGV[2], ARGV[3]) end
+end
+local fresh, ring = ARGV[5] == '1', tonumber(ARGV[6])
+local count = (#ARGV - 8) / 3
+local keys, channels, place = {}, {}, {}
+for i = 1, count do
+  local channel = 'c:' .. ARGV[3 * i + 7]
+  keys[i] = ARGV[3 * i + 7] .. '\t' .. ARGV[3 * i + 6]
+  if not place[channel] then
+    channels[#channels + 1] = channel
+    place[channel] = #channels
+  end
+end
+local newer, older = {}, {}
+if not fresh then
+  newer, older = many('HMGET', KEYS[3], keys), many('HMGET', KEYS[4], keys)
+end
+local seqs = many('HMGET', KEYS[1], channels)
+local out, body, remember, mine, bytes = {}, {}, {}, {}, 0
+for i = 1, count do
+  local key = keys[i]
+  local before = newer[i] or older[i] or (not fresh and mine[key])
+  if before then out[i] = -tonumber(before)
+  else
+    local id, channel, rest = ARGV[3 * i + 6], ARGV[3 * i + 7], ARGV[3 * i + 8]
+    local at = place['c:' .. channel]
+    local seq = tonumber(seqs[at] or 0) + 1
+    seqs[at], mine[key], out[i] = seq, seq, seq
+    remember[#remember + 1], remember[#remember + 2] = key, seq
+    local text = channel .. '\\t' .. string.format('%.0f', seq) .. '\\t' .. id .. '\\t' .. rest
+    body[#body + 1] = text
+    bytes = bytes + #text
+  end
+end
+local n = tonumber(m[5])
+if #body > 0 then
+  n = n + 1
+  local total = tonumber(m[7]) + bytes
+  local sum = string.format('%.0f', total)
+  redis.call('XADD', KEYS[2], m[4] .. '-' .. n, 'p', m[6], 't', ARGV[4], 's', sum, 'b', table.concat(body))
+  local set = {'n', n, 't', ARGV[4], 's', sum}
+  for i = 1, #channels do
+    if seqs[i] then set[#set + 1], set[#set + 2] = channels[i], seqs[i] end
+  end
+  many('HSET', KEYS[1], set)
+  if not fresh and ring > 0 then
+    many('HSET', KEYS[3], remember)
+    if redis.call('HLEN', KEYS[3]) >= ring then redis.call('RENAME', KEYS[3], KEYS[4]) end
+  end
+  if tonumber(ARGV[7]) > 0 then redis.call('XTRIM', KEYS[2], 'MINID', '~', m[4] .. '-' .. ARGV[7]) end
+  if n % 16 == 0 then
+    local cap = tonumber(ARGV[8])
+    local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+    while oldest and total - tonumber(oldest[2][6]) > cap do
+      redis.call('XTRIM', KEYS[2], 'MAXLEN', math.floor(redis.call('XLEN', KEYS[2]) * 3 / 4))
+      oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+    end
+  end
+end
+return {'ok', n, out}
+`,
+);
+
+/** Names of the keys of one group of nodes. */
+export interface Keys {
+  readonly state: string;
+  readonly log: string;
+  readonly fences: string;
+  ids(source: string): readonly [newer: string, older: string];
+}
+
+export function keysOf(prefix: string): Keys {
+  const key = (name: string) => `{${prefix}}:${name}`;
+  return {
+    state: key("state"),
+    log: key("log"),
+    fences: key("fences"),
+    ids: (source) => [key(`ids:${source}:a`), key(`ids:${source}:b`)],
+  };
+}

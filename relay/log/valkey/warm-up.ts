@@ -1,0 +1,108 @@
+/**
+ * One consistent view of the log, read while others append to it. The heads are read first and the
+ * log after them up to its end, so a channel's head is the higher of the two, and nothing can have
+ * been appended and trimmed between them without a hole that is seen here.
+ */
+import type { Numbered } from "../log.ts";
+import { type Attached, attach } from "./attach.ts";
+import type { EngineConnection } from "./connection.ts";
+import { EntryDecoder, type LogEntry, parseEntry } from "./entry.ts";
+import type { Knowledge, Mark } from "./knowledge.ts";
+import type { Keys } from "./scripts.ts";
+
+/** Fields of one HSCAN step. */
+const SCAN = 1000;
+/** Entries of one XRANGE. */
+const RANGE = 32;
+
+export interface WarmUp {
+  readonly heads: Map<string, number>;
+  readonly retained: Numbered[];
+  /** The last entry of the view; following goes on behind it. */
+  readonly end: Mark;
+  readonly generation: number;
+  readonly entries: readonly Pick<LogEntry, "n" | "total">[];
+}
+
+async function readHeads(connection: EngineConnection, keys: Keys): Promise<Map<string, number>> {
+  const heads = new Map<string, number>();
+  let cursor = "0";
+  do {
+    const [next, fields] = (await connection.call("HSCAN", [
+      keys.state,
+      cursor,
+      "MATCH",
+      "c:*",
+      "COUNT",
+      SCAN,
+    ])) as readonly [string, readonly string[]];
+    for (let index = 0; index < fields.length; index += 2) {
+      const channel = (fields[index] as string).slice(2);
+      // A scan may give a field twice, with the later value first or last.
+      heads.set(channel, Math.max(heads.get(channel) ?? 0, Number(fields[index + 1])));
+    }
+    cursor = next;
+  } while (cursor !== "0");
+  return heads;
+}
+
+/** The run of entries without a hole that ends the log. */
+async function readLog(connection: EngineConnection, keys: Keys, generation: number) {
+  let run: LogEntry[] = [];
+  let from = `${generation}-0`;
+  for (;;) {
+    const page = (await connection.call("XRANGE", [keys.log, from, "+", "COUNT", RANGE])) as
+      | readonly [string, readonly string[]][]
+      | null;
+    for (const raw of page ?? []) {
+      const entry = parseEntry(raw);
+      if (entry.generation !== generation) return undefined;
+      const last = run.at(-1);
+      // A hole is the new floor of all channels: what lies before it proves nothing.
+      if (last && (entry.n !== last.n + 1 || entry.previous !== last.token)) run = [];
+      run.push(entry);
+    }
+    if (!page || page.length < RANGE) return run;
+    from = `(${page.at(-1)?.[0]}`;
+  }
+}
+
+/**
+ * @param begun what attach has just answered on this connection
+ * @returns undefined when the view did not hold (another epoch began, or the log was trimmed below
+ *   what was being read): attach and try again
+ */
+export async function warmUp(
+  connection: EngineConnection,
+  keys: Keys,
+  knowledge: Knowledge,
+  begun: Attached,
+): Promise<WarmUp | undefined> {
+  const { epoch, generation } = begun;
+  const decoder = new EntryDecoder();
+  const heads = await readHeads(connection, keys);
+  const run = await readLog(connection, keys, generation);
+  if (!run) return undefined;
+  const after = await attach(connection, keys, knowledge);
+  if (after.epoch !== epoch || after.runId !== begun.runId) return undefined;
+  const [first, last] = [run[0], run.at(-1)];
+  // Everything that was appended since the attach must be in the run.
+  if (first ? first.n > begun.n + 1 : after.n !== begun.n) return undefined;
+  if (last && last.n < begun.n) return undefined;
+  const retained: Numbered[] = [];
+  for (const { body } of run) {
+    for (const message of decoder.messages(body)) {
+      retained.push(message);
+      if (message.seq > (heads.get(message.channel) ?? 0)) {
+        heads.set(message.channel, message.seq);
+      }
+    }
+  }
+  return {
+    heads,
+    retained,
+    end: last ? { epoch, n: last.n, token: last.token } : { epoch, n: begun.n, token: begun.token },
+    generation,
+    entries: run.map(({ n, total }) => ({ n, total })),
+  };
+}

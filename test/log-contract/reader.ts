@@ -1,0 +1,58 @@
+/** A reader that checks the port's promises while it keeps what it was given. */
+import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
+
+export class RecordingReader implements LogReader {
+  /** Every message applied since the last reset, retained ones included. */
+  messages: Numbered[] = [];
+  /** Every message ever applied as new (not as history). */
+  live: Numbered[] = [];
+  resets: { reason: ResetReason; epoch: string }[] = [];
+  heads = new Map<string, number>();
+  currents: boolean[] = [];
+  detail: string | undefined;
+  /** What broke a promise of the port. */
+  readonly violations: string[] = [];
+
+  get isCurrent(): boolean {
+    return this.currents.at(-1) ?? false;
+  }
+
+  reset({ epoch, reason, heads, retained }: Snapshot): void {
+    this.resets.push({ epoch, reason });
+    this.heads = new Map(heads);
+    this.messages = [...retained];
+    const last = new Map<string, number>();
+    for (const { channel, seq } of this.messages) {
+      const before = last.get(channel);
+      if (before !== undefined && seq !== before + 1) {
+        this.violations.push(`retained ${channel}: ${before} -> ${seq}`);
+      }
+      last.set(channel, seq);
+    }
+    for (const [channel, seq] of last) {
+      if (this.heads.get(channel) !== seq) {
+        this.violations.push(`retained ${channel} ends at ${seq}, head ${this.heads.get(channel)}`);
+      }
+    }
+  }
+
+  apply(batch: readonly Numbered[]): void {
+    if (this.resets.length === 0) this.violations.push("applied before the first reset");
+    if (batch.length === 0) this.violations.push("applied an empty batch");
+    for (const message of batch) {
+      const head = this.heads.get(message.channel) ?? 0;
+      if (message.seq !== head + 1) {
+        this.violations.push(`${message.channel}: ${head} -> ${message.seq}`);
+      }
+      this.heads.set(message.channel, message.seq);
+      this.messages.push(message);
+      this.live.push(message);
+    }
+  }
+
+  current(yes: boolean, detail?: string): void {
+    if (this.currents.at(-1) === yes) this.violations.push(`current(${yes}) twice`);
+    this.currents.push(yes);
+    this.detail = detail;
+  }
+}
