@@ -1,6 +1,7 @@
 /** `rtm check-config`: finds what is wrong before the service does. */
 import { formatDuration } from "../common/units.ts";
 import { loadKeys } from "../relay/access/keys.ts";
+import { descriptorProblem } from "../relay/http/accepts.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
 import { requireRoles } from "./service/service.ts";
@@ -43,6 +44,8 @@ export function checkConfig(
   const config = readConfig(option, roles);
   if (roles) requireRoles(config, roles);
   if (roles?.relay) loadKeys(config.relay);
+  const fewDescriptors = roles?.relay ? descriptorProblem(config.relay) : undefined;
+  if (fewDescriptors !== undefined) process.stdout.write(`warning: ${fewDescriptors}\n`);
   const file = configFile(option) ?? "no file: environment and defaults";
   process.stdout.write(
     `configuration is valid (${file})\n` +

@@ -1,8 +1,14 @@
 #!/usr/bin/env node
 /** The `rtm` command. Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration. */
-import { CommanderError } from "commander";
-import { EXIT, reportError } from "./exit.ts";
-import { program } from "./program.ts";
+import { guardStart } from "./signals.ts";
+
+guardStart();
+// Loaded afterwards: it takes some tenths of a second, in which a signal must not be lost.
+const [{ CommanderError }, { EXIT, reportError }, { program }] = await Promise.all([
+  import("commander"),
+  import("./exit.ts"),
+  import("./program.ts"),
+]);
 
 try {
   await program().parseAsync();

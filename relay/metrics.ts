@@ -58,6 +58,11 @@ export function registerMetrics(registry: Registry, clients: Clients): void {
     () => stats.connectionsOpened,
   );
   counter(
+    "rtm_relay_accepts_refused_total",
+    "TCP connections dropped because all sockets that may be accepted were open.",
+    () => stats.acceptsRefused,
+  );
+  counter(
     "rtm_relay_messages_accepted_total",
     "Messages accepted from publishers, without duplicates.",
     () => stats.messagesAccepted,

@@ -15,6 +15,7 @@ import { closeSpread } from "./clients/drain.ts";
 import { createUpgrades, isWebSocket } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Publisher } from "./contract/publisher.ts";
+import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { createBroadcast } from "./http/broadcast.ts";
 import { closeServer, listen } from "./http/listen.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./http/routes.ts";
@@ -30,8 +31,6 @@ const INSECURE_WARNING_MS = 60_000;
 const KEEP_ALIVE_MS = 65_000;
 /** Time for a whole request with its body, ms. */
 const REQUEST_MS = 60_000;
-/** Sockets beyond the WebSocket limit, for REST and for clients that get a close code. */
-const SPARE_SOCKETS = 256;
 
 export interface RelayOptions {
   readonly log: Logger;
@@ -143,7 +142,12 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   const server = createServer(serverOptions, (request, response) =>
     (isBroadcast(request) ? broadcast : app)(request, response),
   );
-  server.maxConnections = config.limits.connections + SPARE_SOCKETS;
+  const fewDescriptors = descriptorProblem(config);
+  if (fewDescriptors !== undefined) log.warn(fewDescriptors);
+  limitAccepts(server, config, {
+    warnings: clients.warnings,
+    onRefused: () => stats.acceptRefused(),
+  });
   const upgrades = createUpgrades(clients, serving);
   server.on("upgrade", upgrades.handle);
 
@@ -152,7 +156,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   let restored = false;
   try {
     await listen(server, config.host, config.port, "relay.port");
-    // Last, because it removes the file: a start that fails must leave it for the next one. Nothing
+    // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
     // is accepted before `setServing`.
     if (stateDirectory !== undefined) {
       restored = restoreState(stateDirectory, hub, log, bootId, clock());

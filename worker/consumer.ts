@@ -200,10 +200,20 @@ export class QueueConsumer {
     );
   }
 
+  #warnLeaseHeld(): void {
+    this.#failures.warn(
+      "lease held",
+      {},
+      "nothing is dequeued: another session holds the lease of this queue, a lost one of ours that " +
+        'the database has not noticed (docs/operations.md, "The database hangs"), or a second worker ' +
+        "(then worker.standby has to be true on both)",
+    );
+  }
+
   /**
-   * Waits, as a standby, until this session holds the queue's lease. A node that has led before
-   * becomes a standby only after the first wait: its lost session may hold the lease for a moment
-   * more.
+   * Waits until this session holds the queue's lease: as a standby, or, in a node alone, for the
+   * session that has it to end. A node that has led before says so only after the first wait: its lost
+   * session may hold the lease for a moment more.
    */
   async #lead(access: QueueAccess, signal: AbortSignal): Promise<void> {
     for (let waitMs = this.#hasLed ? LEASE_WAIT_MS : 0; ; waitMs = LEASE_WAIT_MS) {
@@ -217,7 +227,8 @@ export class QueueConsumer {
         this.#warnNoLease();
         return;
       }
-      if (this.state.name !== "standby") {
+      if (!this.#options.worker.standby) this.#warnLeaseHeld();
+      else if (this.state.name !== "standby") {
         this.#log.info(
           "another session holds the lease: an active worker, or a session of a lost one that the " +
             "database has not noticed yet",

@@ -16,12 +16,18 @@ export interface ServingOptions {
 }
 
 /**
- * Reports every change. False as a standby, and, with a second node, some time after the database
- * was lost. A node alone serves on while its database is away: nobody else can dequeue either.
+ * Reports every change. A node alone serves whatever its database does: nobody else could dequeue,
+ * and when another session holds its lease that is most likely its own, which the database has not
+ * noticed to be dead. With a second node: false as a standby, and some time after the database was
+ * lost.
  * @returns a function that ends the reporting.
  */
 export function reportServing(options: ServingOptions): () => void {
   const { consumers, standby, onServing } = options;
+  if (!standby) {
+    onServing(true);
+    return () => {};
+  }
   let reported: boolean | undefined;
   let grace: NodeJS.Timeout | undefined;
   const report = (serving: boolean) => {
@@ -39,9 +45,7 @@ export function reportServing(options: ServingOptions): () => void {
     }
     if (states.includes("standby")) report(false);
     else if (leads) report(true);
-    else if (!standby) {
-      if (leader === "backoff") report(true);
-    } else if (reported === true) grace ??= setTimeout(() => report(false), GRACE_MS);
+    else if (reported === true) grace ??= setTimeout(() => report(false), GRACE_MS);
   };
   const unsubscribe = consumers.map(({ state }) => state.onChange(check));
   return () => {

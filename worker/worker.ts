@@ -24,8 +24,8 @@ export interface WorkerOptions {
   readonly stateDirectory: string;
   readonly version: string;
   /**
-   * Called when it becomes known whether this node dequeues: false as a standby, true otherwise,
-   * also while the database is away (nobody else can dequeue then either).
+   * Called with whether this node serves: a node alone does from the start, one of two once it leads
+   * (worker/leadership.ts).
    */
   readonly onServing?: (serving: boolean) => void;
   /** Shorter waits, for tests. */
@@ -64,7 +64,9 @@ export function startWorker(options: WorkerOptions): Worker {
   const [leader, ...followers] = consumers;
   const runs = [
     leader!.run(signal),
-    ...followers.map((follower) => runFollower(leader!, follower, signal)),
+    ...followers.map((follower) =>
+      worker.standby ? runFollower(leader!, follower, signal) : follower.run(signal),
+    ),
   ];
   const succeeded = Promise.all(runs);
   // Whoever awaits `done` sees the failure; the others must not run on alone.
@@ -93,7 +95,7 @@ export function startWorker(options: WorkerOptions): Worker {
 }
 
 /**
- * The first queue decides which node is active: the others give up their sessions, and so their
+ * With a second node the first queue decides which one is active: the others give up their sessions, and so their
  * leases, while this node is a standby for the first. Otherwise two nodes could each hold the
  * lease of one queue, and neither would serve.
  */

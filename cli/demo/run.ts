@@ -1,10 +1,12 @@
 /** `rtm demo` in the foreground. */
 import { DEFAULT_URL } from "../program.ts";
 import { untilStopped } from "../service/run.ts";
+import { StopSignals } from "../signals.ts";
 import { type DemoOptions, startDemo } from "./demo.ts";
 
 /** @returns the exit code. */
 export async function runDemo(options: DemoOptions): Promise<number> {
+  const signals = new StopSignals(options.log);
   const demo = await startDemo(options);
   const { port } = new URL(demo.url);
   const url = `http://127.0.0.1:${port}`;
@@ -14,5 +16,5 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       `  Watch the messages in another terminal: npx rtm tail sales${url === DEFAULT_URL ? "" : ` --url ${url}`}\n` +
       "  Stop with Ctrl+C.\n\n",
   );
-  return untilStopped(() => demo.stop(), demo.service.done, options.log);
+  return untilStopped(() => demo.stop(), demo.service.done, signals, options.log);
 }

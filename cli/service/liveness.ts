@@ -38,8 +38,9 @@ export function stuckLoops(
 ): string[] {
   const leader = statuses[0]?.state;
   return statuses.flatMap(({ queue, state, lastMoveMs }, index) => {
-    // The other queues' loops have not begun before the first one leads.
+    // With a second node the other queues' loops have not begun before the first one leads.
     const waitsForLeader =
+      worker.standby &&
       index > 0 &&
       (state === "connecting" || state === "standby") &&
       (leader === "standby" || leader === "connecting");

@@ -1,16 +1,17 @@
 /** Runs a service in the foreground until it is told to stop. */
-
 import { messageOf } from "../../common/errors.ts";
 import { createLogger, type Logger } from "../../common/logger.ts";
 import { type RtmConfig, readConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
+import { StopSignals } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { stuckLoops } from "./liveness.ts";
 import { type Service, startService } from "./service.ts";
 import { type Health, ServiceManager } from "./systemd.ts";
 
 /**
- * SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reads the keys again.
+ * SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reads the keys again. During the
+ * start they wait until it is over: what it has taken from disk has to be given back.
  * @returns the exit code.
  */
 export async function runService(
@@ -19,19 +20,32 @@ export async function runService(
 ): Promise<number> {
   const config = readConfig(configOption, roles);
   const log = createLogger(config.log.level);
-  log.info({ version: VERSION, node: process.version, ...roles }, "starting");
-  const service = await startService({ config, roles, log });
-  const onReload = () => reload(service, configOption, log);
-  process.on("SIGHUP", onReload);
-  const manager = ServiceManager.of(process.env, log);
-  manager?.start(() => healthOf(service, config));
-  const stop = () => {
-    manager?.stopping();
-    return service.stop();
+  const signals = new StopSignals(log);
+  let service: Service | undefined;
+  let reloadWanted = false;
+  const onReload = () => {
+    if (service) reload(service, configOption, log);
+    else reloadWanted = true;
   };
+  process.on("SIGHUP", onReload);
+  let manager: ServiceManager | undefined;
   try {
-    return await untilStopped(stop, service.done, log);
+    log.info({ version: VERSION, node: process.version, ...roles }, "starting");
+    const starting = startService({ config, roles, log });
+    await Promise.race([starting, signals.second]);
+    if (signals.received > 1) return EXIT.failed;
+    const started = await starting;
+    service = started;
+    if (reloadWanted) onReload();
+    manager = ServiceManager.of(process.env, log);
+    if (signals.received === 0) manager?.start(() => healthOf(started, config));
+    const stop = () => {
+      manager?.stopping();
+      return started.stop();
+    };
+    return await untilStopped(stop, started.done, signals, log);
   } finally {
+    signals.end();
     process.off("SIGHUP", onReload);
     await manager?.sent();
   }
@@ -45,27 +59,13 @@ function healthOf({ worker, readiness }: Service, config: RtmConfig): Health {
   return { status: [ready, ...queues].join(", "), stuck: stuckLoops(statuses, config) };
 }
 
-/** Waits for a signal or for the service's own end, then stops it. */
+/** Waits for a signal or for the service's own end, then stops it. @returns the exit code. */
 export async function untilStopped(
   stop: () => Promise<void>,
   done: Promise<void>,
+  signals: StopSignals,
   log: Logger,
 ): Promise<number> {
-  let force: ((code: number) => void) | undefined;
-  const forced = new Promise<number>((resolve) => {
-    force = resolve;
-  });
-  let onSignal: ((signal: NodeJS.Signals) => void) | undefined;
-  const signalled = new Promise<number>((resolve) => {
-    let first = true;
-    onSignal = (signal) => {
-      log.info({ signal }, first ? "stopping" : "stopping at once");
-      if (first) resolve(EXIT.ok);
-      else force?.(EXIT.failed);
-      first = false;
-    };
-    process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  });
   const failed = done.then(
     () => EXIT.failed,
     (error: unknown) => {
@@ -73,12 +73,9 @@ export async function untilStopped(
       return EXIT.failed;
     },
   );
-  try {
-    const code = await Promise.race([signalled, failed]);
-    return await Promise.race([stop().then(() => code), forced]);
-  } finally {
-    process.off("SIGTERM", onSignal!).off("SIGINT", onSignal!);
-  }
+  const code = await Promise.race([signals.first.then(() => EXIT.ok), failed]);
+  const forced = signals.second.then(() => EXIT.failed);
+  return await Promise.race([stop().then(() => code), forced]);
 }
 
 /** New keys, or a log line that says why the old ones stay. */

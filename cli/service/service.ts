@@ -9,6 +9,7 @@ import { Registry } from "prom-client";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
+import { limitAdminAccepts } from "../../relay/http/accepts.ts";
 import { HttpPublisher } from "../../relay/http/http-publisher.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
@@ -63,7 +64,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   let worker: Worker | undefined;
   let relay: Relay | undefined;
   let remote: HttpPublisher | undefined;
-  const queueReadiness = () => (worker?.status() ?? []).flatMap(readinessOf);
+  const queueReadiness = () =>
+    (worker?.status() ?? []).flatMap((status) => readinessOf(status, config.worker.standby));
   const readiness = () => {
     if (relay) return relay.readiness();
     return roles.relay ? [STARTING] : queueReadiness();
@@ -134,6 +136,7 @@ async function startAdmin(
 ): Promise<{ server: Server; port: number } | undefined> {
   if (!admin.enabled) return undefined;
   const server = createAdminServer(sources);
+  limitAdminAccepts(server);
   await listen(server, admin.host, admin.port, "service.admin.port");
   const { port } = server.address() as AddressInfo;
   log.info({ host: admin.host, adminPort: port }, "admin listener");
@@ -195,13 +198,25 @@ function remotePublisher(config: RtmConfig): HttpPublisher {
   });
 }
 
-/** What a queue's state means for readiness. */
-export function readinessOf({ queue, state, reason, blocked }: QueueStatus): ReadinessReason[] {
+/**
+ * What a queue's state means for readiness.
+ * @param standby whether a second node shares the queues; the relay itself then says `standby`
+ */
+export function readinessOf(
+  { queue, state, reason, blocked }: QueueStatus,
+  standby: boolean,
+): ReadinessReason[] {
   if (blocked > 0) {
     const message =
       `${queue}: ${blocked} ready messages are locked by another session ` +
       '(docs/operations.md, "The database hangs")';
     return [{ code: "queue_blocked", message, blocking: false }];
+  }
+  if (state === "standby" && !standby) {
+    const message =
+      `${queue}: another session holds the lease, so nothing is dequeued ` +
+      '(docs/operations.md, "The database hangs")';
+    return [{ code: "lease_held", message, blocking: true }];
   }
   if (state === "active" || state === "standby" || state === "stopped") return [];
   const advice = reason === undefined ? undefined : ORACLE_ERRORS.get(reason)?.advice;

@@ -1,21 +1,22 @@
 /**
  * The history on disk while the relay is down. The file exists only between a graceful stop and
- * the next start: it is removed before the first message is accepted, so a crash can never bring
- * an old epoch back.
+ * the next start: it is taken before the first message is accepted, so a crash can never bring an
+ * old epoch back. Taking it is a rename, so that of several relays on one directory one gets it.
  *
  * A line with format and version; then records, each a line of JSON and the bytes it announces;
  * then 64 hex digits, the SHA-256 of everything before them.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import {
   closeSync,
-  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -34,6 +35,8 @@ const MAGIC = magic(2);
 /** Ids without source and channel; the line has the same length. */
 const MAGIC_1 = magic(1);
 const DIGEST_LENGTH = 64;
+/** A file of ours that has not changed for so long belongs to no start or stop that still runs, ms. */
+const LEFT_OVER_MS = 60_000;
 
 const count = z.number().int().min(0);
 const name = z.string().refine((text) => nameProblem(text) === undefined);
@@ -105,9 +108,9 @@ export function saveState(
   now: number,
 ): void {
   const path = join(directory, FILE);
-  const temporary = `${path}.tmp`;
+  const temporary = ownName(path);
   try {
-    const descriptor = openSync(temporary, "w", 0o600);
+    const descriptor = openSync(temporary, "wx", 0o600);
     try {
       const hash = createHash("sha256");
       const write = (data: string | Uint8Array) => {
@@ -125,7 +128,33 @@ export function saveState(
     renameSync(temporary, path);
     syncDirectory(directory);
   } catch (error) {
+    // A full disk must not stay fuller for it.
+    removeIfThere(temporary);
     throw unusable("write", path, error);
+  }
+}
+
+/** A name beside `path` that no other process uses. */
+function ownName(path: string): string {
+  return `${path}.${process.pid}-${randomUUID()}`;
+}
+
+function removeIfThere(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The next start tries again.
+  }
+}
+
+/** Removes what starts and stops left that were killed half way. */
+function removeLeftOvers(directory: string): void {
+  const old = Date.now() - LEFT_OVER_MS;
+  for (const name of readdirSync(directory)) {
+    if (!name.startsWith(`${FILE}.`)) continue;
+    const path = join(directory, name);
+    const changed = statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? old;
+    if (changed < old) removeIfThere(path);
   }
 }
 
@@ -174,7 +203,8 @@ function bySource(window: DuplicateWindow): z.input<typeof headRecord>["duplicat
  * Gives the hub back what was saved, and removes the file for good. A damaged or unknown file is
  * logged and removed; the hub then keeps its new epoch.
  * @returns whether something was restored
- * @throws {RtmError} RTM_STATE_DIRECTORY: while the file cannot be removed the relay must not start
+ * @throws {RtmError} RTM_STATE_DIRECTORY: a relay that cannot take the file must not start, nor one
+ * that could not write it
  */
 export function restoreState(
   directory: string,
@@ -184,16 +214,12 @@ export function restoreState(
   now: number,
 ): boolean {
   const path = join(directory, FILE);
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw unusable("create", directory, error);
-  }
+  prepare(directory, log);
+  const taken = ownName(path);
+  if (!take(path, taken)) return false;
   let restore: (() => void) | undefined;
-  let bytes: Buffer | undefined;
   try {
-    if (existsSync(path)) bytes = readFileSync(path);
-    if (bytes) restore = readState(bytes, hub, bootId, now);
+    restore = readState(readFileSync(taken), hub, bootId, now);
   } catch (error) {
     log.warn(
       { path, reason: messageOf(error) },
@@ -201,11 +227,10 @@ export function restoreState(
     );
   }
   try {
-    rmSync(path, { force: true });
-    rmSync(`${path}.tmp`, { force: true });
+    rmSync(taken);
     syncDirectory(directory);
   } catch (error) {
-    throw unusable("remove", path, error);
+    throw unusable("remove", taken, error);
   }
   if (!restore) return false;
   restore();
@@ -214,6 +239,39 @@ export function restoreState(
     "history restored",
   );
   return true;
+}
+
+/** Makes the directory where it is missing, and finds out now whether it can be written to. */
+function prepare(directory: string, log: Logger): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw unusable("create", directory, error);
+  }
+  const probe = ownName(join(directory, FILE));
+  try {
+    closeSync(openSync(probe, "wx", 0o600));
+    rmSync(probe);
+    removeLeftOvers(directory);
+  } catch (error) {
+    // A disk can be full now and have room again at the stop.
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") {
+      throw unusable("write to", directory, error);
+    }
+    const reason = messageOf(error);
+    log.warn({ directory, reason }, "no room for the history: at a stop it may not be saved");
+  }
+}
+
+/** Gives the file that name; false where there is none, or another relay was faster. */
+function take(path: string, taken: string): boolean {
+  try {
+    renameSync(path, taken);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw unusable("take", path, error);
+  }
 }
 
 /** Checks and reads all of it; returns what puts it into the hub. */

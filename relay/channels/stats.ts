@@ -41,6 +41,7 @@ export class Stats {
   recoveriesGranted = 0;
   recoveriesRefused = 0;
   connectionsOpened = 0;
+  acceptsRefused = 0;
   /** Rejected messages by code. */
   readonly rejections = new Tally();
   /** Connections closed by the relay, by the name of the close code. */
@@ -88,6 +89,11 @@ export class Stats {
   recovery(granted: boolean): void {
     if (granted) this.recoveriesGranted++;
     else this.recoveriesRefused++;
+  }
+
+  /** A connection was dropped before anything was read from it: there were too many. */
+  acceptRefused(): void {
+    this.acceptsRefused++;
   }
 
   closed(name: string): void {

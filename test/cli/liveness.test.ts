@@ -7,7 +7,7 @@ import { UNAVAILABLE, until, World } from "../worker/support.ts";
 
 const config = parseConfig(rtmConfig, {
   relay: { insecure: true },
-  worker: { queues: [{ name: "RTM.A" }, { name: "RTM.B" }] },
+  worker: { standby: true, queues: [{ name: "RTM.A" }, { name: "RTM.B" }] },
 });
 const { database } = config;
 

@@ -26,7 +26,7 @@ it("is told on readyz and in the metrics, and the session is renewed", async () 
   const { id } = await world.waitingSession();
   await until(() => worker.status()[0]!.blocked === 3, "the blocked messages are noticed");
   expect(await world.metric(worker, "rtm_worker_blocked_messages")).toBe(3);
-  expect(readinessOf(worker.status()[0]!)).toMatchObject([
+  expect(readinessOf(worker.status()[0]!, false)).toMatchObject([
     { code: "queue_blocked", blocking: false },
   ]);
   await until(
@@ -36,7 +36,7 @@ it("is told on readyz and in the metrics, and the session is renewed", async () 
   await thief.rollback();
   await world.delivered(1, 3);
   await until(() => worker.status()[0]!.blocked === 0, "it is over");
-  expect(readinessOf(worker.status()[0]!)).toEqual([]);
+  expect(readinessOf(worker.status()[0]!, false)).toEqual([]);
 });
 
 it("is not suspected while messages flow or the relay is away", async () => {

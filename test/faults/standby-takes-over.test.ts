@@ -1,9 +1,13 @@
 /** Two `rtm serve` on one queue: one is active, the other takes over within seconds. */
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import oracledb from "oracledb";
+import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
-import { Client } from "../relay/support.ts";
+import { Client, post } from "../relay/support.ts";
 import { log, until, World } from "../worker/support.ts";
 
 let world: World;
@@ -17,7 +21,7 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-async function node(more: object = {}): Promise<Service & { port: number }> {
+async function node(more: object = {}, service: object = {}): Promise<Service & { port: number }> {
   const config = parseConfig(rtmConfig, {
     database: { ...world.database, callGrace: "1s" },
     worker: {
@@ -26,12 +30,12 @@ async function node(more: object = {}): Promise<Service & { port: number }> {
       queues: [{ name: "RTM_QUEUE", wait: "1s" }],
       ...more,
     },
-    service: { admin: { port: 0 } },
+    service: { admin: { port: 0 }, ...service },
     relay: { port: 0, insecure: true, drain: { window: "0s", grace: "100ms" } },
   });
-  const service = await startService({ config, roles: { worker: true, relay: true }, log });
-  services.push(service);
-  return { ...service, port: service.relay!.port };
+  const started = await startService({ config, roles: { worker: true, relay: true }, log });
+  services.push(started);
+  return { ...started, port: started.relay!.port };
 }
 
 const isReady = (service: Service) => !service.readiness().some(({ blocking }) => blocking);
@@ -121,16 +125,63 @@ it("hands over at once when the active node is stopped", async () => {
   expect(states).toContain("STOPPING");
 });
 
-it("does not serve while another session holds the lease of its second queue", async () => {
-  world.emulator.createQueue({ name: "RTM.OTHER" });
+/** A session that has the lease of a queue. */
+async function holderOf(queue: string): Promise<oracledb.Connection> {
   const holder = await world.connect();
   const lock = "begin :outcome := rtm.rtm_worker_api.acquire_lease(:queue, :wait); end;";
-  const { BIND_OUT, STRING } = (await import("oracledb")).default;
   await holder.execute(lock, {
-    outcome: { dir: BIND_OUT, type: STRING },
-    queue: "RTM.OTHER",
+    outcome: { dir: oracledb.BIND_OUT, type: oracledb.STRING },
+    queue,
     wait: 0,
   });
+  return holder;
+}
+
+it("a node alone serves, in its old epoch, while a lost session of its own has the lease", async () => {
+  const stateDirectory = await mkdtemp(join(tmpdir(), "rtm-lease-"));
+  onTestFinished(() => rm(stateDirectory, { recursive: true }));
+  world.emulator.createQueue({ name: "RTM.OTHER" });
+  const alone = () =>
+    node(
+      {
+        standby: false,
+        queues: [
+          { name: "RTM_QUEUE", wait: "1s" },
+          { name: "RTM.OTHER", payload: "RAW", channel: "other", wait: "1s" },
+        ],
+      },
+      { stateDirectory },
+    );
+  const before = await alone();
+  const { epoch } = await subscribe(before);
+  await before.stop();
+
+  const holder = await holderOf("RTM.RTM_QUEUE");
+  const service = await alone();
+  await until(() => stateOf(service) === "standby", "it waits for the lease");
+  const { client, ...subscribed } = await subscribe(service);
+  expect(subscribed.epoch).toBe(epoch);
+  expect(service.readiness()).toContainEqual({
+    code: "lease_held",
+    message: expect.stringContaining("RTM_QUEUE"),
+    blocking: true,
+  });
+  // Nothing else waits for it: neither posts nor another queue.
+  const posted = { channel: "sales", payload: { n: 1 } };
+  expect((await post(service.relay!, posted)).status).toBe(200);
+  expect(await client.next()).toMatchObject({ payload: { n: 1 }, seq: 1 });
+  await until(() => service.worker!.status()[1]!.state === "active", "the other queue is served");
+
+  await world.publish(2);
+  await holder.close();
+  expect(await client.next()).toMatchObject({ payload: { n: 2 }, seq: 2 });
+  expect(service.readiness().filter(({ blocking }) => blocking)).toEqual([]);
+  await client.close();
+});
+
+it("does not serve while another session holds the lease of its second queue", async () => {
+  world.emulator.createQueue({ name: "RTM.OTHER" });
+  const holder = await holderOf("RTM.OTHER");
   const queues = [
     { name: "RTM_QUEUE", wait: "1s" },
     { name: "RTM.OTHER", payload: "RAW", channel: "c", wait: "1s" },

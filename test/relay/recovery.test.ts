@@ -9,7 +9,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
 import type { Relay, RelayOptions } from "../../relay/relay.ts";
 import { Client, type Frame, message, SOURCE, startTestRelay } from "./support.ts";
@@ -125,6 +125,27 @@ describe("graceful restart", () => {
     const { epoch } = byAge.answer;
     const byPosition = await subscribe(second, "sales", { epoch, seq: 0 });
     expect(byPosition.answer).toMatchObject({ recovered: true, seq: 2 });
+  });
+
+  it("what a killed start or stop left is removed a minute later, and what is in use is not", async () => {
+    const left = ["relay-history.state.1-taken", "relay-history.state.2-half-written"];
+    for (const name of left) writeFileSync(join(directory, name), "x");
+    await (await start()).close();
+    expect(stateFiles().sort()).toEqual(left);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    await (await start()).close();
+    expect(stateFiles()).toEqual([]);
+  });
+
+  it("a save that fails leaves nothing half written", async () => {
+    const relay = await start();
+    await publish(relay, "sales", 1);
+    mkdirSync(join(directory, "relay-history.state"));
+    await relay.drain();
+    expect(stateFiles()).toEqual(["relay-history.state"]);
   });
 
   it("crash after a restore does not revive the old epoch", async () => {

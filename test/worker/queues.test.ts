@@ -37,12 +37,14 @@ it("serves each with a session of its own and one side session in all", async ()
     orders: ["message", "[1]"],
     people: ["hired", '{"name":"Ada"}'],
   });
-  const actions = world.emulator
-    .sessions()
-    .filter(({ module }) => module === "apex-rtm")
-    .map(({ action }) => action)
-    .sort();
-  expect(actions).toEqual([
+  const actions = () =>
+    world.emulator
+      .sessions()
+      .filter(({ module }) => module === "apex-rtm")
+      .map(({ action }) => action)
+      .sort();
+  await until(() => actions().length === 4, "the side session is there");
+  expect(actions()).toEqual([
     "dequeue HR.EVENTS",
     "dequeue RTM_QUEUE",
     "dequeue SHOP.ORDERS",
