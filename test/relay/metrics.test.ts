@@ -21,7 +21,7 @@ async function scrape(): Promise<Map<string, number>> {
 
 describe("metrics", () => {
   it("count what happened", async () => {
-    relay = await startTestRelay();
+    relay = await startTestRelay({ heartbeat: { interval: "10m" } });
     const client = await Client.connect(relay, {
       token: await token(["a"]),
       subscribe: [{ channel: "a" }, { channel: "b" }],
