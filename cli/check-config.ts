@@ -4,6 +4,7 @@ import { loadKeys } from "../relay/access/keys.ts";
 import { descriptorProblem } from "../relay/http/accepts.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
+import { ROLES, type Role } from "./service/roles.ts";
 import { requireRoles } from "./service/service.ts";
 
 /** Between the batch in hand, the drain and the exit, ms. */
@@ -19,14 +20,6 @@ export function stopTimeMs({ database, worker, relay }: RtmConfig): number {
   const { window, grace } = relay.drain;
   return wait + 3 * database.callGrace + window + grace + STOP_MARGIN;
 }
-
-export const ROLES = {
-  serve: { worker: true, relay: true },
-  worker: { worker: true, relay: false },
-  relay: { worker: false, relay: true },
-} as const;
-
-export type Role = keyof typeof ROLES;
 
 /**
  * @param role what will run with it; without it only the values are checked, not what is missing

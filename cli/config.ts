@@ -6,6 +6,7 @@ import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
 import { serviceConfig } from "./service/config.ts";
+import type { Roles } from "./service/roles.ts";
 
 export const rtmConfig = z.strictObject({
   log: z
@@ -48,7 +49,10 @@ export function configFile(option: string | undefined): string | undefined {
 }
 
 /** @param roles whether a relay will run with it @throws {ConfigError} */
-export function readConfig(option: string | undefined, roles = { relay: true }): RtmConfig {
+export function readConfig(
+  option: string | undefined,
+  roles: Pick<Roles, "relay"> = { relay: true },
+): RtmConfig {
   const schema = roles.relay ? rtmConfig : withoutRelay;
   const file = configFile(option);
   try {

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
 import { parseDuration } from "../common/units.ts";
+import { ROLE_NAMES, ROLES, type Role } from "./service/roles.ts";
 import { VERSION } from "./version.ts";
 
 function wholeNumber(text: string): number {
@@ -34,6 +35,12 @@ function relayUrl(text: string): string {
   return text;
 }
 
+const ROLE_DESCRIPTIONS: Readonly<Record<Role, string>> = {
+  serve: "worker and relay in one process",
+  worker: "the worker alone; it posts to worker.publishUrl",
+  relay: "the relay alone",
+};
+
 /** Where `rtm tail` and `rtm publish` look for a relay, and where the demo has its own. */
 export const DEFAULT_URL = "http://127.0.0.1:3000";
 
@@ -51,14 +58,10 @@ export function program(): Command {
       .description(description)
       .option("-c, --config <file>", "configuration file (docs/configuration.md)");
 
-  for (const [name, description, roles] of [
-    ["serve", "worker and relay in one process", { worker: true, relay: true }],
-    ["worker", "the worker alone; it posts to worker.publishUrl", { worker: true, relay: false }],
-    ["relay", "the relay alone", { worker: false, relay: true }],
-  ] as const) {
-    configured(name, description).action(async ({ config }) => {
+  for (const role of ROLE_NAMES) {
+    configured(role, ROLE_DESCRIPTIONS[role]).action(async ({ config }) => {
       const { runService } = await import("./service/run.ts");
-      process.exit(await runService(config, roles));
+      process.exit(await runService(config, ROLES[role]));
     });
   }
 
@@ -76,7 +79,7 @@ export function program(): Command {
     });
 
   configured("check-config", "reports every problem of the configuration")
-    .option("--role <role>", "also what this command needs", oneOf(["serve", "worker", "relay"]))
+    .option("--role <role>", "also what this command needs", oneOf(ROLE_NAMES))
     .option("--sample", "prints a file to start from instead")
     .action(async ({ config, ...options }) => {
       const { checkConfig } = await import("./check-config.ts");

@@ -8,12 +8,11 @@ import type { WorkerConfig } from "./config.ts";
 import type { QueueConsumer } from "./consumer.ts";
 import type { Logon } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
+import { oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { QueueStateName } from "./queue-state.ts";
-import { type Backlog, type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
+import { apiOwner, type Backlog, type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
 
-/** -20122 of RTM_WORKER_API: the queue's AQ$ view may not be read. */
-const QUEUE_NOT_READABLE = 20122;
 /** Backlogs are counted up to here. */
 export const BACKLOG_LIMIT = 10_000;
 
@@ -75,7 +74,7 @@ export async function runSide(
 
 function apiOf({ worker }: SideOptions, session: Session, { access }: QueueConsumer) {
   if (!access?.api) return undefined;
-  return new RtmWorkerApi(session, worker.apiSchema ?? access.name.split(".")[0]!);
+  return new RtmWorkerApi(session, apiOwner(worker, access.name));
 }
 
 async function beat(
@@ -99,7 +98,7 @@ async function readBacklog(
   try {
     return await api.backlog(queueName, BACKLOG_LIMIT);
   } catch (error) {
-    if ((error as { errorNum?: number }).errorNum !== QUEUE_NOT_READABLE) throw error;
+    if (oraCode(error) !== WORKER_API_ERRORS.queueNotAccessible) throw error;
     warnings.warn(`backlog ${queueName}`, { err: error }, "the backlog cannot be read");
     return undefined;
   }

@@ -79,7 +79,7 @@ export class Logon {
   }
 
   async #open(options: OpenOptions): Promise<Session> {
-    const attributes = connectionAttributes(this.#database);
+    const attributes = connectionAttributes(this.#database, secretsOf(this.#database));
     const secret = JSON.stringify([attributes.password, attributes.walletPassword]);
     const refusal = this.#refusal?.secret === secret ? this.#refusal : undefined;
     const leftMs = (refusal?.until ?? 0) - performance.now();
@@ -108,14 +108,29 @@ function secret(value: string | undefined, file: string | undefined, member: str
   }
 }
 
-function connectionAttributes(database: DatabaseConfig): oracledb.ConnectionAttributes {
+/** Secrets of a logon, read from their files. */
+export interface LogonSecrets {
+  readonly password?: string | undefined;
+  readonly walletPassword?: string | undefined;
+}
+
+function secretsOf(database: DatabaseConfig): LogonSecrets {
+  return {
+    password: secret(database.password, database.passwordFile, "database.passwordFile"),
+    walletPassword: secret(
+      database.walletPassword,
+      database.walletPasswordFile,
+      "database.walletPasswordFile",
+    ),
+  };
+}
+
+/** How to log on by this configuration; `user` may be another than the worker's. */
+export function connectionAttributes(
+  database: Omit<DatabaseConfig, keyof LogonSecrets>,
+  { password, walletPassword }: LogonSecrets,
+): oracledb.ConnectionAttributes {
   const { configDir, walletLocation } = database;
-  const password = secret(database.password, database.passwordFile, "database.passwordFile");
-  const walletPassword = secret(
-    database.walletPassword,
-    database.walletPasswordFile,
-    "database.walletPasswordFile",
-  );
   return {
     connectString: database.connectString,
     ...(database.externalAuth

@@ -41,6 +41,13 @@ function rows(errorClass: ErrorClass, table: Readonly<Record<string, string>>) {
   );
 }
 
+/** What RTM_WORKER_API raises (docs/worker-api.md). */
+export const WORKER_API_ERRORS = {
+  badArgument: "ORA-20120",
+  noClaim: "ORA-20121",
+  queueNotAccessible: "ORA-20122",
+} as const;
+
 /** Keyed by ORA- or NJS- code. */
 export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
   ...rows("cancelled", {
@@ -122,8 +129,9 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
     "ORA-01031": "a privilege is missing: rtm doctor names it",
     "ORA-06550": "a PL/SQL object is missing, not granted or invalid: rtm doctor names it",
     "ORA-04063": "a PL/SQL object has errors: compile it, or install the database objects again",
-    "ORA-20120": "RTM_WORKER_API refused an argument: the message names it",
-    "ORA-20122": "RTM_WORKER_API may not use the queue: grant DEQUEUE on it to its owner",
+    [WORKER_API_ERRORS.badArgument]: "RTM_WORKER_API refused an argument: the message names it",
+    [WORKER_API_ERRORS.queueNotAccessible]:
+      "RTM_WORKER_API may not use the queue: grant DEQUEUE on it to its owner",
   }),
   ...rows("queue_state", {
     "ORA-25226": "the queue is not started for dequeue",
@@ -155,6 +163,14 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
   }),
 ]);
 
+/** The server's own code of a driver error, `ORA-` and five digits; undefined when it has none. */
+export function oraCode(error: unknown): string | undefined {
+  const { errorNum } = (error ?? {}) as { errorNum?: unknown };
+  return typeof errorNum === "number" && errorNum > 0
+    ? `ORA-${String(errorNum).padStart(5, "0")}`
+    : undefined;
+}
+
 /** The classes of this project's own errors that can end a session. */
 const OWN_ERRORS: ReadonlyMap<string, ErrorClass> = new Map([
   ["RTM_SESSION_HUNG", "session_lost"],
@@ -177,15 +193,13 @@ export interface Classified extends ErrorRow {
  * an error of ours is what it wraps, unless it has a class of its own.
  */
 export function classifyOracleError(error: unknown): Classified {
-  const { code, errorNum, cause } = (error ?? {}) as Record<string, unknown>;
+  const { code, cause } = (error ?? {}) as Record<string, unknown>;
   const own = typeof code === "string" ? code : /\b(?:ORA|NJS)-\d+/.exec(messageOf(error))?.[0];
   const ownClass = OWN_ERRORS.get(own ?? "");
   if (ownClass) return { code: own!, class: ownClass, advice: "see the message" };
   if (error instanceof RtmError && cause !== undefined) return classifyOracleError(cause);
   const candidates = [
-    typeof errorNum === "number" && errorNum > 0
-      ? `ORA-${String(errorNum).padStart(5, "0")}`
-      : undefined,
+    oraCode(error),
     ...(own === "NJS-511" ? (messageOf(error).match(/\bORA-\d{5}\b/g) ?? []) : []),
     own,
   ];

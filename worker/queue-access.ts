@@ -4,7 +4,7 @@ import type { RateLimitedLog } from "../common/logger.ts";
 import type { PayloadKind, QueueConfig, WorkerConfig } from "./config.ts";
 import type { ForeignAddress } from "./decode.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
-import { RtmWorkerApi, type Versions } from "./rtm-worker-api.ts";
+import { apiOwner, RtmWorkerApi, type Versions } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
 
 /** The payload kind was to be detected and cannot be seen. */
@@ -43,13 +43,13 @@ export async function prepareQueue(
 ): Promise<QueueAccess> {
   const name = await qualifiedName(session, queue.name);
   const owner = name.split(".")[0]!;
-  const apiOwner = worker.apiSchema ?? owner;
-  const api = new RtmWorkerApi(session, apiOwner);
+  const packageOwner = apiOwner(worker, name);
+  const api = new RtmWorkerApi(session, packageOwner);
   const versions = await versionsOf(api);
   if (!versions) {
     warnings.warn(
       "api",
-      { package: `${apiOwner}.RTM_WORKER_API` },
+      { package: `${packageOwner}.RTM_WORKER_API` },
       "not installed or not granted: no lease, no receipts, poison goes to the file",
     );
   }
@@ -62,7 +62,7 @@ export async function prepareQueue(
         ? undefined
         : { channel: queue.channel, eventName: queue.eventName },
     api: versions ? api : undefined,
-    textByApi: versions !== undefined && (apiOwner === owner || worker.apiSchema !== undefined),
+    textByApi: versions !== undefined && (packageOwner === owner || worker.apiSchema !== undefined),
     leasePossible: versions?.leasePossible === true && worker.lease === "auto",
     clockOffsetMs: versions?.clockOffsetMs,
   };

@@ -1,9 +1,9 @@
 /** Calls of the package RTM_WORKER_API (docs/worker-api.md), one method per procedure. */
 import oracledb from "oracledb";
 import { RtmError } from "../common/errors.ts";
-import type { PayloadKind } from "./config.ts";
+import type { PayloadKind, WorkerConfig } from "./config.ts";
 import type { Dequeued, Poison } from "./decode.ts";
-import { classifyOracleError } from "./oracle-errors.ts";
+import { classifyOracleError, oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { Session } from "./session.ts";
 
 /** Version of the package specification that this worker speaks. */
@@ -117,6 +117,14 @@ export function textResult({ id, attempts, pieces, truncated }: TextResult): Deq
   if (id === null) return undefined;
   const text = pieces.join("");
   return { id, attempts, body: { kind: "text", text, truncated: truncated === 1 } };
+}
+
+/** The schema whose RTM_WORKER_API serves a queue: the configured one, else the queue's owner. */
+export function apiOwner(
+  { apiSchema }: Pick<WorkerConfig, "apiSchema">,
+  queueName: string,
+): string {
+  return apiSchema ?? queueName.split(".")[0]!;
 }
 
 export class RtmWorkerApi {
@@ -257,7 +265,7 @@ end;`,
         pieces.push(...out.pieces);
         offset = out.next;
       } catch (error) {
-        if ((error as { errorNum?: number }).errorNum === 20121) return undefined;
+        if (oraCode(error) === WORKER_API_ERRORS.noClaim) return undefined;
         throw error;
       }
     }

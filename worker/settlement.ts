@@ -49,12 +49,17 @@ export interface SettlementOptions {
   readonly onHold: () => void;
 }
 
-interface Delivered {
-  readonly id: string;
-  readonly recipients: number;
+/** A message on its way from the queue to its receipt. */
+interface Item {
+  readonly message: Message;
+  /** Set when the payload came from a claim check. */
+  readonly claimId: string | undefined;
 }
 
-type Decoded = Resolved & { readonly claimId?: string };
+interface Delivered extends Item {
+  readonly recipients: number;
+  readonly duplicate: boolean;
+}
 
 export class Settlement {
   readonly #options: SettlementOptions;
@@ -70,32 +75,37 @@ export class Settlement {
   async settle(batch: readonly Dequeued[], signal: AbortSignal): Promise<void> {
     const { session, worker, metrics, queue } = this.#options;
     const now = Date.now();
-    const decoded: Decoded[] = [];
-    for (const dequeued of batch) decoded.push(await this.#decode(dequeued, now));
-    const messages = decoded.flatMap((each) => (each.kind === "message" ? [each.message] : []));
-    const poison = decoded.flatMap((each) =>
-      each.kind === "poison" ? [naming(each.poison, each.claimId)] : [],
-    );
+    const items: Item[] = [];
+    const poison: Poison[] = [];
+    for (const dequeued of batch) {
+      const { claimId, ...found } = await this.#decode(dequeued, now);
+      if (found.kind === "message") items.push({ message: found.message, claimId });
+      else poison.push(naming(found.poison, claimId));
+    }
+    const messages = items.map(({ message }) => message);
     this.#observeLatency(messages, now);
     const settled = await this.#handOver(messages, signal);
-    const claimOf = new Map(
-      decoded.flatMap((each) =>
-        each.kind === "message" ? [[each.message.id, each.claimId] as const] : [],
-      ),
-    );
-    const { delivered, rejected } = sort(messages, settled, claimOf);
-    for (const each of [...poison, ...rejected]) await this.#setAside(each);
-    await this.#deleteClaims(decoded, rejected);
+    const delivered: Delivered[] = [];
+    for (const [index, item] of items.entries()) {
+      const result = settled[index]!;
+      if (result.status === "rejected") poison.push(rejection(item, result));
+      else {
+        const { recipients, duplicate = false } = result;
+        delivered.push({ ...item, recipients, duplicate });
+      }
+    }
+    for (const each of poison) await this.#setAside(each);
+    await this.#deleteClaims(delivered);
     if (worker.receipts && delivered.length > 0) await this.#writeReceipts(delivered);
     await session.commit();
     metrics.batches.inc({ queue });
     metrics.batchSize.observe({ queue }, batch.length);
-    const duplicates = settled.filter((each) => each.status === "accepted" && each.duplicate);
-    metrics.messages.inc({ queue, result: "duplicate" }, duplicates.length);
-    metrics.messages.inc({ queue, result: "accepted" }, delivered.length - duplicates.length);
+    const duplicates = delivered.filter(({ duplicate }) => duplicate).length;
+    metrics.messages.inc({ queue, result: "duplicate" }, duplicates);
+    metrics.messages.inc({ queue, result: "accepted" }, delivered.length - duplicates);
   }
 
-  async #decode(dequeued: Dequeued, now: number): Promise<Decoded> {
+  async #decode(dequeued: Dequeued, now: number): Promise<Resolved & { claimId?: string }> {
     const { access } = this.#options;
     const first = decode(dequeued, access.foreign, now);
     if (first.kind !== "claim") return first;
@@ -146,15 +156,10 @@ export class Settlement {
     metrics.messages.inc({ queue, result: "poison" });
   }
 
-  /** Of what was delivered. The text of poison stays in RTM_PAYLOAD: it may not have been readable. */
-  async #deleteClaims(decoded: readonly Decoded[], rejected: readonly Poison[]): Promise<void> {
+  /** The text of poison stays in RTM_PAYLOAD: it may not have been readable. */
+  async #deleteClaims(delivered: readonly Delivered[]): Promise<void> {
     const { api } = this.#options.access;
-    const kept = new Set(rejected.map(({ id }) => id));
-    const claims = decoded.flatMap((each) =>
-      each.kind === "message" && each.claimId !== undefined && !kept.has(each.message.id)
-        ? [each.claimId]
-        : [],
-    );
+    const claims = delivered.flatMap(({ claimId }) => (claimId === undefined ? [] : [claimId]));
     if (claims.length === 0) return;
     await this.#tolerate("delete_claims", "claim checks were not deleted; delivery goes on", () =>
       api?.deleteClaims(claims),
@@ -167,7 +172,11 @@ export class Settlement {
       "receipts",
       "receipts were not written; delivery goes on",
       async () => {
-        const error = api ? await api.receipts(delivered) : "RTM_WORKER_API is not there";
+        const receipts = delivered.map(({ message, recipients }) => ({
+          id: message.id,
+          recipients,
+        }));
+        const error = api ? await api.receipts(receipts) : "RTM_WORKER_API is not there";
         if (error !== null) throw new Error(error);
       },
     );
@@ -211,22 +220,12 @@ function naming(poison: Poison, claimId: string | undefined): Poison {
   return { ...poison, reason: `${poison.reason} (claim check ${claimId})` };
 }
 
-/** Sorts the relay's answers: what it rejected is poison, the rest was delivered. */
-function sort(
-  messages: readonly Message[],
-  settled: readonly Settled[],
-  claimOf: ReadonlyMap<string, string | undefined>,
-): { delivered: Delivered[]; rejected: Poison[] } {
-  const delivered: Delivered[] = [];
-  const rejected: Poison[] = [];
-  for (const [index, result] of settled.entries()) {
-    const { id, channel, eventName, payload } = messages[index]!;
-    if (result.status === "accepted") delivered.push({ id, recipients: result.recipients });
-    else {
-      const reason = `${result.code}: ${result.message}`;
-      const poison = { id, code: "rejected", reason, channel, eventName, payload } as const;
-      rejected.push(naming(poison, claimOf.get(id)));
-    }
-  }
-  return { delivered, rejected };
+/** What the relay refused for good is poison. */
+function rejection(
+  { message, claimId }: Item,
+  result: Extract<Settled, { status: "rejected" }>,
+): Poison {
+  const { id, channel, eventName, payload } = message;
+  const reason = `${result.code}: ${result.message}`;
+  return naming({ id, code: "rejected", reason, channel, eventName, payload }, claimId);
 }

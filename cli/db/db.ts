@@ -1,37 +1,25 @@
 /** `rtm db install|uninstall|status`: runs the scripts of `sql/` through the driver. */
 import { join } from "node:path";
-import oracledb, { type Connection } from "oracledb";
+import oracledb, { type Connection, type ConnectionAttributes } from "oracledb";
 import { messageOf } from "../../common/errors.ts";
 import { CommandError } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { expandScript, SQL_FOLDER, type Statement, splitScript } from "./script.ts";
-
-/** How to log on as the schema that owns, or will own, the database side. */
-export interface DatabaseLogon {
-  readonly connectString: string;
-  readonly user?: string | undefined;
-  readonly password?: string | undefined;
-  readonly externalAuth?: boolean | undefined;
-  readonly configDir?: string | undefined;
-  readonly walletLocation?: string | undefined;
-  readonly walletPassword?: string | undefined;
-  /** Deadline of the logon, ms; default 20 s. */
-  readonly connectTimeout?: number | undefined;
-}
 
 export type DatabaseVerb = "install" | "uninstall" | "status";
 
 type Print = (line: string) => void;
 
 /**
- * Runs one verb in the schema of the logon and prints what the scripts print.
+ * Runs one verb in the schema of the logon, which owns the database side or will own it, and prints
+ * what the scripts print.
  *
  * @throws {CommandError} logon failed, or a statement failed (it names the statement); what ran
  *   before stays, and the same command can be run again
  */
 export async function runDatabaseVerb(
   verb: DatabaseVerb,
-  logon: DatabaseLogon,
+  logon: ConnectionAttributes,
   print: Print = (line) => void process.stdout.write(`${line}\n`),
 ): Promise<void> {
   const connection = await logOn(logon);
@@ -45,15 +33,12 @@ export async function runDatabaseVerb(
   }
 }
 
-async function logOn({ connectTimeout = 20_000, ...logon }: DatabaseLogon): Promise<Connection> {
+async function logOn(logon: ConnectionAttributes): Promise<Connection> {
   try {
-    return await oracledb.getConnection({
-      ...logon,
-      connectTimeout: Math.ceil(connectTimeout / 1000),
-    } as oracledb.ConnectionAttributes);
+    return await oracledb.getConnection(logon);
   } catch (error) {
     throw new CommandError(
-      `cannot log on to ${logon.connectString} as ${logon.user ?? "the certificate's user"}: ${messageOf(error)}`,
+      `cannot log on to ${logon.connectString} as ${logon.user || "the certificate's user"}: ${messageOf(error)}`,
       { cause: error },
     );
   }

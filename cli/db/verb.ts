@@ -1,11 +1,13 @@
 /** `rtm db`: logs on as the schema that owns the database side, and runs one of its scripts. */
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import type { ConnectionAttributes } from "oracledb";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
+import { connectionAttributes } from "../../worker/logon.ts";
 import { readConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
-import { type DatabaseLogon, type DatabaseVerb, runDatabaseVerb } from "./db.ts";
+import { type DatabaseVerb, runDatabaseVerb } from "./db.ts";
 
 export interface DatabaseVerbOptions {
   readonly config?: string;
@@ -20,7 +22,7 @@ async function logonOf({
   config,
   user,
   passwordFile,
-}: DatabaseVerbOptions): Promise<DatabaseLogon> {
+}: DatabaseVerbOptions): Promise<ConnectionAttributes> {
   const { database } = readConfig(config, { relay: false });
   if (database.connectString === "") {
     throw new ConfigError([
@@ -35,19 +37,17 @@ async function logonOf({
   }
   const secret = (value: string | undefined, file: string | undefined) =>
     file === undefined ? value : readSecret(file);
-  return {
-    connectString: database.connectString,
-    configDir: database.configDir,
-    walletLocation: database.walletLocation,
-    walletPassword: await secret(database.walletPassword, database.walletPasswordFile),
-    connectTimeout: database.connectTimeout,
-    ...(database.externalAuth && user === undefined
-      ? { externalAuth: true }
-      : {
-          user: user ?? database.user,
-          password: await secret(database.password, passwordFile ?? database.passwordFile),
-        }),
-  };
+  const walletPassword = await secret(database.walletPassword, database.walletPasswordFile);
+  if (database.externalAuth && user === undefined) {
+    return connectionAttributes(database, { walletPassword });
+  }
+  return connectionAttributes(
+    { ...database, externalAuth: false, user: user ?? database.user },
+    {
+      walletPassword,
+      password: await secret(database.password, passwordFile ?? database.passwordFile),
+    },
+  );
 }
 
 async function readSecret(file: string): Promise<string> {

@@ -11,6 +11,7 @@ import type { Logger } from "../../common/logger.ts";
 import { RtmSchema, startEmulator } from "../../emulator/index.ts";
 import { rtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
+import { ROLES } from "../service/roles.ts";
 import { type Service, startService } from "../service/service.ts";
 import { VERSION } from "../version.ts";
 import { Producer } from "./producer.ts";
@@ -66,7 +67,7 @@ export async function startDemo({ port, profile, feed, log }: DemoOptions): Prom
   };
   const service = await startService({
     config,
-    roles: { worker: true, relay: true },
+    roles: ROLES.serve,
     log,
     extend: (app) => mountDemo(app, shop, producer, log),
   }).catch(async (error: unknown) => {

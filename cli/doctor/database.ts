@@ -3,7 +3,12 @@ import { createLogger } from "../../common/logger.ts";
 import { Logon, LogonRefusedError, SecretFileError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
 import { qualifiedName } from "../../worker/queue-access.ts";
-import { ApiVersionError, RtmWorkerApi, type Versions } from "../../worker/rtm-worker-api.ts";
+import {
+  ApiVersionError,
+  apiOwner,
+  RtmWorkerApi,
+  type Versions,
+} from "../../worker/rtm-worker-api.ts";
 import { type Session, SessionHungError } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";
 import { VERSION } from "../version.ts";
@@ -91,7 +96,7 @@ export async function checkDatabase(
   const apis = new Map<string, Versions | undefined>();
   for (const queue of config.worker.queues) {
     const name = await qualifiedName(session, queue.name);
-    const owner = config.worker.apiSchema ?? name.split(".")[0]!;
+    const owner = apiOwner(config.worker, name);
     if (!apis.has(owner)) apis.set(owner, await checkApi(session, owner, config, report));
     const kind = await checkQueue(session, name, queue, report);
     await checkDequeue(session, name, kind, report);

@@ -9,7 +9,7 @@ import { messageOf } from "../../common/errors.ts";
 import { formatDuration } from "../../common/units.ts";
 import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 import { qualifiedName } from "../../worker/queue-access.ts";
-import { RtmWorkerApi } from "../../worker/rtm-worker-api.ts";
+import { apiOwner, RtmWorkerApi } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
@@ -39,7 +39,7 @@ export async function probe(
   try {
     socket = await subscribe(config, options, deadline);
     const name = await qualifiedName(session, config.worker.queues[0]!.name);
-    const api = new RtmWorkerApi(session, config.worker.apiSchema ?? name.split(".")[0]!);
+    const api = new RtmWorkerApi(session, apiOwner(config.worker, name));
     const pingMs = await pingTime(socket, deadline);
 
     const nonce = randomUUID();

@@ -1,5 +1,6 @@
 /** Queries of `rtm doctor` on views that the worker's user may or may not see. */
 import type { BindParameters } from "oracledb";
+import { oraCode } from "../../worker/oracle-errors.ts";
 import type { Session } from "../../worker/session.ts";
 
 /** ORA-00942 and its successor for a missing table or view, and a missing privilege. */
@@ -15,9 +16,7 @@ export async function rowsOf<T>(
   try {
     return (await session.execute<T>(what, sql, binds)).rows ?? [];
   } catch (error) {
-    const { errorNum } = error as { errorNum?: number };
-    const code = `ORA-${String(errorNum).padStart(5, "0")}`;
-    if (NO_TABLE.has(code)) return undefined;
+    if (NO_TABLE.has(oraCode(error) ?? "")) return undefined;
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { EXIT } from "../exit.ts";
 import { StopSignals } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { stuckLoops } from "./liveness.ts";
+import type { Roles } from "./roles.ts";
 import { type Service, startService } from "./service.ts";
 import { type Health, ServiceManager } from "./systemd.ts";
 
@@ -14,10 +15,7 @@ import { type Health, ServiceManager } from "./systemd.ts";
  * start they wait until it is over: what it has taken from disk has to be given back.
  * @returns the exit code.
  */
-export async function runService(
-  configOption: string | undefined,
-  roles: { worker: boolean; relay: boolean },
-): Promise<number> {
+export async function runService(configOption: string | undefined, roles: Roles): Promise<number> {
   const config = readConfig(configOption, roles);
   const log = createLogger(config.log.level);
   const signals = new StopSignals(log);

@@ -21,6 +21,7 @@ import type { RtmConfig } from "../config.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
 import { type AdminOptions, createAdminServer } from "./admin.ts";
 import { readPublishKey } from "./publish-key.ts";
+import type { Roles } from "./roles.ts";
 
 export interface Service {
   readonly relay: Relay | undefined;
@@ -42,7 +43,7 @@ export interface Service {
 
 export interface ServiceOptions {
   readonly config: RtmConfig;
-  readonly roles: { readonly worker: boolean; readonly relay: boolean };
+  readonly roles: Roles;
   readonly log: Logger;
   /** Adds routes to the relay's HTTP server. */
   readonly extend?: (app: Express) => void;
@@ -144,7 +145,7 @@ async function startAdmin(
 }
 
 /** @throws {ConfigError} when the roles need something that is not configured. */
-export function requireRoles(config: RtmConfig, roles: ServiceOptions["roles"]): void {
+export function requireRoles(config: RtmConfig, roles: Roles): void {
   const problems: string[] = [];
   if (roles.worker && config.database.connectString === "") {
     problems.push("database.connectString is needed to dequeue");

@@ -9,6 +9,7 @@ import { DEFAULT_EVENT_NAME, type Message } from "../contract/message.ts";
 import { matchesAny } from "../contract/patterns.ts";
 import { type Code, IDS_HEADER } from "../contract/protocol.ts";
 import type { PublishResult } from "../contract/publisher.ts";
+import type { BroadcastAnswer, BroadcastAnswers, BroadcastRefusal } from "./broadcast-answer.ts";
 import { rawMember } from "./json-span.ts";
 
 /** What a publisher is told to wait when the relay cannot take messages, s. */
@@ -39,15 +40,6 @@ class Refusal extends Error {
     super(message);
     this.code = code;
   }
-}
-
-interface Answer {
-  readonly ok: boolean;
-  readonly id?: string;
-  readonly recipients?: number;
-  readonly duplicate?: true;
-  readonly code?: string;
-  readonly message?: string;
 }
 
 export interface BroadcastOptions {
@@ -105,24 +97,32 @@ async function broadcast(
   const value = parse(text, batchMessages);
   const raw = rawMember(text, "payload");
   if (Array.isArray(value)) {
-    const results: Answer[] = [];
-    let unavailable: Answer | undefined;
+    const results: BroadcastAnswer[] = [];
+    let unavailable: BroadcastAnswer | undefined;
     for (const [index, item] of value.entries()) {
       if (publisher.full) await publisher.nextTurn();
       // After the first that cannot be taken none is: a later message must not overtake it.
       const result = unavailable ?? publishOne(item, raw[index], key, publisher);
-      if (result.code === "unavailable") unavailable = result;
+      if (isUnavailable(result)) unavailable = result;
       results.push(result);
     }
     answer(response, 200, { ok: results.every(({ ok }) => ok), results });
     return;
   }
   const result = publishOne(value, raw[0], key, publisher);
-  if (result.code === "unavailable") response.setHeader("retry-after", String(RETRY_AFTER_S));
+  if (isUnavailable(result)) response.setHeader("retry-after", String(RETRY_AFTER_S));
   answer(response, result.ok ? 200 : (STATUS[result.code as Code] ?? 400), result);
 }
 
-function answer(response: ServerResponse, status: number, body: object): void {
+function isUnavailable(answer: BroadcastAnswer): answer is BroadcastRefusal {
+  return !answer.ok && answer.code === "unavailable";
+}
+
+function answer(
+  response: ServerResponse,
+  status: number,
+  body: BroadcastAnswer | BroadcastAnswers,
+): void {
   const text = JSON.stringify(body);
   response.writeHead(status, {
     "content-type": "application/json; charset=utf-8",
@@ -213,7 +213,7 @@ function publishOne(
   payload: string | undefined,
   key: ApiKey,
   publisher: LocalPublisher,
-): Answer {
+): BroadcastAnswer {
   const { channel } = body;
   const given = key.trusted ? (body.id ?? undefined) : undefined;
   const ts = key.trusted ? (body.ts ?? undefined) : undefined;
@@ -236,7 +236,7 @@ function publishOne(
   return asAnswer(message.id, publisher.publishOne(message, options));
 }
 
-function asAnswer(id: string, result: PublishResult): Answer {
+function asAnswer(id: string, result: PublishResult): BroadcastAnswer {
   if (result.status !== "accepted")
     return { ok: false, code: result.code, message: result.message };
   const { recipients, duplicate } = result;

@@ -1,11 +1,11 @@
 /** The publisher for a worker on another host: `POST /api/broadcast` with a trusted key. */
 import { Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
 import type { Message } from "../contract/message.ts";
 import { IDS_HEADER } from "../contract/protocol.ts";
 import type { Publisher, PublishResult } from "../contract/publisher.ts";
+import { type BroadcastAnswer, broadcastAnswers, broadcastRefusal } from "./broadcast-answer.ts";
 
 /** Answers are short; more than this is not from a relay, bytes per message. */
 const MAX_ANSWER_BYTES = 4096;
@@ -22,18 +22,6 @@ export interface HttpPublisherOptions {
   /** How long one POST may take, ms. Default 10000. */
   readonly timeoutMs?: number;
 }
-
-const single = z.union([
-  z.object({
-    ok: z.literal(true),
-    id: z.string(),
-    recipients: z.number().int().min(0),
-    duplicate: z.boolean().optional(),
-  }),
-  z.object({ ok: z.literal(false), code: z.string(), message: z.string() }),
-]);
-const answers = z.object({ results: z.array(single) });
-const refusal = z.object({ ok: z.literal(false), code: z.string(), message: z.string() });
 
 /**
  * Codes that say nothing about the message itself: it must be held and tried again. Those of the
@@ -243,14 +231,14 @@ function parseAnswer(status: number, text: string, part: readonly Encoded[]): Pa
     return held(`status ${status}, and the answer is not JSON`);
   }
   if (status === 200) {
-    const parsed = answers.safeParse(value);
+    const parsed = broadcastAnswers.safeParse(value);
     if (!parsed.success || parsed.data.results.length !== part.length) {
       return held("the answer is not that of a relay");
     }
     const results = parsed.data.results.map((each, position) => asResult(each, part[position]!.id));
     return { kind: "results", results };
   }
-  const parsed = refusal.safeParse(value);
+  const parsed = broadcastRefusal.safeParse(value);
   if (!parsed.success || status >= 500 || TRY_AGAIN.has(parsed.data.code)) {
     if (!parsed.success) return held(`status ${status}`);
     return held(`status ${status}: ${parsed.data.message}`, parsed.data.code);
@@ -258,7 +246,7 @@ function parseAnswer(status: number, text: string, part: readonly Encoded[]): Pa
   return { kind: "refused", code: parsed.data.code, message: parsed.data.message };
 }
 
-function asResult(answer: z.output<typeof single>, sentId: string): PublishResult {
+function asResult(answer: BroadcastAnswer, sentId: string): PublishResult {
   if (answer.ok) {
     // Only if something in between took the header away. Duplicates could not be removed.
     if (answer.id !== sentId)

@@ -1,7 +1,7 @@
 /** Schemas of their own on a real Oracle, for the tests of the database side. */
 import { randomBytes } from "node:crypto";
 import oracledb, { type BindParameters, type Connection, type Result } from "oracledb";
-import { type DatabaseLogon, runDatabaseVerb } from "../../cli/db/db.ts";
+import { runDatabaseVerb } from "../../cli/db/db.ts";
 import { messageOf } from "../../common/errors.ts";
 import { type Decoded, decode, withClaim } from "../../worker/decode.ts";
 import type { OracleAccess } from "../oracle-contract/target.ts";
@@ -28,7 +28,7 @@ export interface QueuedMessage {
 
 export class OracleSchema implements AsyncDisposable {
   readonly name: string;
-  readonly logon: DatabaseLogon & { user: string; password: string };
+  readonly logon: { connectString: string; user: string; password: string };
   readonly #admin: Connection;
   readonly #connections: Connection[] = [];
 
