@@ -80,11 +80,11 @@ export function givenToken(file: string | undefined): string | undefined {
 export async function explain(options: { config?: string; tokenFile?: string }): Promise<number> {
   const { relay } = readConfig(options.config);
   const token = givenToken(options.tokenFile) ?? (await text(process.stdin)).trim();
-  const { grants, ...explained } = await explainToken(
-    token,
-    secretsOf(relay),
-    relay.tokens.clockTolerance,
-  );
+  const { grants, ...explained } = explainToken(token, {
+    secrets: secretsOf(relay),
+    clockTolerance: relay.tokens.clockTolerance,
+    maxChannels: relay.limits.tokenChannels,
+  });
   const shown = {
     ...explained,
     ...(grants && { grants: { ...grants, endsAt: new Date(grants.endsAt).toISOString() } }),

@@ -90,6 +90,12 @@ const limits = z.strictObject({
     .prefault("64KiB")
     .describe("Largest frame a WebSocket client may send."),
   channels: count("Channels per connection.", 100, 1, 100_000),
+  tokenChannels: count(
+    "Entries of the claim channels in one token, and in all tokens of a connection together.",
+    1000,
+    1,
+    100_000,
+  ),
   connections: count("WebSocket connections in all.", 10_000, 1, 1_000_000),
   commandsPerSecond: count(
     "Frames per second a client may send in the long run; each channel named in a frame counts.",

@@ -89,7 +89,7 @@ async function startOurs(): Promise<{ port: number; publish: Publish; token: str
   });
   const relay = await startRelay(config, { log: createLogger("silent") });
   const payload = payloadText();
-  const token = await mintToken({
+  const token = mintToken({
     subject: "bench",
     channels: ["channel-*"],
     lifetimeMs: 3_600_000,

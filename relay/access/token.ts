@@ -1,15 +1,7 @@
 /** Tokens: JWT signed with HS256, what `APEX_JWT.encode` can mint (docs/protocol.md, Tokens). */
-import { webcrypto } from "node:crypto";
-import {
-  decodeJwt,
-  decodeProtectedHeader,
-  errors,
-  type JWTPayload,
-  jwtVerify,
-  SignJWT,
-} from "jose";
 import { messageOf, RtmError } from "../../common/errors.ts";
 import { type ChannelPattern, patternProblem } from "../contract/patterns.ts";
+import { isSignedBy, type JsonObject, type Jwt, parseJwt, signJwt } from "./jwt.ts";
 
 /** What a verified token grants. */
 export interface Grant {
@@ -19,31 +11,33 @@ export interface Grant {
   readonly endsAt: number;
 }
 
-/** A token that grants nothing. `code` is one of docs/protocol.md, "Codes". */
-export class TokenError extends RtmError {
-  readonly reason: "token_expired" | "token_invalid";
+/** What a relay takes. */
+export interface TokenRules {
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+  /** How far the clocks of issuer and relay may differ, ms. */
+  readonly clockTolerance: number;
+  /** Entries of the claim `channels`. */
+  readonly maxChannels: number;
+}
 
-  constructor(reason: "token_expired" | "token_invalid", message: string, cause?: unknown) {
+export type TokenRefusal = "token_expired" | "token_invalid" | "token_limit";
+
+/** A token that grants nothing. `reason` is one of docs/protocol.md, "Codes". */
+export class TokenError extends RtmError {
+  readonly reason: TokenRefusal;
+
+  constructor(reason: TokenRefusal, message: string, cause?: unknown) {
     super("RTM_TOKEN_REFUSED", message, { cause });
     this.reason = reason;
   }
 }
 
+const MAX_SUBJECT_LENGTH = 256;
+/** ECMA-262 section 21.4.1.1: no later time can be written, s. */
+const MAX_TIME = 8_640_000_000_000;
+
 function invalid(message: string, cause?: unknown): TokenError {
   return new TokenError("token_invalid", message, cause);
-}
-
-const importedKeys = new WeakMap<Uint8Array, Promise<webcrypto.CryptoKey>>();
-
-/** Importing a secret costs as much as verifying with it, so each is imported once. */
-function importKey(secret: Uint8Array): Promise<webcrypto.CryptoKey> {
-  let key = importedKeys.get(secret);
-  if (!key) {
-    const algorithm = { name: "HMAC", hash: "SHA-256" };
-    key = webcrypto.subtle.importKey("raw", secret, algorithm, false, ["verify"]);
-    importedKeys.set(secret, key);
-  }
-  return key;
 }
 
 function chooseSecret(secrets: ReadonlyMap<string, Uint8Array>, kid: unknown): Uint8Array {
@@ -56,9 +50,22 @@ function chooseSecret(secrets: ReadonlyMap<string, Uint8Array>, kid: unknown): U
   return secret;
 }
 
-function channelsOf(claims: JWTPayload): readonly ChannelPattern[] {
-  const { channels } = claims;
+/** A claim that names a time, ms since 1970; undefined when it is absent. */
+function timeOf(claims: JsonObject, name: string): number | undefined {
+  const value = claims[name];
+  if (value === undefined) return undefined;
+  if (typeof value !== "number" || Math.abs(value) > MAX_TIME) {
+    throw invalid(`the token's claim ${name} must be a number of seconds since 1970`);
+  }
+  return value * 1000;
+}
+
+function channelsOf({ channels }: JsonObject, max: number): readonly ChannelPattern[] {
   if (!Array.isArray(channels)) throw invalid("the token's claim channels must be a list");
+  if (channels.length > max) {
+    const message = `the token's claim channels has ${channels.length} entries; limits.tokenChannels is ${max}`;
+    throw new TokenError("token_limit", message);
+  }
   for (const pattern of channels) {
     const problem = patternProblem(pattern);
     if (problem) throw invalid(`an entry of the token's claim channels ${problem}`);
@@ -66,47 +73,44 @@ function channelsOf(claims: JWTPayload): readonly ChannelPattern[] {
   return channels;
 }
 
+function subjectOf({ sub }: JsonObject): string {
+  if (typeof sub !== "string" || sub === "" || sub.length > MAX_SUBJECT_LENGTH) {
+    throw invalid(`the token's claim sub must be a string of 1-${MAX_SUBJECT_LENGTH} characters`);
+  }
+  return sub;
+}
+
 /**
- * Verifies signature, times and claims.
+ * Verifies signature, times and claims, in this order.
  * A token that is past its `exp` but inside the tolerance is taken, and ends with the tolerance.
- * @param clockToleranceMs how far the clocks of issuer and relay may differ
  * @throws {TokenError}
  */
-export async function verifyToken(
-  token: string,
-  secrets: ReadonlyMap<string, Uint8Array>,
-  clockToleranceMs: number,
-  now = Date.now(),
-): Promise<Grant> {
-  let claims: JWTPayload;
+export function verifyToken(token: string, rules: TokenRules, now = Date.now()): Grant {
+  const { secrets, clockTolerance, maxChannels } = rules;
+  let jwt: Jwt;
+  let signed: boolean;
   try {
-    const verified = await jwtVerify(
-      token,
-      (header) => importKey(chooseSecret(secrets, header.kid)),
-      {
-        algorithms: ["HS256"],
-        clockTolerance: Math.ceil(clockToleranceMs / 1000),
-        currentDate: new Date(now),
-        requiredClaims: ["sub", "exp"],
-      },
-    );
-    claims = verified.payload;
+    jwt = parseJwt(token);
+    signed = isSignedBy(jwt, chooseSecret(secrets, jwt.header.kid));
   } catch (error) {
     if (error instanceof TokenError) throw error;
-    if (error instanceof errors.JWTExpired) {
-      throw new TokenError("token_expired", "the token has expired", error);
-    }
     throw invalid(`the token is not valid: ${messageOf(error)}`, error);
   }
-  const { sub, exp } = claims;
-  if (typeof sub !== "string" || sub === "" || sub.length > 256) {
-    throw invalid("the token's claim sub must be a string of 1-256 characters");
+  if (!signed) throw invalid("the token is not valid: its signature is wrong");
+  const { claims } = jwt;
+  const expiresAt = timeOf(claims, "exp");
+  if (expiresAt === undefined) throw invalid("the token has no claim exp");
+  timeOf(claims, "iat");
+  if ((timeOf(claims, "nbf") ?? now) > now + clockTolerance) {
+    throw invalid("the token is not valid yet: see its claim nbf");
   }
-  const expiresAt = (exp as number) * 1000;
+  if (expiresAt + clockTolerance <= now) {
+    throw new TokenError("token_expired", "the token has expired");
+  }
   return {
-    subject: sub,
-    channels: channelsOf(claims),
-    endsAt: expiresAt > now ? expiresAt : expiresAt + clockToleranceMs,
+    subject: subjectOf(claims),
+    channels: channelsOf(claims, maxChannels),
+    endsAt: expiresAt > now ? expiresAt : expiresAt + clockTolerance,
   };
 }
 
@@ -120,21 +124,19 @@ export interface MintOptions {
 }
 
 /** Makes a token. @throws {RtmError} RTM_TOKEN_CLAIMS when the claims break the rules */
-export async function mintToken(options: MintOptions, now = Date.now()): Promise<string> {
+export function mintToken(options: MintOptions, now = Date.now()): string {
   const { subject, channels, lifetimeMs, kid, secret } = options;
   const refuse = (message: string) => new RtmError("RTM_TOKEN_CLAIMS", message);
-  if (subject === "" || subject.length > 256) throw refuse("sub must have 1-256 characters");
+  if (subject === "" || subject.length > MAX_SUBJECT_LENGTH) {
+    throw refuse(`sub must have 1-${MAX_SUBJECT_LENGTH} characters`);
+  }
   for (const pattern of channels) {
     const problem = patternProblem(pattern);
     if (problem) throw refuse(`channel ${JSON.stringify(pattern)} ${problem}`);
   }
-  const seconds = Math.floor(now / 1000);
-  return await new SignJWT({ channels: [...channels] })
-    .setProtectedHeader({ alg: "HS256", typ: "JWT", kid })
-    .setSubject(subject)
-    .setIssuedAt(seconds)
-    .setExpirationTime(seconds + Math.ceil(lifetimeMs / 1000))
-    .sign(secret);
+  const iat = Math.floor(now / 1000);
+  const exp = iat + Math.ceil(lifetimeMs / 1000);
+  return signJwt({ kid }, { channels, sub: subject, iat, exp }, secret);
 }
 
 export interface TokenExplanation {
@@ -146,24 +148,17 @@ export interface TokenExplanation {
   readonly grants?: Grant;
 }
 
-/** Says what is in a token and whether a relay with these secrets would take it now. */
-export async function explainToken(
-  token: string,
-  secrets: ReadonlyMap<string, Uint8Array>,
-  clockToleranceMs: number,
-  now = Date.now(),
-): Promise<TokenExplanation> {
-  let header: object;
-  let claims: object;
+/** Says what is in a token and whether a relay with these rules would take it now. */
+export function explainToken(token: string, rules: TokenRules, now = Date.now()): TokenExplanation {
+  let jwt: Jwt;
   try {
-    header = decodeProtectedHeader(token);
-    claims = decodeJwt(token);
+    jwt = parseJwt(token);
   } catch (error) {
     return { header: {}, claims: {}, valid: false, problem: `not a JWT: ${messageOf(error)}` };
   }
+  const { header, claims } = jwt;
   try {
-    const grants = await verifyToken(token, secrets, clockToleranceMs, now);
-    return { header, claims, valid: true, grants };
+    return { header, claims, valid: true, grants: verifyToken(token, rules, now) };
   } catch (error) {
     return { header, claims, valid: false, problem: messageOf(error) };
   }

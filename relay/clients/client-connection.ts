@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket } from "ws";
 import { messageOf } from "../../common/errors.ts";
+import { type Grant, TokenError, type TokenRefusal } from "../access/token.ts";
 import type { Format } from "../channels/bundle.ts";
 import { Outlet, type Subscription } from "../channels/outlet.ts";
 import { CLOSE, type CloseName } from "../contract/protocol.ts";
@@ -11,6 +12,25 @@ import { Rights } from "./rights.ts";
 
 /** Bytes of a pong frame beside its data. */
 const PONG_HEADER_BYTES = 2;
+
+/** Why a token was refused: for a frame, and for a connection that has no other. */
+export interface TokenProblem {
+  readonly code: TokenRefusal | "token_subject_mismatch";
+  readonly close: CloseName;
+  readonly message: string;
+}
+
+const CLOSES: Readonly<Record<TokenProblem["code"], CloseName>> = {
+  token_expired: "token_expired",
+  token_invalid: "token_invalid",
+  token_limit: "token_limit",
+  token_subject_mismatch: "forbidden",
+};
+
+const REFUSALS = {
+  token_subject_mismatch: "the token is of another subject than the connection's first one",
+  token_limit: "more tokens than limits.channels, or channels of tokens than limits.tokenChannels",
+} as const;
 
 /** A WebSocket that knows its connection, so that listeners need no closures. */
 export class RelaySocket extends WebSocket {
@@ -54,13 +74,12 @@ export abstract class ClientConnection {
   #removed = false;
 
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex, format: Format) {
-    const { insecure, publicChannels, limits } = clients.config;
     this.clients = clients;
     this.ws = ws;
-    this.rights = new Rights(insecure ? ["*"] : publicChannels, limits.channels);
+    this.rights = new Rights(clients.openChannels, clients.rightsLimits);
     this.outlet = new Outlet(clients.hub, clients.makeWire(ws, socket), format);
     this.#heardAt = performance.now();
-    this.#rate = new RateLimit(this.#burst, this.#heardAt);
+    this.#rate = new RateLimit(clients.commandRate, this.#heardAt);
     ws.connection = this;
     ws.on("message", onMessage);
     ws.on("ping", onPing);
@@ -75,18 +94,12 @@ export abstract class ClientConnection {
   /** The rights to `channel` have ended. */
   protected abstract lost(channel: string): void;
 
-  get #burst(): number {
-    const { commandsPerSecond, channels } = this.clients.config.limits;
-    return 2 * commandsPerSecond + channels;
-  }
-
   /** Something arrived that costs `cost` commands. False when that was too much. */
   heard(cost: number): boolean {
     const now = performance.now();
     this.#heardAt = now;
     if (cost === 0) return true;
-    const perSecond = this.clients.config.limits.commandsPerSecond;
-    if (this.#rate.take(cost, now, { perSecond, burst: this.#burst })) return true;
+    if (this.#rate.take(cost, now, this.clients.commandRate)) return true;
     this.close("rate_limited", "too many commands");
     return false;
   }
@@ -94,6 +107,9 @@ export abstract class ClientConnection {
   received(data: Buffer, isBinary: boolean): void {
     if (this.outlet.dead || !this.heard(1)) return;
     this.clients.stats.framesReceived++;
+    // A timer may be late, and the clock may have been set: no frame meets rights that have ended.
+    this.endRights();
+    if (this.outlet.dead) return;
     try {
       this.frame(data, isBinary);
     } catch (error) {
@@ -117,26 +133,48 @@ export abstract class ClientConnection {
     }
   }
 
-  /** Sets the deadline for the next token that ends. */
-  protected watchTokens(): void {
-    const next = this.rights.nextEnd;
-    if (next === undefined) this.clients.expiries.delete(this);
-    else this.clients.expiries.set(this, Math.max(next - Date.now(), 1));
+  /** Adds what a token grants, or says why it was refused; then nothing has changed. */
+  protected present(token: string): Grant | TokenProblem {
+    const refuse = (code: TokenProblem["code"], message: string): TokenProblem => {
+      this.clients.stats.authFailed(code);
+      return { code, close: CLOSES[code], message };
+    };
+    try {
+      const grant = this.clients.verify(token);
+      const refused = this.rights.add(grant);
+      if (refused) return refuse(refused, REFUSALS[refused]);
+      this.#watchRights();
+      return grant;
+    } catch (error) {
+      if (error instanceof TokenError) return refuse(error.reason, error.message);
+      throw error;
+    }
   }
 
-  tokenEnds(): void {
-    if (this.outlet.dead) return;
-    this.rights.expire(Date.now());
-    if (this.rights.endsAt === undefined) {
+  #watchRights(): void {
+    const { nextEnd } = this.rights;
+    if (nextEnd === Number.POSITIVE_INFINITY) this.clients.expiries.delete(this);
+    else this.clients.expiries.set(this, Math.max(nextEnd - Date.now(), 1));
+  }
+
+  /**
+   * The one place where rights end. Whatever is granted no more is not subscribed any more either,
+   * and a connection whose last token has ended is closed.
+   */
+  endRights(): void {
+    const now = Date.now();
+    if (this.outlet.dead || now < this.rights.nextEnd) return;
+    this.rights.drop(now);
+    if (!this.rights.any) {
       this.close("token_expired", "the last token has ended");
       return;
     }
     for (const [channel, subscription] of this.subscriptions) {
-      if (this.rights.allows(channel)) continue;
+      if (this.rights.allows(channel, now)) continue;
       this.drop(subscription);
       this.lost(channel);
     }
-    if (!this.outlet.dead) this.watchTokens();
+    if (!this.outlet.dead) this.#watchRights();
   }
 
   /** Ends a subscription. */

@@ -44,7 +44,10 @@ const since = z.union([
   z.object({ ageMs: z.number().min(0) }),
 ]);
 
-export function isProblem(value: object): value is FrameProblem {
+/** Tells a refusal from what it stands in for. */
+export function isProblem<T extends object>(
+  value: T,
+): value is Extract<T, { readonly code: unknown }> {
   return "code" in value;
 }
 

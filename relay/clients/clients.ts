@@ -1,6 +1,7 @@
 /** What all connections of a relay share. */
 import { type Logger, RateLimitedLog } from "../../common/logger.ts";
 import type { Keys } from "../access/keys.ts";
+import { PatternSet } from "../access/pattern-map.ts";
 import { type Grant, verifyToken } from "../access/token.ts";
 import type { Hub } from "../channels/hub.ts";
 import type { Stats } from "../channels/stats.ts";
@@ -9,9 +10,15 @@ import type { CloseName } from "../contract/protocol.ts";
 import type { WireFactory } from "../wire/wire.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
+import type { Rate } from "./rate-limit.ts";
+import type { RightsLimits } from "./rights.ts";
 
 /** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
 const SHARES = 25;
+/** How often the wall clock is compared with the monotonic one, ms. */
+const CLOCK_WATCH_MS = 1000;
+/** A smaller difference is the clock being slewed, ms. */
+const CLOCK_STEP_MS = 50;
 
 export class Clients {
   readonly config: RelayConfig;
@@ -22,15 +29,22 @@ export class Clients {
   readonly warnings: RateLimitedLog;
   readonly makeWire: WireFactory;
   keys: Keys;
+  /** What may be read without any token. */
+  readonly openChannels: PatternSet;
+  /** What a client may send. */
+  readonly commandRate: Rate;
+  readonly rightsLimits: RightsLimits;
   readonly connections = new Set<ClientConnection>();
   /** Connections that have not sent their connect frame. */
   readonly connectDeadlines = new Deadlines<ClientConnection>((connection) =>
     connection.close("connect_timeout", "no connect frame in time"),
   );
   /** Connections whose next token ends. */
-  readonly expiries = new Deadlines<ClientConnection>((connection) => connection.tokenEnds());
+  readonly expiries = new Deadlines<ClientConnection>((connection) => connection.endRights());
   readonly #shares: Set<ClientConnection>[] = Array.from({ length: SHARES }, () => new Set());
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #clockWatch: NodeJS.Timeout;
+  #wallAhead = Date.now() - performance.now();
   #nextShare = 0;
   #nextBeat = 0;
   #lastBeatAt = performance.now();
@@ -52,9 +66,17 @@ export class Clients {
     this.hub.onKill = (reason) =>
       this.warnings.warn(reason, { reason }, "a slow client was disconnected");
     this.keys = options.keys;
+    const { insecure, publicChannels, limits } = this.config;
+    this.openChannels = new PatternSet(insecure ? ["*"] : publicChannels);
+    this.commandRate = {
+      perSecond: limits.commandsPerSecond,
+      burst: 2 * limits.commandsPerSecond + limits.channels,
+    };
+    this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
     const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));
     this.#heartbeat = setInterval(this.#beat, interval).unref();
+    this.#clockWatch = setInterval(this.#watchClock, CLOCK_WATCH_MS).unref();
   }
 
   add(connection: ClientConnection): void {
@@ -73,13 +95,14 @@ export class Clients {
   }
 
   /** @throws {TokenError} */
-  async verify(token: string): Promise<Grant> {
-    try {
-      return await verifyToken(token, this.keys.secrets, this.config.tokens.clockTolerance);
-    } catch (error) {
-      this.stats.authFailed((error as { reason?: string }).reason ?? "token_invalid");
-      throw error;
-    }
+  verify(token: string): Grant {
+    const { tokens, limits } = this.config;
+    const rules = {
+      secrets: this.keys.secrets,
+      clockTolerance: tokens.clockTolerance,
+      maxChannels: limits.tokenChannels,
+    };
+    return verifyToken(token, rules);
   }
 
   closeAll(name: CloseName, reason: string): void {
@@ -100,8 +123,18 @@ export class Clients {
     this.#nextBeat = (this.#nextBeat + 1) % SHARES;
   };
 
+  /** The clock was set forward: rights end now that no timer knows of. */
+  readonly #watchClock = (): void => {
+    const ahead = Date.now() - performance.now();
+    const step = ahead - this.#wallAhead;
+    this.#wallAhead = ahead;
+    if (step < CLOCK_STEP_MS) return;
+    for (const connection of [...this.connections]) connection.endRights();
+  };
+
   stop(): void {
     clearInterval(this.#heartbeat);
+    clearInterval(this.#clockWatch);
     this.connectDeadlines.clear();
     this.expiries.clear();
   }

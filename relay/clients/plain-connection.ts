@@ -1,11 +1,10 @@
 /** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
 import type { Duplex } from "node:stream";
-import { TokenError } from "../access/token.ts";
 import type { Format } from "../channels/bundle.ts";
 import { nameProblem } from "../contract/message.ts";
 import type { CloseName, Since } from "../contract/protocol.ts";
 import { ClientConnection, type RelaySocket } from "./client-connection.ts";
-import { parsePosition } from "./client-frame.ts";
+import { isProblem, parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 
 /** What the URL asks for. */
@@ -54,7 +53,7 @@ export function parsePlainRequest(
 export class PlainConnection extends ClientConnection {
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
     super(clients, ws, socket, request.format);
-    void this.#start(request);
+    this.#start(request);
   }
 
   protected override frame(): void {}
@@ -67,24 +66,21 @@ export class PlainConnection extends ClientConnection {
     if (this.subscriptions.size === 0) this.close("token_expired", "the token has ended");
   }
 
-  async #start({ token, channels, since }: PlainRequest): Promise<void> {
+  #start({ token, channels, since }: PlainRequest): void {
     const { hub, stats, config } = this.clients;
     if (token !== undefined && !config.insecure) {
-      try {
-        this.rights.add(await this.clients.verify(token));
-      } catch (error) {
-        const reason = error instanceof TokenError ? error.reason : "token_invalid";
-        this.close(reason, "the token was refused");
+      const grant = this.present(token);
+      if (isProblem(grant)) {
+        this.close(grant.close, "the token was refused");
         return;
       }
-      if (this.outlet.dead) return;
-      this.watchTokens();
     }
     if (channels.length === 0) {
       hub.addFirehose(this.outlet);
       return;
     }
-    const granted = channels.filter((channel) => this.rights.allows(channel));
+    const now = Date.now();
+    const granted = channels.filter((channel) => this.rights.allows(channel, now));
     if (granted.length === 0) {
       stats.authFailed(token === undefined ? "token_required" : "channel_forbidden");
       if (token === undefined) this.close("token_required", "a token is needed");

@@ -1,17 +1,23 @@
 /** A token bucket: `perSecond` in the long run, bursts up to `burst`. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
 export class RateLimit {
   #left: number;
   #at: number;
 
-  constructor(burst: number, now: number) {
+  /** @param now ms of a monotonic clock */
+  constructor({ burst }: Rate, now: number) {
     this.#left = burst;
     this.#at = now;
   }
 
-  /** Takes `cost`; false when there is not enough left. `now` in ms of a monotonic clock. */
-  take(cost: number, now: number, limits: { perSecond: number; burst: number }): boolean {
-    const refill = ((now - this.#at) / 1000) * limits.perSecond;
-    this.#left = Math.min(limits.burst, this.#left + refill);
+  /** Takes `cost`; false, and nothing is taken, when there is not enough left. */
+  take(cost: number, now: number, rate: Rate): boolean {
+    const refill = ((now - this.#at) / 1000) * rate.perSecond;
+    this.#left = Math.min(rate.burst, this.#left + refill);
     this.#at = now;
     if (cost > this.#left) return false;
     this.#left -= cost;

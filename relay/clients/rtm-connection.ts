@@ -1,7 +1,6 @@
 /** A connection that speaks `rtm.v1` (docs/protocol.md). */
 import type { Duplex } from "node:stream";
-import { messageOf } from "../../common/errors.ts";
-import { type Grant, TokenError } from "../access/token.ts";
+import type { Grant } from "../access/token.ts";
 import { nameProblem } from "../contract/message.ts";
 import { SUBPROTOCOL } from "../contract/protocol.ts";
 import { ClientConnection, type RelaySocket } from "./client-connection.ts";
@@ -15,15 +14,8 @@ import type { Clients } from "./clients.ts";
 
 const PING = JSON.stringify({ op: "ping" });
 
-const REFUSALS = {
-  token_subject_mismatch: "the token is of another subject than the connection's first one",
-  token_limit: "as many tokens as limits.channels allows are in force",
-} as const;
-
 export class RtmConnection extends ClientConnection {
   #connected = false;
-  /** Frames that arrived while a token is being verified; undefined while none is. */
-  #queue: string[] | undefined;
 
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex) {
     super(clients, ws, socket, "message");
@@ -35,9 +27,14 @@ export class RtmConnection extends ClientConnection {
       this.close("binary_frame", "frames are JSON text");
       return;
     }
-    const text = data.toString();
-    if (this.#queue) this.#queue.push(text);
-    else this.#handle(text);
+    const frame = parseClientFrame(data.toString());
+    if (!this.#connected) {
+      this.#connect(frame);
+    } else if (isProblem(frame)) {
+      this.outlet.control({ op: "error", code: frame.code, message: frame.message });
+    } else {
+      this.#command(frame);
+    }
   }
 
   protected override ping(): void {
@@ -46,17 +43,6 @@ export class RtmConnection extends ClientConnection {
 
   protected override lost(channel: string): void {
     this.outlet.control({ op: "unsubscribed", channel, code: "token_expired" });
-  }
-
-  #handle(text: string): void {
-    const frame = parseClientFrame(text);
-    if (!this.#connected) {
-      this.#connect(frame);
-    } else if (isProblem(frame)) {
-      this.outlet.control({ op: "error", code: frame.code, message: frame.message });
-    } else {
-      this.#command(frame);
-    }
   }
 
   #connect(frame: ReturnType<typeof parseClientFrame>): void {
@@ -78,16 +64,13 @@ export class RtmConnection extends ClientConnection {
       this.#subscribeAll(frame.subscribe);
       return;
     }
-    this.#withToken(frame.token, (grant) => {
-      if (grant instanceof TokenError) {
-        this.close(grant.reason, grant.message);
-        return;
-      }
-      this.rights.add(grant);
-      this.watchTokens();
-      this.#welcome(expiresIn(grant));
-      this.#subscribeAll(frame.subscribe);
-    });
+    const grant = this.present(frame.token);
+    if (isProblem(grant)) {
+      this.close(grant.close, grant.message);
+      return;
+    }
+    this.#welcome(expiresIn(grant));
+    this.#subscribeAll(frame.subscribe);
   }
 
   #welcome(expiresInMs: number | null): void {
@@ -110,7 +93,7 @@ export class RtmConnection extends ClientConnection {
       case "pong":
         return;
       case "refresh":
-        this.#addToken(frame.token, () => {});
+        this.#addToken(frame.token);
         return;
       case "unsubscribe":
         if (this.heard(Math.max(0, frame.channels.length - 1))) {
@@ -119,65 +102,28 @@ export class RtmConnection extends ClientConnection {
         return;
       case "subscribe":
         if (!this.heard(Math.max(0, frame.subscribe.length - 1))) return;
-        if (frame.token === undefined) this.#subscribeAll(frame.subscribe);
-        else this.#addToken(frame.token, () => this.#subscribeAll(frame.subscribe));
+        if (frame.token !== undefined) this.#addToken(frame.token);
+        this.#subscribeAll(frame.subscribe);
         return;
     }
   }
 
-  /** Adds a token's rights and answers `refreshed` or `error`, then goes on with `next`. */
-  #addToken(token: string, next: () => void): void {
+  /** Adds a token's rights and answers `refreshed` or `error`. */
+  #addToken(token: string): void {
     if (this.clients.config.insecure) {
       // Nothing depends on the token here; the client learns when it would refresh it again.
       this.outlet.control({ op: "refreshed", expiresInMs: this.clients.config.tokens.lifetime });
-      next();
       return;
     }
-    this.#withToken(token, (grant) => {
-      if (grant instanceof TokenError) {
-        this.outlet.control({ op: "error", code: grant.reason, message: grant.message });
-      } else {
-        const refused = this.rights.add(grant);
-        if (refused) {
-          this.clients.stats.authFailed(refused);
-          this.outlet.control({ op: "error", code: refused, message: REFUSALS[refused] });
-        } else {
-          this.watchTokens();
-          this.outlet.control({ op: "refreshed", expiresInMs: expiresIn(grant) });
-        }
-      }
-      next();
-    });
-  }
-
-  /** Verifies a token. Frames that arrive meanwhile wait, so that all are handled in order. */
-  #withToken(token: string, next: (grant: Grant | TokenError) => void): void {
-    this.#queue = [];
-    this.ws.pause();
-    this.clients
-      .verify(token)
-      .catch((error: unknown) =>
-        error instanceof TokenError ? error : new TokenError("token_invalid", messageOf(error)),
-      )
-      .then((grant) => {
-        if (!this.outlet.dead) next(grant);
-        const waiting = this.#queue ?? [];
-        this.#queue = undefined;
-        while (waiting.length > 0 && !this.outlet.dead && this.#queue === undefined) {
-          this.#handle(waiting.shift() as string);
-        }
-        // One of them brought a token too: the rest waits for that one.
-        if (this.#queue !== undefined) (this.#queue as string[]).push(...waiting);
-        else this.ws.resume();
-      })
-      .catch((error: unknown) => {
-        this.clients.log.error({ err: error }, "frame handling failed");
-        this.terminate();
-      });
+    const grant = this.present(token);
+    this.outlet.control(
+      isProblem(grant)
+        ? { op: "error", code: grant.code, message: grant.message }
+        : { op: "refreshed", expiresInMs: expiresIn(grant) },
+    );
   }
 
   #subscribeAll(entries: readonly SubscribeEntry[]): void {
-    this.rights.expire(Date.now());
     const replays: (() => void)[] = [];
     for (const entry of entries) {
       if (this.outlet.dead) return;
@@ -194,7 +140,7 @@ export class RtmConnection extends ClientConnection {
       return undefined;
     }
     const { channel, since } = entry;
-    if (!this.rights.allows(channel)) {
+    if (!this.rights.allows(channel, Date.now())) {
       this.clients.stats.authFailed("channel_forbidden");
       this.outlet.control({
         op: "error",

@@ -90,6 +90,7 @@ export const CLOSE = {
   forbidden: 4203,
   bad_request: 4204,
   not_recovered: 4205,
+  token_limit: 4206,
 } as const;
 
 export type CloseName = keyof typeof CLOSE;

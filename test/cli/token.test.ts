@@ -20,6 +20,12 @@ const keys = new Map([
   ["new", Buffer.from(SECRET)],
 ]);
 
+const rules = (secrets: ReadonlyMap<string, Uint8Array>) => ({
+  secrets,
+  clockTolerance: 0,
+  maxChannels: 10,
+});
+
 async function mint(...args: string[]): Promise<string> {
   const run = await rtm(["token", "mint", ...args], environment()).finished;
   expect(run).toMatchObject({ code: 0, stderr: "" });
@@ -29,7 +35,7 @@ async function mint(...args: string[]): Promise<string> {
 describe("rtm token mint", () => {
   it("makes a token that the relay takes, with the newest secret", async () => {
     const token = await mint("sales", "stock*", "--sub", "SCOTT");
-    const grant = await verifyToken(token, keys, 0);
+    const grant = verifyToken(token, rules(keys));
     expect(grant).toMatchObject({ subject: "SCOTT", channels: ["sales", "stock*"] });
     expect(JSON.parse(Buffer.from(token.split(".")[0]!, "base64url").toString()).kid).toBe("new");
   });
@@ -38,9 +44,7 @@ describe("rtm token mint", () => {
     const token = await mint("sales", "--sub", "SCOTT", "--lifetime", "2h", "--kid", "old");
     const { exp, iat } = JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString());
     expect(exp - iat).toBe(7200);
-    await expect(
-      verifyToken(token, new Map([["old", keys.get("old")!]]), 0),
-    ).resolves.toBeDefined();
+    expect(verifyToken(token, rules(new Map([["old", keys.get("old")!]])))).toBeDefined();
   });
 
   it.each([

@@ -244,7 +244,7 @@ ${page.body ?? ""}
   async #token(attributes: Attributes): Promise<{ token: string; channels: string[] } | undefined> {
     const channels = list(attributes[2] ?? "test").filter((name) => !this.refused.has(name));
     if (channels.length === 0) return undefined;
-    const token = await mintToken(
+    const token = mintToken(
       {
         subject: SUBJECT,
         channels,

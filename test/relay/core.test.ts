@@ -6,7 +6,6 @@ import { Slab } from "../../relay/channels/slab.ts";
 import { isProblem, parseClientFrame, parsePosition } from "../../relay/clients/client-frame.ts";
 import { Deadlines } from "../../relay/clients/deadlines.ts";
 import { RateLimit } from "../../relay/clients/rate-limit.ts";
-import { Rights } from "../../relay/clients/rights.ts";
 import { matchesAny, patternProblem } from "../../relay/contract/patterns.ts";
 import { CODES } from "../../relay/contract/protocol.ts";
 import { rawMember } from "../../relay/http/json-span.ts";
@@ -187,7 +186,7 @@ describe("patterns", () => {
 describe("RateLimit", () => {
   it("allows a burst, then the rate", () => {
     const limits = { perSecond: 10, burst: 5 };
-    const rate = new RateLimit(5, 0);
+    const rate = new RateLimit(limits, 0);
     expect([1, 2, 3, 4, 5, 6].map(() => rate.take(1, 0, limits))).toEqual([
       true,
       true,
@@ -200,52 +199,6 @@ describe("RateLimit", () => {
     expect(rate.take(1, 100, limits)).toBe(false);
     expect(rate.take(5, 10_000, limits)).toBe(true);
     expect(rate.take(6, 99_000, limits)).toBe(false);
-  });
-});
-
-describe("Rights", () => {
-  const grant = (channels: string[], endsAt: number, subject = "s") => ({
-    subject,
-    channels,
-    endsAt,
-  });
-
-  it("add up per subject, and each ends by itself", () => {
-    const rights = new Rights(["public"], 10);
-    expect(rights.add(grant(["a"], 10))).toBeUndefined();
-    expect(rights.add(grant(["b"], 20))).toBeUndefined();
-    expect(rights.add(grant(["c"], 30, "other"))).toBe("token_subject_mismatch");
-    expect(["a", "b", "c", "public"].map((name) => rights.allows(name))).toEqual([
-      true,
-      true,
-      false,
-      true,
-    ]);
-    expect([rights.nextEnd, rights.endsAt]).toEqual([10, 20]);
-    rights.expire(10);
-    expect([rights.allows("a"), rights.allows("b")]).toEqual([false, true]);
-    rights.expire(20);
-    expect([rights.nextEnd, rights.endsAt, rights.allows("public")]).toEqual([
-      undefined,
-      undefined,
-      true,
-    ]);
-  });
-
-  it("are renewed for ever, but no more tokens than allowed are in force at a time", () => {
-    const rights = new Rights([], 10);
-    for (let n = 0; n < 1000; n++) {
-      expect(rights.add(grant([`c${n % 10}`], 1000 + n))).toBeUndefined();
-    }
-    expect(rights.add(grant(["secret"], 5000))).toBe("token_limit");
-    expect([rights.allows("c0"), rights.allows("secret"), rights.endsAt]).toEqual([
-      true,
-      false,
-      1999,
-    ]);
-    rights.expire(1990);
-    expect(rights.add(grant(["secret"], 5000))).toBeUndefined();
-    expect([rights.allows("c0"), rights.allows("secret")]).toEqual([false, true]);
   });
 });
 

@@ -37,7 +37,7 @@ export function startTestRelay(
   return startRelay(testConfig(config), { log, stateDirectory, ...options });
 }
 
-export function token(
+export async function token(
   channels: readonly string[],
   options: {
     subject?: string;

@@ -1,0 +1,256 @@
+/**
+ * Connections under random tokens, refreshes, subscribes and a wall clock that is set forward and
+ * back, against a model of rights. In process and on fake timers: the code is the relay's, only the
+ * WebSocket and the wire are recorders.
+ */
+import { EventEmitter } from "node:events";
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Hub } from "../../relay/channels/hub.ts";
+import { Stats } from "../../relay/channels/stats.ts";
+import type { RelaySocket } from "../../relay/clients/client-connection.ts";
+import { Clients } from "../../relay/clients/clients.ts";
+import { RtmConnection } from "../../relay/clients/rtm-connection.ts";
+import type { Wire } from "../../relay/wire/wire.ts";
+import { log, message, SECRET, SOURCE, testConfig, token } from "./support.ts";
+
+const RUNS = process.env.RTM_TEST_LONG === "1" ? 20_000 : 300;
+/** How long after a step of the clock a right may still be used, ms. */
+const STEP_TOLERANCE_MS = 1000;
+const STARTS_AT = 1_795_333_000_000;
+const CHANNELS = ["a", "b", "ab"];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** One client of a relay of its own. */
+class World {
+  readonly #hub: Hub;
+  readonly #clients: Clients;
+  readonly #connection: RtmConnection;
+  readonly ws = new EventEmitter();
+  #frames: Record<string, unknown>[] = [];
+  closed: number | undefined;
+
+  constructor() {
+    const config = testConfig({ publicChannels: [], heartbeat: { interval: "10m" } });
+    this.#hub = new Hub(config, new Stats(), () => performance.now());
+    const wire: Wire = {
+      pending: 0,
+      open: true,
+      write: (frames) => {
+        for (const frame of frames.frames) {
+          const start = frame[1] === 126 ? 4 : 2;
+          this.#frames.push(JSON.parse(frame.subarray(start).toString()));
+        }
+      },
+      cork: () => {},
+      uncork: () => {},
+      ping: () => {},
+      pong: () => {},
+      close: (code) => {
+        this.closed = code;
+      },
+      destroy: () => {
+        this.closed = 1006;
+      },
+      onDrain: () => {},
+    };
+    const keys = { secrets: new Map([["k1", Buffer.from(SECRET)]]), findApiKey: () => undefined };
+    const stats = new Stats();
+    this.#clients = new Clients({ config, hub: this.#hub, stats, log, keys, makeWire: () => wire });
+    const socket = new EventEmitter();
+    this.#connection = new RtmConnection(
+      this.#clients,
+      this.ws as unknown as RelaySocket,
+      socket as never,
+    );
+  }
+
+  /** Sends a frame; returns what it is answered with. */
+  send(frame: object): Record<string, unknown>[] {
+    if (this.closed === undefined) {
+      this.#connection.received(Buffer.from(JSON.stringify(frame)), false);
+    }
+    return this.taken();
+  }
+
+  taken(): Record<string, unknown>[] {
+    const frames = this.#frames;
+    this.#frames = [];
+    return frames;
+  }
+
+  /** Publishes to every channel; returns the channels that were delivered. */
+  deliver(): Set<string> {
+    for (const channel of CHANNELS)
+      this.#hub.publish(message(channel, 1), { source: SOURCE, ownId: false });
+    this.#hub.flush();
+    const messages = this.taken().filter(({ op }) => op === undefined);
+    return new Set(messages.map(({ channel }) => channel as string));
+  }
+
+  stop(): void {
+    this.#clients.stop();
+    this.#hub.stop();
+  }
+}
+
+const patterns = fc.array(fc.constantFrom("a", "b", "ab", "a*"), { maxLength: 2 });
+const lifetime = fc.integer({ min: 1, max: 60 }).map((seconds) => seconds * 1000);
+const names = fc.uniqueArray(fc.constantFrom(...CHANNELS), { maxLength: 3 });
+const given: fc.Arbitrary<Given> = fc.record({ patterns, lifetime });
+interface Given {
+  patterns: string[];
+  lifetime: number;
+}
+type Step =
+  | { do: "refresh"; token: Given }
+  | {
+      do: "subscribe";
+      token: Given | undefined;
+      names: string[];
+    }
+  | { do: "unsubscribe"; names: string[] }
+  | { do: "wait"; ms: number }
+  | { do: "set clock"; by: number }
+  /** To the end of the token that ends next. */
+  | { do: "set clock to an end"; after: number };
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ do: fc.constant("refresh" as const), token: given }),
+  fc.record({
+    do: fc.constant("subscribe" as const),
+    token: fc.option(given, { nil: undefined }),
+    names,
+  }),
+  fc.record({ do: fc.constant("unsubscribe" as const), names }),
+  fc.record({
+    do: fc.constant("wait" as const),
+    ms: fc.oneof(
+      fc.integer({ min: 0, max: 50 }),
+      fc.constant(STEP_TOLERANCE_MS + 1),
+      fc.integer({ min: 0, max: 30_000 }),
+    ),
+  }),
+  fc.record({
+    do: fc.constant("set clock to an end" as const),
+    after: fc.integer({ min: 0, max: 2 }),
+  }),
+  fc.record({
+    do: fc.constant("set clock" as const),
+    by: fc.oneof(
+      fc.integer({ min: -60_000, max: 60_000 }),
+      fc.constantFrom(-3_600_000, 999, 60_000),
+    ),
+  }),
+);
+
+it("nothing is delivered without a right, and everything with one", async () => {
+  let delivered = 0;
+  let withheld = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      given,
+      names,
+      fc.array(step, { maxLength: 25 }),
+      async (first, wanted, steps) => {
+        vi.setSystemTime(STARTS_AT);
+        const world = new World();
+        /** Accepted tokens. */
+        const tokens: { patterns: string[]; endsAt: number }[] = [];
+        /** Subscribed channels, and until when, by the monotonic clock, a right of before may be used. */
+        const subscribed = new Map<string, number>();
+        const make = ({ patterns, lifetime }: Given) =>
+          token(patterns, { lifetimeMs: lifetime, now: Math.ceil(Date.now() / 1000) * 1000 });
+        const accept = ({ patterns, lifetime }: Given) =>
+          tokens.push({ patterns, endsAt: Math.ceil(Date.now() / 1000) * 1000 + lifetime });
+        const right = (channel: string) =>
+          tokens.some(
+            ({ patterns, endsAt }) =>
+              endsAt > Date.now() &&
+              patterns.some((p) =>
+                p.endsWith("*") ? channel.startsWith(p.slice(0, -1)) : p === channel,
+              ),
+          );
+        const note = (answers: Record<string, unknown>[]) => {
+          for (const { op, channel } of answers) {
+            if (op === "subscribed") subscribed.set(channel as string, Number.NEGATIVE_INFINITY);
+            if (op === "unsubscribed") subscribed.delete(channel as string);
+          }
+        };
+        const check = () => {
+          const seen = world.deliver();
+          for (const channel of CHANNELS) {
+            const until = subscribed.get(channel);
+            const mayStill = until !== undefined && performance.now() <= until;
+            if (seen.has(channel)) {
+              delivered++;
+              expect([channel, right(channel) || mayStill]).toEqual([channel, true]);
+            } else {
+              withheld++;
+              const due = world.closed === undefined && until !== undefined && right(channel);
+              expect([channel, due && !mayStill]).toEqual([channel, false]);
+            }
+          }
+        };
+        try {
+          note(
+            world.send({
+              op: "connect",
+              token: await make(first),
+              subscribe: wanted.map((channel) => ({ channel })),
+            }),
+          );
+          accept(first);
+          check();
+          for (const now of steps) {
+            if (now.do === "wait") vi.advanceTimersByTime(now.ms);
+            else if (now.do === "set clock" || now.do === "set clock to an end") {
+              const before = CHANNELS.filter(
+                (channel) => subscribed.has(channel) && right(channel),
+              );
+              const ends = tokens.map(({ endsAt }) => endsAt).filter((end) => end > Date.now());
+              const to =
+                now.do === "set clock"
+                  ? Date.now() + now.by
+                  : Math.min(...ends, Date.now() + 60_000) + now.after;
+              vi.setSystemTime(to);
+              for (const channel of before) {
+                if (!right(channel)) subscribed.set(channel, performance.now() + STEP_TOLERANCE_MS);
+              }
+            } else if (now.do === "unsubscribe") {
+              note(world.send({ op: "unsubscribe", channels: now.names }));
+            } else {
+              const text = now.token && (await make(now.token));
+              const subscribe =
+                now.do === "subscribe" ? now.names.map((channel) => ({ channel })) : undefined;
+              const answers = world.send({ op: now.do, token: text, subscribe });
+              if (answers.some(({ op }) => op === "refreshed")) accept(now.token!);
+              note(answers);
+              for (const { op, channel } of answers) {
+                if (op === "subscribed")
+                  expect([channel, right(channel as string)]).toEqual([channel, true]);
+              }
+            }
+            note(world.taken());
+            if (world.closed !== undefined) {
+              expect(world.closed).toBe(4100);
+              expect(tokens.every(({ endsAt }) => endsAt <= Date.now())).toBe(true);
+              return;
+            }
+            check();
+          }
+        } finally {
+          world.stop();
+        }
+      },
+    ),
+    { numRuns: RUNS },
+  );
+  expect(delivered).toBeGreaterThan(RUNS);
+  expect(withheld).toBeGreaterThan(RUNS);
+});
