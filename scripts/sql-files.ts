@@ -25,14 +25,25 @@ function mleScript(): string {
   );
 }
 
+/** What SQL*Plus, SQLcl and SQL Developer need, and APEX SQL Scripts passes over. */
+const CLIENT_COMMANDS = [
+  "set define off",
+  "set sqlblanklines on",
+  "set serveroutput on size unlimited format wrapped",
+  "whenever sqlerror exit failure rollback",
+];
+
 function flatScript(name: string, purpose: string): string {
   const header = [
     `-- ${purpose} One file for SQL*Plus, SQLcl, SQL Developer and APEX SQL Scripts:`,
-    "-- no includes, no substitution variables, no client commands. Built by npm run build:sql from",
+    "-- no includes, no substitution variables. Built by npm run build:sql from",
     `-- sql/${name}.sql; change it there. Run it as the schema that owns, or will own, the objects.`,
+    "-- It stops at the first error and shows what it found, except in APEX SQL Scripts, which passes over",
+    "-- the commands below and goes on: read the results there.",
+    ...CLIENT_COMMANDS,
   ];
   const body = expandScript(join(SQL_FOLDER, `${name}.sql`)).replace(/^(?:--[^\n]*\n)+/, "");
-  return `${header.join("\n")}\n${body.trim()}\n`;
+  return `${header.join("\n")}\n${body.trim()}\nexit success\n`;
 }
 
 /** The page with each `<!-- spec:PACKAGE -->` block replaced by that package's specification. */

@@ -1,23 +1,25 @@
 -- Installs or upgrades the database side of apex-rtm in the schema that runs it. Re-runnable, also
 -- while a worker runs. For SQL*Plus and SQLcl; dist/rtm-install.sql is the same for every client.
---   sqlplus -s -l rtm@db @sql/install.sql
+--   sqlplus -L rtm@db @sql/install.sql
 set define off
 set sqlblanklines on
 set serveroutput on size unlimited format wrapped
 whenever oserror exit failure rollback
 whenever sqlerror exit failure rollback
 @@install/prerequisites.sql
-@@aq/rtm_payload.sql
 @@api/log/rtm_log.sql
 @@api/base/rtm_config.sql
+@@api/base/rtm_delivery.sql
 @@aq/queue.sql
 @@api/http/websocket_sender.sql
 @@install/features.sql
 @@api/base/rtm_text.pks
-@@aq/rtm_aq.pks
 @@api/base/rtm_config_api.pks
+@@api/base/rtm_message.pks
+@@aq/rtm_aq.pks
 @@api/log/rtm_log_row.pks
 @@api/log/rtm_log_api.pks
+@@api/http/rtm_relay.pks
 @@api/http/rtm_http.pks
 @@api/admin/rtm_jobs.pks
 @@api/http/rtm_sender.pks
@@ -30,8 +32,10 @@ whenever sqlerror exit failure rollback
 @@api/base/rtm_text.pkb
 @@aq/rtm_aq.pkb
 @@api/base/rtm_config_api.pkb
+@@api/base/rtm_message.pkb
 @@api/log/rtm_log_row.pkb
 @@api/log/rtm_log_api.pkb
+@@api/http/rtm_relay.pkb
 @@api/http/rtm_http.pkb
 @@api/admin/rtm_jobs.pkb
 @@api/http/rtm_sender.pkb
@@ -42,4 +46,6 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_row.pkb
 @@api/public/rtm_watch.pkb
 @@api/admin/rtm_status.sql
+@@install/upgrade.sql
 @@install/check.sql
+exit success

@@ -14,11 +14,16 @@ export function expandScript(file: string): string {
   const lines = readFileSync(file, "utf8").split("\n");
   if (!lines.some((line) => line.startsWith("@@"))) return lines.join("\n");
   return lines
-    .filter((line) => !/^(set|whenever|prompt|define)\b/i.test(line))
+    .filter((line) => !isClientCommand(line))
     .map((line) =>
       line.startsWith("@@") ? expandScript(join(dirname(file), line.slice(2).trim())) : line,
     )
     .join("\n");
+}
+
+/** True for a command of SQL*Plus in a wrapper: a script with includes, or a flat one. */
+export function isClientCommand(line: string): boolean {
+  return /^(set|whenever|prompt|define|exit)\b/i.test(line);
 }
 
 export interface Statement {

@@ -1,5 +1,5 @@
 -- For a DBA: lets the owner of apex-rtm reach the relay over HTTP. Only for the HTTP path.
---   sqlplus -s sys@db as sysdba @sql/grants/acl.sql RTM rtm.example.com 443
+--   sqlplus -L sys@db as sysdba @sql/grants/acl.sql RTM rtm.example.com 443
 set verify off
 define owner = '&1'
 define host = '&2'
@@ -18,3 +18,4 @@ begin
   );
 end;
 /
+exit success

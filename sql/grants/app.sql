@@ -1,6 +1,7 @@
--- For the owner of apex-rtm, or a DBA: lets an application schema broadcast, get tokens and watch
--- tables. The schema can then publish on every channel and sign tokens for every channel.
---   sqlplus -s rtm@db @sql/grants/app.sql RTM MY_APP
+-- For the owner of apex-rtm, or a DBA: lets an application schema broadcast, get tokens, write to the
+-- log and watch tables. The schema can then publish on every channel and sign tokens for every channel.
+-- It can neither read nor delete what others have logged (docs/sql-api.md, "Who may call what").
+--   sqlplus -L rtm@db @sql/grants/app.sql RTM MY_APP
 -- The synonyms need CREATE ANY SYNONYM; without it the application schema creates them itself.
 set verify off
 define owner = '&1'
@@ -13,3 +14,4 @@ grant execute on &owner..rtm_row to &app;
 create or replace synonym &app..websocket_api for &owner..websocket_api;
 create or replace synonym &app..rtm_log_api for &owner..rtm_log_api;
 create or replace synonym &app..rtm_watch for &owner..rtm_watch;
+exit success

@@ -1,6 +1,6 @@
 -- For a DBA: the worker's user. It may open a session, dequeue from RTM_QUEUE and call
 -- RTM_WORKER_API, and nothing else. Create it first: create user rtm_worker identified by "...";
---   sqlplus -s sys@db as sysdba @sql/grants/worker.sql RTM RTM_WORKER
+--   sqlplus -L sys@db as sysdba @sql/grants/worker.sql RTM RTM_WORKER
 set verify off
 define owner = '&1'
 define worker = '&2'
@@ -26,3 +26,4 @@ end;
 -- Without worker.apiSchema by the worker's user, in an anonymous block: it then needs DEQUEUE as
 -- above, and
 --   grant execute on sys.dbms_aq to rtm_worker;
+exit success

@@ -1,7 +1,7 @@
--- What this schema may use, found by trial: a definer-rights procedure compiles and runs with direct
--- grants only, as our packages do. The result is the package RTM_FEATURES, whose constants steer
--- conditional compilation. It is replaced only when something changed, so that a re-run does not
--- invalidate what a worker is using.
+-- What this schema may use, found by trial and not from the version: a definer-rights procedure compiles
+-- and runs with direct grants only, as our packages do. What can be called without a trace is called.
+-- The result is the package RTM_FEATURES, whose constants steer conditional compilation. It is replaced
+-- only when something changed, so that a re-run does not invalidate what a worker is using.
 declare
   c_schema_version constant varchar2(20) := '0.1.0';
   e_compilation_error exception;
@@ -43,6 +43,27 @@ declare
       dbms_output.put_line('Not available: ' || p_statement || ' ' || sqlerrm);
       return false;
   end runs;
+
+  -- The module is loaded and runs: without a URL it throws, before it sends anything. It may be there
+  -- and not run, when MLE is switched off (MLE_PROG_LANGUAGES).
+  function mle_runs return boolean is
+    l_answer varchar2(32767);
+  begin
+    execute immediate q'[
+      begin
+        :1 := websocket_send_broadcast(null, null, 'c', 'e', '1', null, null, 1);
+      end;]'
+      using out l_answer;
+    dbms_output.put_line('Not available: MLE, whose module took a call without a URL: ' || substr(l_answer, 1, 200));
+    return false;
+  exception
+    when others then
+      if instr(sqlerrm, 'baseUrl is required') > 0 then
+        return true;
+      end if;
+      dbms_output.put_line('Not available: MLE: ' || substr(sqlerrm, 1, 500));
+      return false;
+  end mle_runs;
 
   function found(p_type in varchar2, p_name in varchar2) return boolean is
     l_count pls_integer;
@@ -89,33 +110,41 @@ begin
   );
   add_constant(
     'c_lock',
-    compiles('l_result integer;', 'l_result := dbms_lock.release(id => 1);'),
+    runs('l_result integer;', 'l_result := dbms_lock.release(id => 1);'),
     'EXECUTE on DBMS_LOCK'
   );
   add_constant(
     'c_crypto',
-    compiles('l_type pls_integer := dbms_crypto.hmac_sh256;'),
+    runs(
+      'l_mac raw(64);',
+      'l_mac := dbms_crypto.mac(src => hextoraw(''00''), typ => dbms_crypto.hmac_sh256, key => hextoraw(''00''));'
+    ),
     'EXECUTE on DBMS_CRYPTO'
   );
   add_constant(
     'c_utl_http',
-    compiles('l_seconds pls_integer;', 'utl_http.get_transfer_timeout(timeout => l_seconds);'),
+    runs('l_seconds pls_integer;', 'utl_http.get_transfer_timeout(timeout => l_seconds);'),
     'EXECUTE on UTL_HTTP'
   );
   add_constant(
     'c_mle',
-    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') and found('MLE MODULE', 'WEBSOCKET_SENDER_MODULE'),
-    'WEBSOCKET_SENDER_MODULE and its call specification'
+    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') and mle_runs,
+    'WEBSOCKET_SENDER_MODULE runs'
   );
   add_constant(
     'c_apex',
-    compiles('l_value varchar2(4000);', 'l_value := v(''APP_ID'');'),
+    runs('l_value varchar2(4000);', 'l_value := v(''APP_ID'');'),
     'APEX'
   );
   add_constant(
     'c_apex_jwt',
     compiles('l_token apex_jwt.t_token;'),
     'APEX_JWT'
+  );
+  add_constant(
+    'c_json_type',
+    runs('l_value json;', 'l_value := json(''{}'');'),
+    'the type JSON: 21c and later, COMPATIBLE of at least 20'
   );
   add_constant(
     'c_jobs',

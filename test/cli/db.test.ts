@@ -47,7 +47,7 @@ describe("rtm db", () => {
     await expect(run("install")).rejects.toThrow(
       /create or replace package rtm_aq.*ORA-01031: insufficient privileges/s,
     );
-    expect(sent.at(-1)).toMatch(/^create or replace package rtm_text/);
+    expect(sent.at(-1)).toMatch(/^create or replace package rtm_message/);
     expect(printed).toContain(`ran ${sent.length}`);
   });
 

@@ -1,27 +1,9 @@
 -- The MLE module and its call specification, where the database and the schema's privileges allow
 -- it (23ai and later: CREATE MLE, EXECUTE ON JAVASCRIPT up to 23.8). Elsewhere nothing: UTL_HTTP
--- serves. The build puts sql/api/http/websocket_sender_module.js in place of the marker.
+-- serves. Whether it works is found out by a call (sql/install/features.sql). The build puts
+-- sql/api/http/websocket_sender_module.js in place of the marker.
 declare
-  procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
-    l_count pls_integer;
-  begin
-    select count(*)
-    into l_count
-    from user_objects
-    where object_type = p_type
-      and object_name = p_name;
-    if l_count > 0 then
-      execute immediate 'drop ' || p_type || ' ' || p_name;
-    end if;
-  end drop_if_there;
-begin
-  if dbms_db_version.version < 23 then
-    dbms_output.put_line('No MLE before 23ai: UTL_HTTP serves the HTTP path.');
-    return;
-  end if;
-  -- The published predecessor had a procedure of this name.
-  drop_if_there('PROCEDURE', 'WEBSOCKET_SEND_BROADCAST');
-  execute immediate q'~create or replace mle module websocket_sender_module language javascript as
+  c_module constant varchar2(32767) := q'~create or replace mle module websocket_sender_module language javascript as
 // MLE module WEBSOCKET_SENDER_MODULE: posts one message to the relay. Runs in the database (23ai and
 // later) and, for its tests, in Node. No ampersand in this file: SQL*Plus would take it for a
 // substitution variable in the flat installation script.
@@ -91,6 +73,60 @@ export async function sendBroadcast(
   }
   return JSON.stringify(outcome);
 }~';
+
+  procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_objects
+    where object_type = p_type
+      and object_name = p_name;
+    if l_count > 0 then
+      execute immediate 'drop ' || p_type || ' ' || p_name;
+    end if;
+  end drop_if_there;
+
+  function is_valid(p_type in varchar2, p_name in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_objects
+    where object_type = p_type
+      and object_name = p_name
+      and status = 'VALID';
+    return l_count > 0;
+  end is_valid;
+
+  -- A module that is replaced fails once in every session that has used it (ORA-04106): one with the
+  -- same source, from its first comment to its end, stays as it is.
+  function is_current return boolean is
+    l_text varchar2(32767);
+  begin
+    for line in (
+      select text
+      from user_source
+      where name = 'WEBSOCKET_SENDER_MODULE'
+        and type = 'MLE MODULE'
+      order by line
+    ) loop
+      l_text := l_text || rtrim(line.text, chr(10)) || chr(10);
+    end loop;
+    l_text := rtrim(l_text, chr(10));
+    return is_valid('MLE MODULE', 'WEBSOCKET_SENDER_MODULE')
+      and instr(l_text, '// MLE module WEBSOCKET_SENDER_MODULE') > 0
+      and substr(c_module, -length(l_text)) = l_text;
+  end is_current;
+begin
+  if is_current and is_valid('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') then
+    return;
+  end if;
+  if not is_current then
+    execute immediate c_module;
+  end if;
+  -- The published predecessor had a procedure of this name.
+  drop_if_there('PROCEDURE', 'WEBSOCKET_SEND_BROADCAST');
   execute immediate q'~
     create or replace function websocket_send_broadcast(
       p_api_key    in varchar2,
@@ -106,8 +142,8 @@ export async function sendBroadcast(
     signature 'sendBroadcast(string, string, string, string, string, string, number, number)';~';
 exception
   when others then
-    -- No privilege, MLE switched off, or removed as in slim images: the features table says so.
-    dbms_output.put_line('No MLE here: ' || sqlerrm);
+    -- An older version, no privilege, MLE switched off, or removed as in slim images.
+    dbms_output.put_line('No MLE here, UTL_HTTP serves the HTTP path: ' || sqlerrm);
     drop_if_there('FUNCTION', 'WEBSOCKET_SEND_BROADCAST');
 end;
 /
