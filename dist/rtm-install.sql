@@ -1,6 +1,12 @@
 -- Installs or upgrades the database side of apex-rtm. One file for SQL*Plus, SQLcl, SQL Developer and APEX SQL Scripts:
--- no includes, no substitution variables, no client commands. Built by npm run build:sql from
+-- no includes, no substitution variables. Built by npm run build:sql from
 -- sql/install.sql; change it there. Run it as the schema that owns, or will own, the objects.
+-- It stops at the first error and shows what it found, except in APEX SQL Scripts, which passes over
+-- the commands below and goes on: read the results there.
+set define off
+set sqlblanklines on
+set serveroutput on size unlimited format wrapped
+whenever sqlerror exit failure rollback
 declare
   l_missing varchar2(4000);
 begin
@@ -23,23 +29,6 @@ begin
   end if;
   -- Tables that are in use are altered when their transactions end, instead of ORA-00054 at once.
   execute immediate 'alter session set ddl_lock_timeout = 30';
-end;
-/
-
--- Payloads that do not fit on a RAW queue (claim checks), UTF-8. A row is deleted in the transaction
--- that dequeues its message.
-begin
-  for missing in (
-    select 1 from dual
-    where not exists (select 1 from user_tables where table_name = 'RTM_PAYLOAD')
-  ) loop
-    execute immediate q'[
-      create table rtm_payload (
-        id         varchar2(32 byte) not null constraint rtm_payload_pk primary key,
-        created_ts timestamp(6) with time zone default systimestamp not null,
-        body       blob not null
-      )]';
-  end loop;
 end;
 /
 
@@ -131,6 +120,19 @@ declare
       execute immediate p_ddl;
     end if;
   end create_missing;
+
+  procedure add_missing(p_table in varchar2, p_column in varchar2, p_type in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_tab_columns
+    where table_name = upper(p_table)
+      and column_name = upper(p_column);
+    if l_count = 0 then
+      execute immediate 'alter table ' || p_table || ' add (' || p_column || ' ' || p_type || ')';
+    end if;
+  end add_missing;
 begin
   create_missing('RTM_CONFIG', q'[
     create table rtm_config (
@@ -173,13 +175,19 @@ begin
       created_ts timestamp(6) with time zone default systimestamp not null
     )]');
 
-  -- Databases that may call the relay and sign tokens. A clone is not in the list.
+  -- Databases that may call the relay and sign tokens. A clone is not in the list. pdb_guid: what a
+  -- clone of the pluggable database changes and a relocation does not; null where V$CONTAINERS is not
+  -- granted. state: ASKED is a database under another name that is still waiting for a confirmation.
   create_missing('RTM_DATABASE', q'[
     create table rtm_database (
       db_unique_name varchar2(128 byte) not null,
       con_name       varchar2(128 byte) not null,
       confirmed_ts   timestamp(6) with time zone default systimestamp not null,
       confirmed_by   varchar2(128 byte) default sys_context('USERENV', 'SESSION_USER') not null,
+      pdb_guid       varchar2(32 byte),
+      server_host    varchar2(255 byte),
+      state          varchar2(9 byte) default 'CONFIRMED' not null
+                     constraint rtm_database_state_ck check (state in ('CONFIRMED', 'ASKED')),
       constraint rtm_database_pk primary key (db_unique_name, con_name)
     )]');
 
@@ -209,19 +217,33 @@ begin
       constraint rtm_worker_pk primary key (worker_id, queue_name)
     )]');
 
-  -- Messages of RTM_LOG that a job sends over HTTP after commit. base_url and api_key are those of
-  -- the call, null for the configured ones; the row goes when the message is sent or given up.
-  create_missing('RTM_OUTBOX', q'[
-    create table rtm_outbox (
-      log_id      number not null
-                  constraint rtm_outbox_pk primary key
-                  constraint rtm_outbox_log_fk references rtm_log (id) on delete cascade,
-      base_url    varchar2(1000 byte),
-      api_key     varchar2(1000 byte),
-      created_ts  timestamp(6) with time zone default systimestamp not null,
-      attempts    number default 0 not null,
-      next_try_ts timestamp(6) with time zone default systimestamp not null
-    )]');
+  add_missing('rtm_database', 'pdb_guid', 'varchar2(32 byte)');
+  add_missing('rtm_database', 'server_host', 'varchar2(255 byte)');
+  add_missing('rtm_database', 'state', q'[varchar2(9 byte) default 'CONFIRMED' not null
+    constraint rtm_database_state_ck check (state in ('CONFIRMED', 'ASKED'))]');
+end;
+/
+-- One current secret: two sessions could each make one. Of several the newest stays.
+declare
+  l_count pls_integer;
+begin
+  select count(*) into l_count from user_indexes where index_name = 'RTM_TOKEN_SECRET_CURRENT_UK';
+  if l_count = 0 then
+    execute immediate q'[
+      begin
+        update rtm_token_secret
+        set is_current = 'N'
+        where is_current = 'Y'
+          and kid <> (
+            select max(kid) keep (dense_rank last order by created_ts)
+            from rtm_token_secret
+            where is_current = 'Y'
+          );
+        commit;
+      end;]';
+    execute immediate 'create unique index rtm_token_secret_current_uk on rtm_token_secret'
+      || ' (case when is_current = ''Y'' then ''Y'' end)';
+  end if;
 end;
 /
 -- The rows that must be there. The database that runs the first installation is confirmed.
@@ -239,9 +261,110 @@ begin
 end;
 /
 
+-- RTM_DELIVERY: what must still be delivered, for both transports, apart from the log. On HTTP every
+-- message that a job sends after commit; on AQ the payloads that do not fit on a RAW queue (claim
+-- checks: the queue carries the rest). A row goes in the transaction that delivers or gives up its
+-- message. Times are UTC without a time zone: every client and session compares them alike, by index.
+-- RTM_RELAY_STATE: relays that failed lately, and until when they are left alone (RTM_RELAY).
+declare
+  function there(p_type in varchar2, p_name in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*) into l_count from user_objects where object_type = p_type and object_name = p_name;
+    return l_count > 0;
+  end there;
+
+  procedure create_missing(p_type in varchar2, p_name in varchar2, p_ddl in varchar2) is
+  begin
+    if not there(p_type, p_name) then
+      execute immediate p_ddl;
+    end if;
+  end create_missing;
+
+  procedure add_missing(p_column in varchar2, p_type in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_tab_columns
+    where table_name = 'RTM_DELIVERY'
+      and column_name = upper(p_column);
+    if l_count = 0 then
+      execute immediate 'alter table rtm_delivery add (' || p_column || ' ' || p_type || ')';
+    end if;
+  end add_missing;
+begin
+  -- 0.1.0 before its release had the claim checks in RTM_PAYLOAD. Renamed, not copied: messages that
+  -- refer to them are in the queue.
+  if there('TABLE', 'RTM_PAYLOAD') and not there('TABLE', 'RTM_DELIVERY') then
+    execute immediate 'alter table rtm_payload rename to rtm_delivery';
+    execute immediate 'alter table rtm_delivery rename constraint rtm_payload_pk to rtm_delivery_pk';
+    execute immediate 'alter index rtm_payload_pk rename to rtm_delivery_pk';
+  end if;
+  create_missing('SEQUENCE', 'RTM_DELIVERY_SEQ', 'create sequence rtm_delivery_seq cache 100');
+  -- relay: null for a claim check, '-' for the configured relay, or the URL of the call.
+  -- seq: the order of the calls, for HTTP. api_key: the one of the call, null for the configured one.
+  create_missing('TABLE', 'RTM_DELIVERY', q'[
+    create table rtm_delivery (
+      id          varchar2(32 byte) not null constraint rtm_delivery_pk primary key,
+      created_ts  timestamp(6) with time zone default systimestamp not null,
+      expires_utc timestamp(6),
+      body        blob not null,
+      channel     varchar2(512 byte),
+      event_name  varchar2(512 byte),
+      ts_ms       number,
+      source      varchar2(30 byte),
+      app_user    varchar2(255 byte),
+      relay       varchar2(1000 byte),
+      api_key     varchar2(1000 byte),
+      seq         number,
+      attempts    number default 0 not null
+    )]');
+  add_missing('expires_utc', 'timestamp(6)');
+  add_missing('channel', 'varchar2(512 byte)');
+  add_missing('event_name', 'varchar2(512 byte)');
+  add_missing('ts_ms', 'number');
+  add_missing('source', 'varchar2(30 byte)');
+  add_missing('app_user', 'varchar2(255 byte)');
+  add_missing('relay', 'varchar2(1000 byte)');
+  add_missing('api_key', 'varchar2(1000 byte)');
+  add_missing('seq', 'number');
+  add_missing('attempts', 'number default 0 not null');
+  create_missing(
+    'INDEX', 'RTM_DELIVERY_EXPIRES_IX', 'create index rtm_delivery_expires_ix on rtm_delivery (expires_utc)'
+  );
+  -- Claim checks have neither column and cost nothing here.
+  create_missing(
+    'INDEX', 'RTM_DELIVERY_RELAY_IX', 'create index rtm_delivery_relay_ix on rtm_delivery (relay, seq)'
+  );
+  -- retry_utc: not before. is_silent: Y when the last failure was no answer at all.
+  create_missing('TABLE', 'RTM_RELAY_STATE', q'[
+    create table rtm_relay_state (
+      url         varchar2(1000 byte) not null constraint rtm_relay_state_pk primary key,
+      failures    number default 0 not null,
+      is_silent   varchar2(1 byte) default 'N' not null
+                  constraint rtm_relay_state_silent_ck check (is_silent in ('Y', 'N')),
+      retry_utc   timestamp(6) not null,
+      last_error  varchar2(4000 byte),
+      changed_utc timestamp(6) not null
+    )]');
+end;
+/
+-- Claim checks of the old table: they expired, at the latest, a week after they were made.
+begin
+  execute immediate q'[
+    begin
+      update rtm_delivery
+      set expires_utc = sys_extract_utc(created_ts) + interval '7' day
+      where expires_utc is null;
+      commit;
+    end;]';
+end;
+/
+
 -- Queue table RTM_QT and queue RTM_QUEUE, where the schema may execute DBMS_AQADM. An existing queue
--- is used as it is: its payload kind never changes. JSON by choice (21c and later): create the queue
--- table with sql/aq/queue_json.sql before this script runs.
+-- is used as it is: its payload kind never changes, and one that a DBA has stopped stays stopped. JSON
+-- by choice (21c and later): create the queue table with sql/aq/queue_json.sql before this script runs.
 declare
   e_not_granted exception;
   pragma exception_init(e_not_granted, -6550);
@@ -249,6 +372,23 @@ declare
   pragma exception_init(e_table_exists, -24001);
   e_queue_exists exception;
   pragma exception_init(e_queue_exists, -24006);
+  l_is_new boolean := false;
+
+  procedure report_stopped is
+  begin
+    for queue in (
+      select name, trim(enqueue_enabled) as enqueue_enabled, trim(dequeue_enabled) as dequeue_enabled
+      from user_queues
+      where name in ('RTM_QUEUE', 'AQ$_RTM_QT_E')
+    ) loop
+      if queue.dequeue_enabled = 'NO' or (queue.name = 'RTM_QUEUE' and queue.enqueue_enabled = 'NO') then
+        dbms_output.put_line(
+          'Queue ' || queue.name || ' is stopped (enqueue ' || queue.enqueue_enabled || ', dequeue '
+            || queue.dequeue_enabled || ') and stays so: dbms_aqadm.start_queue starts it.'
+        );
+      end if;
+    end loop;
+  end report_stopped;
 begin
   begin
     execute immediate q'[
@@ -278,15 +418,20 @@ begin
           comment        => 'Real-time messages on their way to the worker'
         );
       end;]';
+    l_is_new := true;
   exception
     when e_queue_exists then
       dbms_output.put_line('Queue RTM_QUEUE is there already.');
   end;
-  execute immediate q'[
-    begin
-      dbms_aqadm.start_queue(queue_name => 'RTM_QUEUE');
-      dbms_aqadm.start_queue(queue_name => 'AQ$_RTM_QT_E', enqueue => false, dequeue => true);
-    end;]';
+  if l_is_new then
+    execute immediate q'[
+      begin
+        dbms_aqadm.start_queue(queue_name => 'RTM_QUEUE');
+        dbms_aqadm.start_queue(queue_name => 'AQ$_RTM_QT_E', enqueue => false, dequeue => true);
+      end;]';
+  else
+    report_stopped;
+  end if;
 exception
   when e_not_granted then
     dbms_output.put_line('No EXECUTE on DBMS_AQADM: no queue. Messages go over HTTP.');
@@ -295,28 +440,10 @@ end;
 
 -- The MLE module and its call specification, where the database and the schema's privileges allow
 -- it (23ai and later: CREATE MLE, EXECUTE ON JAVASCRIPT up to 23.8). Elsewhere nothing: UTL_HTTP
--- serves. The build puts sql/api/http/websocket_sender_module.js in place of the marker.
+-- serves. Whether it works is found out by a call (sql/install/features.sql). The build puts
+-- sql/api/http/websocket_sender_module.js in place of the marker.
 declare
-  procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
-    l_count pls_integer;
-  begin
-    select count(*)
-    into l_count
-    from user_objects
-    where object_type = p_type
-      and object_name = p_name;
-    if l_count > 0 then
-      execute immediate 'drop ' || p_type || ' ' || p_name;
-    end if;
-  end drop_if_there;
-begin
-  if dbms_db_version.version < 23 then
-    dbms_output.put_line('No MLE before 23ai: UTL_HTTP serves the HTTP path.');
-    return;
-  end if;
-  -- The published predecessor had a procedure of this name.
-  drop_if_there('PROCEDURE', 'WEBSOCKET_SEND_BROADCAST');
-  execute immediate q'~create or replace mle module websocket_sender_module language javascript as
+  c_module constant varchar2(32767) := q'~create or replace mle module websocket_sender_module language javascript as
 // MLE module WEBSOCKET_SENDER_MODULE: posts one message to the relay. Runs in the database (23ai and
 // later) and, for its tests, in Node. No ampersand in this file: SQL*Plus would take it for a
 // substitution variable in the flat installation script.
@@ -386,6 +513,60 @@ export async function sendBroadcast(
   }
   return JSON.stringify(outcome);
 }~';
+
+  procedure drop_if_there(p_type in varchar2, p_name in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_objects
+    where object_type = p_type
+      and object_name = p_name;
+    if l_count > 0 then
+      execute immediate 'drop ' || p_type || ' ' || p_name;
+    end if;
+  end drop_if_there;
+
+  function is_valid(p_type in varchar2, p_name in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_objects
+    where object_type = p_type
+      and object_name = p_name
+      and status = 'VALID';
+    return l_count > 0;
+  end is_valid;
+
+  -- A module that is replaced fails once in every session that has used it (ORA-04106): one with the
+  -- same source, from its first comment to its end, stays as it is.
+  function is_current return boolean is
+    l_text varchar2(32767);
+  begin
+    for line in (
+      select text
+      from user_source
+      where name = 'WEBSOCKET_SENDER_MODULE'
+        and type = 'MLE MODULE'
+      order by line
+    ) loop
+      l_text := l_text || rtrim(line.text, chr(10)) || chr(10);
+    end loop;
+    l_text := rtrim(l_text, chr(10));
+    return is_valid('MLE MODULE', 'WEBSOCKET_SENDER_MODULE')
+      and instr(l_text, '// MLE module WEBSOCKET_SENDER_MODULE') > 0
+      and substr(c_module, -length(l_text)) = l_text;
+  end is_current;
+begin
+  if is_current and is_valid('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') then
+    return;
+  end if;
+  if not is_current then
+    execute immediate c_module;
+  end if;
+  -- The published predecessor had a procedure of this name.
+  drop_if_there('PROCEDURE', 'WEBSOCKET_SEND_BROADCAST');
   execute immediate q'~
     create or replace function websocket_send_broadcast(
       p_api_key    in varchar2,
@@ -401,16 +582,16 @@ export async function sendBroadcast(
     signature 'sendBroadcast(string, string, string, string, string, string, number, number)';~';
 exception
   when others then
-    -- No privilege, MLE switched off, or removed as in slim images: the features table says so.
-    dbms_output.put_line('No MLE here: ' || sqlerrm);
+    -- An older version, no privilege, MLE switched off, or removed as in slim images.
+    dbms_output.put_line('No MLE here, UTL_HTTP serves the HTTP path: ' || sqlerrm);
     drop_if_there('FUNCTION', 'WEBSOCKET_SEND_BROADCAST');
 end;
 /
 
--- What this schema may use, found by trial: a definer-rights procedure compiles and runs with direct
--- grants only, as our packages do. The result is the package RTM_FEATURES, whose constants steer
--- conditional compilation. It is replaced only when something changed, so that a re-run does not
--- invalidate what a worker is using.
+-- What this schema may use, found by trial and not from the version: a definer-rights procedure compiles
+-- and runs with direct grants only, as our packages do. What can be called without a trace is called.
+-- The result is the package RTM_FEATURES, whose constants steer conditional compilation. It is replaced
+-- only when something changed, so that a re-run does not invalidate what a worker is using.
 declare
   c_schema_version constant varchar2(20) := '0.1.0';
   e_compilation_error exception;
@@ -452,6 +633,27 @@ declare
       dbms_output.put_line('Not available: ' || p_statement || ' ' || sqlerrm);
       return false;
   end runs;
+
+  -- The module is loaded and runs: without a URL it throws, before it sends anything. It may be there
+  -- and not run, when MLE is switched off (MLE_PROG_LANGUAGES).
+  function mle_runs return boolean is
+    l_answer varchar2(32767);
+  begin
+    execute immediate q'[
+      begin
+        :1 := websocket_send_broadcast(null, null, 'c', 'e', '1', null, null, 1);
+      end;]'
+      using out l_answer;
+    dbms_output.put_line('Not available: MLE, whose module took a call without a URL: ' || substr(l_answer, 1, 200));
+    return false;
+  exception
+    when others then
+      if instr(sqlerrm, 'baseUrl is required') > 0 then
+        return true;
+      end if;
+      dbms_output.put_line('Not available: MLE: ' || substr(sqlerrm, 1, 500));
+      return false;
+  end mle_runs;
 
   function found(p_type in varchar2, p_name in varchar2) return boolean is
     l_count pls_integer;
@@ -498,33 +700,41 @@ begin
   );
   add_constant(
     'c_lock',
-    compiles('l_result integer;', 'l_result := dbms_lock.release(id => 1);'),
+    runs('l_result integer;', 'l_result := dbms_lock.release(id => 1);'),
     'EXECUTE on DBMS_LOCK'
   );
   add_constant(
     'c_crypto',
-    compiles('l_type pls_integer := dbms_crypto.hmac_sh256;'),
+    runs(
+      'l_mac raw(64);',
+      'l_mac := dbms_crypto.mac(src => hextoraw(''00''), typ => dbms_crypto.hmac_sh256, key => hextoraw(''00''));'
+    ),
     'EXECUTE on DBMS_CRYPTO'
   );
   add_constant(
     'c_utl_http',
-    compiles('l_seconds pls_integer;', 'utl_http.get_transfer_timeout(timeout => l_seconds);'),
+    runs('l_seconds pls_integer;', 'utl_http.get_transfer_timeout(timeout => l_seconds);'),
     'EXECUTE on UTL_HTTP'
   );
   add_constant(
     'c_mle',
-    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') and found('MLE MODULE', 'WEBSOCKET_SENDER_MODULE'),
-    'WEBSOCKET_SENDER_MODULE and its call specification'
+    found('FUNCTION', 'WEBSOCKET_SEND_BROADCAST') and mle_runs,
+    'WEBSOCKET_SENDER_MODULE runs'
   );
   add_constant(
     'c_apex',
-    compiles('l_value varchar2(4000);', 'l_value := v(''APP_ID'');'),
+    runs('l_value varchar2(4000);', 'l_value := v(''APP_ID'');'),
     'APEX'
   );
   add_constant(
     'c_apex_jwt',
     compiles('l_token apex_jwt.t_token;'),
     'APEX_JWT'
+  );
+  add_constant(
+    'c_json_type',
+    runs('l_value json;', 'l_value := json(''{}'');'),
+    'the type JSON: 21c and later, COMPATIBLE of at least 20'
   );
   add_constant(
     'c_jobs',
@@ -563,6 +773,13 @@ create or replace package rtm_text authid definer as
   c_varchar2_units constant pls_integer := 8000;
   -- Pieces handed out by one call of pieces().
   c_max_pieces constant pls_integer := 32;
+  -- For to_char: ISO 8601 to the second, in the Gregorian calendar whatever NLS_CALENDAR says.
+  c_iso_s     constant varchar2(30) := 'YYYY-MM-DD"T"HH24:MI:SS';
+  c_gregorian constant varchar2(30) := 'nls_calendar=gregorian';
+
+  -- True when both texts have the same bytes, or both are null. The operator = follows NLS_COMP and
+  -- NLS_SORT, which a session sets as it likes: names of secrets, hosts and databases are compared here.
+  function same(p_one in varchar2, p_other in varchar2) return boolean;
 
   -- Raises -20101 unless p_name is a valid channel or event name: 1-128 bytes of UTF-8, no control
   -- characters, no *. p_parameter is named in the error. p_prefix_allowed: a trailing * is legal.
@@ -579,6 +796,8 @@ create or replace package rtm_text authid definer as
   function utf8(p_text in varchar2) return raw;
   -- UTF-8 of any text: a temporary BLOB, which the caller frees.
   function utf8_blob(p_text in clob) return blob;
+  -- Text of UTF-8 bytes: a temporary CLOB, which the caller frees.
+  function utf8_text(p_utf8 in blob) return clob;
   -- Length in bytes of UTF-8.
   function utf8_bytes(p_text in varchar2) return pls_integer;
 
@@ -590,6 +809,13 @@ create or replace package rtm_text authid definer as
     p_pieces      out nocopy t_pieces,
     p_next_offset out number
   );
+  -- False when bytes are no UTF-8, or hold characters that the database's character set lacks. At most
+  -- c_max_raw_bytes are looked at.
+  function is_text(p_utf8 in blob) return boolean;
+  -- "base64:" and the bytes in base64, as at most c_max_pieces pieces.
+  procedure base64_pieces(p_bytes in blob, p_pieces out nocopy t_pieces);
+  -- The text before the first newline; null when there is none. A cut behind it does no harm.
+  function first_line(p_utf8 in raw) return varchar2;
   -- The pieces joined; null without any.
   function join(p_pieces in t_pieces) return clob;
 
@@ -603,9 +829,77 @@ create or replace package rtm_text authid definer as
   -- base64url without padding (RFC 4648, section 5) of at most 16,000 bytes.
   function base64url(p_raw in raw) return varchar2;
 
+  -- UTC now, without a time zone.
+  function now_utc return timestamp;
   -- Milliseconds since 1970-01-01T00:00:00Z of a point in time; now by default.
   function epoch_ms(p_time in timestamp with time zone default null) return number;
 end rtm_text;
+/
+
+create or replace package rtm_config_api authid definer as
+  -- Settings of the installation. For the owning schema only: it reads and writes secrets, and is
+  -- granted to nobody. Every procedure commits, in a transaction of its own.
+
+  -- Sets one setting; the names, ranges and defaults are in docs/sql-api.md. A null value sets the
+  -- default. Raises -20102 and names the setting that is unknown or out of range.
+  procedure set_value(p_name in varchar2, p_value in varchar2);
+  -- The value of one setting; a secret is shown as (set) or null.
+  function get_value(p_name in varchar2) return varchar2;
+  -- All settings at once. For our packages: it holds secrets.
+  function settings return rtm_config%rowtype;
+
+  -- Adds or replaces a signing secret of tokens: 32 to 512 bytes of text, the same text as in the
+  -- relay's relay.tokens.secrets under the same kid. p_current: new tokens are signed with it.
+  procedure set_token_secret(p_kid in varchar2, p_secret in varchar2, p_current in boolean default true);
+  procedure drop_token_secret(p_kid in varchar2);
+
+  -- Allows HTTP and tokens in this database, or in a named one (a standby, before a switchover).
+  procedure confirm_database(p_db_unique_name in varchar2 default null, p_con_name in varchar2 default null);
+  -- Forgets all confirmed databases but this one.
+  procedure forget_other_databases;
+  -- For the installation: completes the row of this database, if its names are confirmed, with what
+  -- older versions did not keep. The caller commits.
+  procedure learn_database;
+  -- What this database is, by unique name, PDB name, GUID of the PDB (with SELECT on V_$CONTAINERS) and
+  -- host:
+  --   CONFIRMED  known
+  --   NEW_HOST   known, on another host: a second node, or a copy of the storage. Goes on; confirm it.
+  --   NEW_NAME   the same PDB under another name: relocated, a standby, or a duplicate. The first token
+  --              or HTTP call asks for a confirmation, in RTM_LOG, and it becomes ASKED
+  --   ASKED      goes on for 24 hours, then it counts as a clone
+  --   CLONE      another PDB (or unknown names without a GUID): HTTP and tokens are off
+  function database_state return varchar2;
+  -- True only for CONFIRMED.
+  function is_confirmed_database return boolean;
+  -- Raises -20111 in a clone that nobody has confirmed.
+  procedure check_database;
+end rtm_config_api;
+/
+
+create or replace package rtm_message authid definer as
+  -- Private. One message between the call that broadcasts it and the transport, apart from what
+  -- RTM_LOG keeps of it.
+
+  type t_message is record (
+    id         varchar2(32),  -- of the AQ message, or one of ours; null until a transport has it
+    channel    varchar2(512), -- checked names
+    event_name varchar2(512),
+    payload    clob,          -- checked JSON text, never null
+    ts_ms      number,        -- time of the call, ms since 1970
+    source     varchar2(30),  -- for RTM_LOG
+    app_user   varchar2(255)
+  );
+
+  -- A message of the caller, now. p_event_name: null is "message"; p_payload: null is {}.
+  -- Raises -20101 for a name, -20105 for a payload that is not JSON or too long.
+  function checked(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_source     in varchar2,
+    p_settings   in rtm_config%rowtype
+  ) return t_message;
+end rtm_message;
 /
 
 create or replace package rtm_aq authid definer as
@@ -620,20 +914,13 @@ create or replace package rtm_aq authid definer as
   function payload_kind return varchar2;
 
   -- Enqueues one message, visible when the caller commits, and returns its id (lower-case hex).
-  -- p_payload: checked JSON text. p_ts_ms: time of the call. p_expiration_s: seconds until an
-  -- undelivered message expires.
-  function enqueue(
-    p_channel      in varchar2,
-    p_event_name   in varchar2,
-    p_payload      in clob,
-    p_ts_ms        in number,
-    p_expiration_s in number
-  ) return varchar2;
+  -- p_expiration_s: seconds until an undelivered message expires.
+  function enqueue(p_message in rtm_message.t_message, p_expiration_s in number) return varchar2;
 
   -- One dequeue, REMOVE and ON_COMMIT, of a message of any queue this schema may dequeue from.
   -- p_kind: RAW, JSON or JMS_TEXT. Nothing within p_wait_s seconds: p_message_id is null.
   -- p_text: the payload as UTF-8, a temporary BLOB, which the caller frees.
-  -- p_enq_time_ms: read as a time of the session's time zone.
+  -- p_enq_time_ms: read as a time of the session's time zone; a hint.
   procedure dequeue(
     p_queue_name  in  varchar2,
     p_kind        in  varchar2,
@@ -663,42 +950,27 @@ create or replace package rtm_aq authid definer as
 end rtm_aq;
 /
 
-create or replace package rtm_config_api authid definer as
-  -- Settings of the installation. For the owning schema only: it reads and writes secrets, and is
-  -- granted to nobody. Every procedure commits, in a transaction of its own.
-
-  -- Sets one setting; the names, ranges and defaults are in docs/sql-api.md. A null value sets the
-  -- default. Raises -20102 and names the setting that is unknown or out of range.
-  procedure set_value(p_name in varchar2, p_value in varchar2);
-  -- The value of one setting; a secret is shown as (set) or null.
-  function get_value(p_name in varchar2) return varchar2;
-  -- All settings at once. For our packages: it holds secrets.
-  function settings return rtm_config%rowtype;
-
-  -- Adds or replaces a signing secret of tokens: 32 to 512 bytes of text, the same text as in the
-  -- relay's relay.tokens.secrets under the same kid. p_current: new tokens are signed with it.
-  procedure set_token_secret(p_kid in varchar2, p_secret in varchar2, p_current in boolean default true);
-  procedure drop_token_secret(p_kid in varchar2);
-
-  -- Allows HTTP and tokens in this database, or in a named one (a standby, before a switchover).
-  procedure confirm_database(p_db_unique_name in varchar2 default null, p_con_name in varchar2 default null);
-  -- Forgets all confirmed databases but this one.
-  procedure forget_other_databases;
-  -- False in a clone that nobody has confirmed.
-  function is_confirmed_database return boolean;
-  -- Raises -20111 in a clone that nobody has confirmed.
-  procedure check_database;
-end rtm_config_api;
-/
-
 create or replace package rtm_log_row authid definer as
   -- Private. Rows of RTM_LOG: who and where from, in the caller's transaction or in one of their own.
+  -- The log is append-only: what becomes of a message is a further row with its message_id.
 
+  -- The user of the APEX session, or of the database session.
+  function app_user return varchar2;
   -- A row with time, user, APEX session, application and page of the caller.
   function new_row(p_source in varchar2, p_channel in varchar2, p_event_name in varchar2)
     return rtm_log%rowtype;
+  -- A row about a message; without its payload.
+  function row_of(
+    p_message   in rtm_message.t_message,
+    p_transport in varchar2,
+    p_status    in varchar2
+  ) return rtm_log%rowtype;
+
   -- Inserts the row in the caller's transaction and returns its id.
   function add(p_row in rtm_log%rowtype) return number;
+  -- The same for a message that is on its way already: never raises, because the message will be
+  -- delivered. A row that cannot be written is reported to DBMS_OUTPUT.
+  procedure note(p_row in rtm_log%rowtype);
   -- Inserts the row in a transaction of its own: it survives the caller's rollback.
   procedure add_now(p_row in rtm_log%rowtype);
   -- The same, and never raises: for callers whose business must go on when even the log fails.
@@ -706,11 +978,15 @@ create or replace package rtm_log_row authid definer as
 
   -- p_payload as the setting log_payload wants it in the row of a success or of an error.
   function kept(p_payload in clob, p_policy in varchar2, p_is_error in boolean) return clob;
+  -- The first characters of a payload that was refused before it became a message: it can have any
+  -- size, and is not JSON. Null by the setting.
+  function kept_refused(p_payload in clob, p_policy in varchar2) return clob;
 end rtm_log_row;
 /
 
 create or replace package rtm_log_api authid definer as
-  -- The log table RTM_LOG. log_event is the published call; the rest serves our own packages.
+  -- The log table RTM_LOG, for applications. Rows are added here and read by SQL; the owner deletes
+  -- old ones (RTM_ADMIN.PURGE).
 
   -- Adds a row in the caller's transaction. Texts that are too long are cut.
   procedure log_event(
@@ -722,12 +998,47 @@ create or replace package rtm_log_api authid definer as
     p_extra_info   in varchar2 default null,
     p_error        in varchar2 default null
   );
-
-  -- Deletes rows older than p_days (default: the setting log_days), claim checks that no message can
-  -- need any more, and old messages of the exception queue, whose rows in RTM_LOG become FAILED.
-  -- Commits slice by slice. The nightly job RTM_NIGHTLY_JOB calls it.
-  procedure purge(p_days in number default null);
 end rtm_log_api;
+/
+
+create or replace package rtm_relay authid definer as
+  -- Private. The relays that messages go to over HTTP: their addresses and keys, and for how long one
+  -- that failed is left alone (RTM_RELAY_STATE), so that a connect that hangs does not hold every
+  -- transaction and every message behind it.
+
+  -- What a delivery says for the configured relay, whose URL may change before it is sent.
+  c_configured constant varchar2(1) := '-';
+
+  -- One spelling of a URL: scheme and host in lower case, no default port, no slash at the end.
+  function normalised(p_url in varchar2) return varchar2;
+  -- Raises -20103 unless p_url is null or an https URL (http too with p_allow_http Y).
+  procedure check_url(p_url in varchar2, p_allow_http in varchar2);
+
+  -- URL and key of a call: those given, or the configured ones. Raises -20103 for a URL that is missing
+  -- or bad, or one that is not the configured one and comes without its key; -20111 in a clone.
+  procedure resolve(
+    p_base_url in  varchar2,
+    p_api_key  in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_url      out varchar2,
+    p_key      out varchar2
+  );
+  -- What a delivery row says for the URL of a call: c_configured, or the normalised URL.
+  function delivery_name(p_base_url in varchar2, p_settings in rtm_config%rowtype) return varchar2;
+
+  -- True when this session may call the relay now. After the pause of a relay that failed, one session
+  -- gets true and tries; the others wait for its outcome. p_also_busy: false asks only whether the
+  -- relay was silent lately, not whether it refused.
+  function enter(p_url in varchar2, p_also_busy in boolean) return boolean;
+  -- The outcome of a call. p_status: of HTTP; null when there was no answer. A failure leaves the relay
+  -- alone for 2, 4, 8 ... seconds: at most 60 when it answers, at most 300 when it is silent.
+  procedure report(p_url in varchar2, p_status in number, p_error in varchar2);
+  -- Worth another try: not reached, busy, or a failure of the relay.
+  function is_transient(p_status in number) return boolean;
+
+  -- Relays that are left alone now, for RTM_STATUS; null when there is none.
+  function summary return varchar2;
+end rtm_relay;
 /
 
 create or replace package rtm_http authid definer as
@@ -736,25 +1047,18 @@ create or replace package rtm_http authid definer as
 
   -- True when this schema can send HTTP requests.
   function possible return boolean;
-  -- Raises -20103 unless p_url is null or an https URL (http too with p_allow_http Y).
-  procedure check_url(p_url in varchar2, p_allow_http in varchar2);
-
-  -- Raises what SEND would raise before it sends: -20103 for a URL that is missing or bad, or a URL that
-  -- is not the configured one and comes without its key; -20111 in a clone.
-  procedure check_call(p_base_url in varchar2, p_api_key in varchar2);
 
   -- Sends one message. p_status: the HTTP status; null when the relay could not be reached, and then
   -- p_body says why. p_body: the first 4,000 bytes of the answer. p_recipients: from the answer.
-  -- p_message_id, p_ts_ms: the relay uses them when the key is trusted.
-  -- Raises as check_call, and -20112 when nothing can send.
+  -- The relay uses the message's id and time when the key is trusted.
+  -- The setting http_timeout_s bounds each read of the answer. Connecting and the TLS handshake are
+  -- bounded by the operating system only (RTM_RELAY leaves a silent relay alone).
+  -- Raises -20112 when nothing can send.
   procedure send(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
+    p_url        in  varchar2,
+    p_key        in  varchar2,
+    p_settings   in  rtm_config%rowtype,
+    p_message    in  rtm_message.t_message,
     p_status     out number,
     p_body       out varchar2,
     p_recipients out number
@@ -763,7 +1067,7 @@ end rtm_http;
 /
 
 create or replace package rtm_jobs authid definer as
-  -- Private. The scheduler jobs: RTM_NIGHTLY_JOB (purge) and RTM_SEND_JOB (the HTTP outbox). Creating
+  -- Private. The scheduler jobs: RTM_NIGHTLY_JOB (purge) and RTM_SEND_JOB (RTM_DELIVERY over HTTP). Creating
   -- and enabling a job commits: this package is for the installation and for settings, never for the
   -- path of a message.
 
@@ -774,24 +1078,30 @@ end rtm_jobs;
 /
 
 create or replace package rtm_sender authid definer as
-  -- Private. The HTTP path: at once, or after commit from RTM_OUTBOX.
+  -- Private. The HTTP path: at once, or after commit from RTM_DELIVERY.
 
-  -- Queues p_row (transport HTTP_DEFERRED, status QUEUED, with its payload) in the caller's
-  -- transaction. p_base_url, p_api_key: those of the call, or null. Raises as RTM_HTTP.CHECK_CALL.
-  procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2);
-
-  -- Sends p_row now, outside of the caller's transaction, and logs the outcome at once. Raises -20113
-  -- when the relay refused the message or was not reached.
-  procedure send_now(
-    p_row      in rtm_log%rowtype,
-    p_ts_ms    in number,
+  -- Queues a message in the caller's transaction, and sets its id. p_base_url, p_api_key: those of the
+  -- call, or null. Raises as RTM_RELAY.RESOLVE: what can be known now is refused now.
+  procedure put(
+    p_message  in out nocopy rtm_message.t_message,
+    p_settings in rtm_config%rowtype,
     p_base_url in varchar2,
     p_api_key  in varchar2
   );
 
-  -- Sends what is in the outbox, in order for each relay, and commits message by message. What the
-  -- relay cannot take now is tried again until it expires (setting expiration_s), and holds back what
-  -- comes behind it. The job RTM_SEND_JOB calls it.
+  -- Sends a message now, outside of the caller's transaction, sets its id, and logs a success at once.
+  -- Raises -20113 when the relay refused the message or was not reached, and -20114, without calling
+  -- it, while it is left alone because it did not answer lately.
+  procedure send_now(
+    p_message  in out nocopy rtm_message.t_message,
+    p_settings in rtm_config%rowtype,
+    p_base_url in varchar2,
+    p_api_key  in varchar2
+  );
+
+  -- Gives up what has expired, then sends what is due, in order for each relay, and commits message by
+  -- message. What a relay cannot take now waits until it expires (setting expiration_s), and holds back
+  -- what comes behind it; the relay is left alone for a while. The job RTM_SEND_JOB calls it.
   procedure run;
 end rtm_sender;
 /
@@ -808,12 +1118,21 @@ create or replace package websocket_api authid definer as
   -- Channels of a token, in any index order.
   type t_channels is table of varchar2(32767) index by pls_integer;
 
+  -- A message of BROADCAST_MANY, and a list of them in any index order.
+  type t_message is record (
+    channel    varchar2(512),
+    event_name varchar2(512),
+    payload    clob
+  );
+  type t_messages is table of t_message index by pls_integer;
+
   -- Broadcasts one message.
   -- p_api_key, p_base_url: for the HTTP transport only, and null for the configured ones; on the AQ
   -- transport they are ignored, and the log row says so.
   -- p_event_name: null is "message".
-  -- p_payload: any JSON value; null is {}.
+  -- p_payload: any JSON value; null is {}. A temporary LOB stays the caller's; none is left behind.
   -- p_source: where the message comes from, for RTM_LOG; at most 30 bytes.
+  -- Raises -20115 in a read-only transaction, or inside of a query: BROADCAST_NOW works there.
   procedure broadcast_item(
     p_api_key    in varchar2,
     p_base_url   in varchar2,
@@ -833,8 +1152,27 @@ create or replace package websocket_api authid definer as
     p_source     in varchar2 default 'PLSQL'
   );
 
-  $if dbms_db_version.version >= 21 $then
-  -- The same for a value of type JSON (21c and later).
+  -- The same to one user: on the channel USER_CHANNEL(p_user), which the Listener of that user's pages
+  -- hears with #USER#. p_user: required outside of an APEX session.
+  procedure broadcast_user(
+    p_user       in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  );
+
+  -- The same for a JSON_OBJECT_T or JSON_ARRAY_T.
+  procedure broadcast_json(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in json_element_t,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  );
+
+  $if rtm_features.c_json_type $then
+  -- The same for a value of type JSON (21c and later, COMPATIBLE of at least 20).
   procedure broadcast_json(
     p_channel    in varchar2,
     p_event_name in varchar2,
@@ -843,6 +1181,34 @@ create or replace package websocket_api authid definer as
     p_source     in varchar2 default 'PLSQL'
   );
   $end
+
+  -- Many messages at once, in the order of the list: settings and backlog are read once. With RAISE all
+  -- are checked before the first one is sent, and the error names the index; with LOG a bad one is
+  -- logged and the others are sent.
+  procedure broadcast_many(
+    p_messages in t_messages,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  );
+  -- The same for an open cursor of three columns: channel, event name, payload (CLOB). Closes it. Checks
+  -- and sends 100 rows at a time.
+  procedure broadcast_many(
+    p_messages in sys_refcursor,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  );
+
+  -- Broadcasts in a transaction of its own, which is committed when the call returns: for read-only
+  -- transactions, for queries, and for the progress of a long job. Your rollback does not take it back.
+  -- Raises -20115 inside of a transaction of an XA monitor, where nothing can be written beside it;
+  -- BROADCAST takes part in that transaction.
+  procedure broadcast_now(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  );
 
   -- A token with which a page may subscribe to p_channels (at most 100 names; one may end in *).
   -- p_user: by default the user of the APEX session; -20106 when there is none.
@@ -860,8 +1226,9 @@ create or replace package websocket_api authid definer as
     p_ttl_s   in number   default null
   ) return varchar2;
 
-  -- The channel of one user: "user:" and the name in upper case, without blanks around it. Control
-  -- characters, * and % are written as %XX; what gets longer than 128 bytes is "user:#" and a hash.
+  -- The channel of one user, the only place that knows how it is called: "user:" and the name in upper
+  -- case, without blanks around it. Control characters, * and % are written as %XX; what gets longer
+  -- than 128 bytes is "user:#" and the SHA-256 of the upper-case name in hex.
   -- p_user: by default the user of the APEX session.
   function user_channel(p_user in varchar2 default null) return varchar2;
 
@@ -911,9 +1278,14 @@ create or replace package rtm_admin authid definer as
   function requeue(p_message_id in varchar2) return varchar2;
 
   -- Deletes messages of the exception queue that were enqueued more than p_days days ago, with their
-  -- claim checks; rows of RTM_LOG that still say QUEUED become FAILED. Commits slice by slice and
-  -- returns the number of messages.
+  -- claim checks, and adds a row FAILED to RTM_LOG for each. Commits slice by slice and returns the
+  -- number of messages.
   function purge_exceptions(p_days in number default 30) return number;
+
+  -- Deletes rows of RTM_LOG older than p_days (default: the setting log_days), claim checks that no
+  -- message can need any more, and old messages of the exception queue (PURGE_EXCEPTIONS). Commits slice
+  -- by slice. The nightly job RTM_NIGHTLY_JOB calls it. For the owner: it deletes everybody's rows.
+  procedure purge(p_days in number default null);
 
   -- Figures for RTM_STATUS.
   function listeners return varchar2;
@@ -971,8 +1343,8 @@ create or replace package rtm_worker_api authid definer as
     p_exceptions    out number        -- depth of the exception queue, bounded by p_limit too
   );
 
-  -- In the dequeue transaction: sets RTM_LOG rows to DELIVERED with time and recipients.
-  -- The lists run from 1 to n in step. An id without a row is ignored.
+  -- In the dequeue transaction: adds a row DELIVERED to RTM_LOG, with time and recipients, for each
+  -- message that has a row there. The lists run from 1 to n in step.
   procedure receipts(p_message_ids in t_names, p_recipients in t_numbers);
 
   -- Text of a claim check: as many pieces as fit in one call (at most 32). p_offset is 1 in the
@@ -1000,13 +1372,13 @@ create or replace package rtm_worker_api authid definer as
     p_message_id    out varchar2,     -- lower-case hex
     p_attempts      out number,
     p_enq_time_ms   out number,
-    p_pieces        out t_pieces,     -- the text up to 32 pieces
+    p_pieces        out t_pieces,     -- the text up to 32 pieces; bytes that are no UTF-8: base64:...
     p_truncated     out number        -- 1 when it was longer (256,000 bytes): it is too large
   );
 
-  -- In the dequeue transaction: keeps a poison message in RTM_LOG (status REJECTED).
-  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read; a
-  -- payload that the broadcast has logged is not replaced. The text of a claim check stays where it is.
+  -- In the dequeue transaction: keeps a poison message in a row of RTM_LOG (status REJECTED).
+  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read. The
+  -- text of a claim check stays where it is until it is purged.
   procedure set_aside(
     p_queue_name  in varchar2,
     p_message_id  in varchar2,
@@ -1106,6 +1478,16 @@ end rtm_watch;
 /
 
 create or replace package body rtm_text as
+  function same(p_one in varchar2, p_other in varchar2) return boolean is
+  begin
+    -- RAW values are compared byte by byte.
+    return p_one is null and p_other is null
+      or p_one is not null
+        and p_other is not null
+        and lengthb(p_one) = lengthb(p_other)
+        and utl_raw.cast_to_raw(p_one) = utl_raw.cast_to_raw(p_other);
+  end same;
+
   procedure check_name(
     p_name           in varchar2,
     p_parameter      in varchar2,
@@ -1187,6 +1569,29 @@ create or replace package body rtm_text as
     return l_blob;
   end utf8_blob;
 
+  function utf8_text(p_utf8 in blob) return clob is
+    l_text         clob;
+    l_dest_offset  integer := 1;
+    l_src_offset   integer := 1;
+    l_lang_context integer := dbms_lob.default_lang_ctx;
+    l_warning      integer;
+  begin
+    dbms_lob.createtemporary(lob_loc => l_text, cache => true, dur => dbms_lob.call);
+    if dbms_lob.getlength(p_utf8) > 0 then
+      dbms_lob.converttoclob(
+        dest_lob     => l_text,
+        src_blob     => p_utf8,
+        amount       => dbms_lob.lobmaxsize,
+        dest_offset  => l_dest_offset,
+        src_offset   => l_src_offset,
+        blob_csid    => nls_charset_id('AL32UTF8'),
+        lang_context => l_lang_context,
+        warning      => l_warning
+      );
+    end if;
+    return l_text;
+  end utf8_text;
+
   function utf8_bytes(p_text in varchar2) return pls_integer is
     l_bytes  pls_integer := 0;
     l_offset pls_integer := 1;
@@ -1217,13 +1622,19 @@ create or replace package body rtm_text as
     l_length number := dbms_lob.getlength(p_utf8);
     l_offset number := p_offset;
     l_end    number;
+    l_back   pls_integer;
   begin
     p_pieces.delete;
     while l_offset <= l_length and p_pieces.count < c_max_pieces loop
       l_end := least(l_offset + c_piece_bytes, l_length + 1);
-      while l_end <= l_length and continues(p_utf8, l_end) loop
-        l_end := l_end - 1;
+      l_back := 0;
+      while l_back < 4 and l_end - l_back <= l_length and continues(p_utf8, l_end - l_back) loop
+        l_back := l_back + 1;
       end loop;
+      -- A character has at most four bytes: a longer run of continuations is no UTF-8, and cut anywhere.
+      if l_back < 4 then
+        l_end := l_end - l_back;
+      end if;
       p_pieces(p_pieces.count + 1) := utl_i18n.raw_to_char(
         dbms_lob.substr(p_utf8, l_end - l_offset, l_offset),
         'AL32UTF8'
@@ -1232,6 +1643,52 @@ create or replace package body rtm_text as
     end loop;
     p_next_offset := case when l_offset <= l_length then l_offset end;
   end pieces;
+
+  function is_text(p_utf8 in blob) return boolean is
+    l_pieces t_pieces;
+    l_next   number;
+    l_offset pls_integer := 1;
+    l_bytes  pls_integer := least(dbms_lob.getlength(p_utf8), c_max_raw_bytes);
+    l_raw    raw(32767);
+  begin
+    pieces(p_utf8, 1, l_pieces, l_next);
+    for i in 1 .. l_pieces.count loop
+      exit when l_offset > l_bytes;
+      l_raw := utf8(l_pieces(i));
+      if l_raw is null or dbms_lob.substr(p_utf8, utl_raw.length(l_raw), l_offset) <> l_raw then
+        return false;
+      end if;
+      l_offset := l_offset + utl_raw.length(l_raw);
+    end loop;
+    return true;
+  end is_text;
+
+  procedure base64_pieces(p_bytes in blob, p_pieces out nocopy t_pieces) is
+    -- A multiple of three, so that only the last piece is padded.
+    c_piece_bytes constant pls_integer := 5997;
+    l_offset number := 1;
+    l_text   varchar2(32767);
+  begin
+    p_pieces.delete;
+    while l_offset <= dbms_lob.getlength(p_bytes) and p_pieces.count < c_max_pieces loop
+      l_text := utl_raw.cast_to_varchar2(
+        utl_encode.base64_encode(dbms_lob.substr(p_bytes, c_piece_bytes, l_offset))
+      );
+      p_pieces(p_pieces.count + 1) := case when l_offset = 1 then 'base64:' end
+        || translate(l_text, 'A' || chr(13) || chr(10), 'A');
+      l_offset := l_offset + c_piece_bytes;
+    end loop;
+  end base64_pieces;
+
+  function first_line(p_utf8 in raw) return varchar2 is
+  begin
+    for i in 1 .. coalesce(utl_raw.length(p_utf8), 0) loop
+      if rawtohex(utl_raw.substr(p_utf8, i, 1)) = '0A' then
+        return case when i > 1 then utl_i18n.raw_to_char(utl_raw.substr(p_utf8, 1, i - 1), 'AL32UTF8') end;
+      end if;
+    end loop;
+    return null;
+  end first_line;
 
   function join(p_pieces in t_pieces) return clob is
     l_text  clob;
@@ -1278,6 +1735,11 @@ create or replace package body rtm_text as
     return translate(l_text, '+/=' || chr(13) || chr(10), '-_');
   end base64url;
 
+  function now_utc return timestamp is
+  begin
+    return sys_extract_utc(systimestamp);
+  end now_utc;
+
   function epoch_ms(p_time in timestamp with time zone default null) return number is
     l_since interval day(9) to second(6);
   begin
@@ -1321,35 +1783,48 @@ create or replace package body rtm_aq as
   end payload_kind;
 
   -- Keeps a payload that does not fit on a RAW queue; part of the caller's transaction.
-  function new_claim(p_body in blob) return varchar2 is
-    l_id varchar2(32) := lower(rawtohex(sys_guid()));
+  function new_claim(p_message in rtm_message.t_message, p_body in blob, p_expiration_s in number)
+    return varchar2
+  is
+    l_id    varchar2(32) := lower(rawtohex(sys_guid()));
+    l_until rtm_delivery.expires_utc%type := rtm_text.now_utc + numtodsinterval(p_expiration_s, 'SECOND');
   begin
-    insert into rtm_payload(id, body) values (l_id, p_body);
+    insert into rtm_delivery(id, expires_utc, body, channel, event_name, ts_ms, source, app_user)
+    values (
+      l_id, l_until, p_body, p_message.channel, p_message.event_name, p_message.ts_ms,
+      p_message.source, p_message.app_user
+    );
     return l_id;
   end new_claim;
 
   procedure delete_claim(p_header in varchar2) is
     l_claim varchar2(32);
   begin
-    select json_value(p_header, '$.claim') into l_claim from dual;
+    select json_value(p_header, '$.claim' returning varchar2(32) null on error) into l_claim from dual;
     if l_claim is not null then
-      delete from rtm_payload where id = l_claim;
+      delete from rtm_delivery where id = l_claim and relay is null;
     end if;
   end delete_claim;
 
-  function header_line(
-    p_channel    in varchar2,
-    p_event_name in varchar2,
-    p_ts_ms      in number,
-    p_claim      in varchar2
-  ) return varchar2 is
+  -- A message that is put back lives on, and so does its claim check.
+  procedure renew_claim(p_header in varchar2, p_expiration_s in number) is
+    l_claim varchar2(32);
+    l_until rtm_delivery.expires_utc%type := rtm_text.now_utc + numtodsinterval(p_expiration_s, 'SECOND');
+  begin
+    select json_value(p_header, '$.claim' returning varchar2(32) null on error) into l_claim from dual;
+    if l_claim is not null then
+      update rtm_delivery set expires_utc = l_until where id = l_claim and relay is null;
+    end if;
+  end renew_claim;
+
+  function header_line(p_message in rtm_message.t_message, p_claim in varchar2) return varchar2 is
     l_header varchar2(4000);
   begin
     select json_object(
              'v' value 1,
-             'channel' value p_channel,
-             'eventName' value p_event_name,
-             'ts' value p_ts_ms,
+             'channel' value p_message.channel,
+             'eventName' value p_message.event_name,
+             'ts' value p_message.ts_ms,
              'claim' value p_claim
              absent on null
              returning varchar2(4000)
@@ -1361,22 +1836,20 @@ create or replace package body rtm_aq as
 
   -- The message as one RAW; what does not fit is replaced by a claim check.
   procedure pack(
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_ts_ms      in  number,
-    p_message    out nocopy raw,
-    p_claim      out varchar2
+    p_message      in  rtm_message.t_message,
+    p_expiration_s in  number,
+    p_raw          out nocopy raw,
+    p_claim        out varchar2
   ) is
-    l_header raw(8000) := rtm_text.utf8(header_line(p_channel, p_event_name, p_ts_ms, null));
+    l_header raw(8000) := rtm_text.utf8(header_line(p_message, null));
     l_room   pls_integer := rtm_text.c_max_raw_bytes - utl_raw.length(l_header);
     l_small  raw(32767);
     l_blob   blob;
   begin
-    if dbms_lob.getlength(p_payload) <= rtm_text.c_varchar2_units then
-      l_small := rtm_text.utf8(to_char(p_payload));
+    if dbms_lob.getlength(p_message.payload) <= rtm_text.c_varchar2_units then
+      l_small := rtm_text.utf8(to_char(p_message.payload));
     else
-      l_blob := rtm_text.utf8_blob(p_payload);
+      l_blob := rtm_text.utf8_blob(p_message.payload);
       if dbms_lob.getlength(l_blob) <= l_room then
         l_small := dbms_lob.substr(l_blob, dbms_lob.getlength(l_blob), 1);
       end if;
@@ -1385,10 +1858,10 @@ create or replace package body rtm_aq as
       if l_blob is null then
         l_blob := to_blob(l_small);
       end if;
-      p_claim   := new_claim(l_blob);
-      p_message := rtm_text.utf8(header_line(p_channel, p_event_name, p_ts_ms, p_claim));
+      p_claim := new_claim(p_message, l_blob, p_expiration_s);
+      p_raw   := rtm_text.utf8(header_line(p_message, p_claim));
     else
-      p_message := utl_raw.concat(l_header, l_small);
+      p_raw := utl_raw.concat(l_header, l_small);
     end if;
     rtm_text.free(l_blob);
   exception
@@ -1435,41 +1908,36 @@ create or replace package body rtm_aq as
   end enqueue_json;
   $end
 
-  function enqueue(
-    p_channel      in varchar2,
-    p_event_name   in varchar2,
-    p_payload      in clob,
-    p_ts_ms        in number,
-    p_expiration_s in number
-  ) return varchar2 is
+  function enqueue(p_message in rtm_message.t_message, p_expiration_s in number) return varchar2 is
     l_message_id varchar2(32);
     $if rtm_features.c_json_queue $then
     l_document   clob;
     $else
-    l_message    raw(32767);
+    l_raw        raw(32767);
     l_claim      varchar2(32);
     $end
   begin
     $if rtm_features.c_json_queue $then
       select json_object(
                'v' value 1,
-               'channel' value p_channel,
-               'eventName' value p_event_name,
-               'ts' value p_ts_ms,
-               'payload' value p_payload
+               'channel' value p_message.channel,
+               'eventName' value p_message.event_name,
+               'ts' value p_message.ts_ms,
+               'payload' value p_message.payload
                returning clob
              )
       into l_document
       from dual;
       l_message_id := enqueue_json(json(l_document), p_expiration_s);
+      rtm_text.free(l_document);
     $elsif rtm_features.c_aq $then
-      pack(p_channel, p_event_name, p_payload, p_ts_ms, l_message, l_claim);
+      pack(p_message, p_expiration_s, l_raw, l_claim);
       begin
-        l_message_id := enqueue_raw(l_message, p_expiration_s);
+        l_message_id := enqueue_raw(l_raw, p_expiration_s);
       exception
         when others then
           -- No savepoint: it is not allowed in a trigger. The caller may handle this error and go on.
-          delete from rtm_payload where id = l_claim;
+          delete from rtm_delivery where id = l_claim;
           raise;
       end;
     $else
@@ -1490,7 +1958,7 @@ create or replace package body rtm_aq as
   ) is
     l_raw  raw(32767);
     l_jms  sys.aq$_jms_text_message;
-    $if dbms_db_version.version >= 21 $then
+    $if rtm_features.c_json_type $then
     l_json json;
     $end
   begin
@@ -1517,7 +1985,7 @@ create or replace package body rtm_aq as
           p_text := rtm_text.utf8_blob(coalesce(l_jms.text_lob, to_clob(l_jms.text_vc)));
         end if;
       when 'JSON' then
-        $if dbms_db_version.version >= 21 $then
+        $if rtm_features.c_json_type $then
           dbms_aq.dequeue(
             queue_name         => p_queue_name,
             dequeue_options    => p_options,
@@ -1527,7 +1995,7 @@ create or replace package body rtm_aq as
           );
           select json_serialize(l_json returning blob) into p_text from dual;
         $else
-          raise_application_error(-20120, 'p_kind JSON needs Oracle 21c or later');
+          raise_application_error(-20120, 'p_kind JSON needs the JSON type: Oracle 21c or later, and COMPATIBLE of at least 20');
         $end
     end case;
   end dequeue_any;
@@ -1563,9 +2031,9 @@ create or replace package body rtm_aq as
         dequeue_any(p_queue_name, p_kind, l_options, l_properties, l_message_id, p_text);
         p_message_id  := lower(rawtohex(l_message_id));
         p_attempts    := l_properties.attempts;
-        p_enq_time_ms := rtm_text.epoch_ms(
-          from_tz(cast(l_properties.enqueue_time as timestamp), sessiontimezone)
-        );
+        -- Its age by the session's clock, and not from_tz, which fails in the hour that a change to
+        -- daylight saving time leaves out (ORA-01878), when the message is dequeued already.
+        p_enq_time_ms := rtm_text.epoch_ms - round((current_date - l_properties.enqueue_time) * 86400) * 1000;
       exception
         when e_nothing then
           p_message_id := null;
@@ -1615,6 +2083,7 @@ create or replace package body rtm_aq as
 
   function header(p_message_id in varchar2) return varchar2 is
     l_text varchar2(32767);
+    l_raw  raw(2000);
   begin
     -- Dynamic: the type of user_data is Oracle's affair, and must not make this package invalid.
     $if rtm_features.c_json_queue $then
@@ -1634,13 +2103,14 @@ create or replace package body rtm_aq as
         using c_exception_queue, p_message_id;
     $elsif rtm_features.c_aq $then
       execute immediate q'[
-        select utl_i18n.raw_to_char(dbms_lob.substr(q.user_data, 2000, 1), 'AL32UTF8')
+        select dbms_lob.substr(q.user_data, 2000, 1)
         from aq$rtm_qt q
         where q.queue = :1
           and q.msg_id = hextoraw(:2)]'
-        into l_text
+        into l_raw
         using c_exception_queue, p_message_id;
-      l_text := substr(l_text, 1, instr(l_text, chr(10)) - 1);
+      -- Bytes, until the line is found: the cut may be inside of a character of the payload.
+      l_text := rtm_text.first_line(l_raw);
       if not rtm_text.is_json(l_text) then
         l_text := null;
       end if;
@@ -1687,13 +2157,15 @@ create or replace package body rtm_aq as
   $end
 
   function requeue(p_message_id in varchar2, p_expiration_s in number) return varchar2 is
-    l_taken raw(16);
-    l_raw   raw(32767);
-    l_id    varchar2(32);
+    l_header varchar2(4000);
+    l_taken  raw(16);
+    l_raw    raw(32767);
+    l_id     varchar2(32);
     $if rtm_features.c_json_queue $then
-    l_json  json;
+    l_json   json;
     $end
   begin
+    l_header := header(p_message_id);
     $if rtm_features.c_json_queue $then
       take_exception(p_message_id, l_taken, l_raw, l_json);
       if l_taken is not null then
@@ -1703,6 +2175,7 @@ create or replace package body rtm_aq as
       take_exception(p_message_id, l_taken, l_raw);
       if l_taken is not null then
         l_id := enqueue_raw(l_raw, p_expiration_s);
+        renew_claim(l_header, p_expiration_s);
       end if;
     $else
       unavailable;
@@ -1735,6 +2208,9 @@ end rtm_aq;
 /
 
 create or replace package body rtm_config_api as
+  -- A database that may be a duplicate or may have been relocated goes on for so long unconfirmed.
+  c_asked_h constant pls_integer := 24;
+
   procedure refuse(p_name in varchar2, p_problem in varchar2) is
   begin
     raise_application_error(-20102, 'Setting ' || p_name || ' ' || p_problem);
@@ -1802,8 +2278,8 @@ create or replace package body rtm_config_api as
   begin
     case lower(trim(p_name))
       when 'base_url' then
-        l_row.base_url := rtrim(text(p_name, p_value), '/');
-        rtm_http.check_url(l_row.base_url, l_row.allow_http);
+        l_row.base_url := rtm_relay.normalised(text(p_name, p_value));
+        rtm_relay.check_url(l_row.base_url, l_row.allow_http);
       when 'api_key' then
         l_row.api_key := text(p_name, p_value);
       when 'allow_http' then
@@ -1875,12 +2351,17 @@ create or replace package body rtm_config_api as
     if p_secret is null or lengthb(p_secret) not between 32 and 512 then
       refuse('p_secret', 'must have 32 to 512 bytes');
     end if;
-    update rtm_token_secret set secret = p_secret, is_current = l_current where kid = p_kid;
+    -- First the others: an index allows one current secret. It also makes a second session wait.
+    if p_current then
+      update rtm_token_secret set is_current = 'N' where is_current = 'Y';
+    end if;
+    -- Byte by byte: with NLS_COMP = LINGUISTIC two ids that differ in case would be equal.
+    update rtm_token_secret
+    set secret     = p_secret,
+        is_current = l_current
+    where utl_raw.cast_to_raw(kid) = utl_raw.cast_to_raw(p_kid);
     if sql%rowcount = 0 then
       insert into rtm_token_secret(kid, secret, is_current) values (p_kid, p_secret, l_current);
-    end if;
-    if p_current then
-      update rtm_token_secret set is_current = 'N' where kid <> p_kid;
     end if;
     commit;
   end set_token_secret;
@@ -1888,7 +2369,7 @@ create or replace package body rtm_config_api as
   procedure drop_token_secret(p_kid in varchar2) is
     pragma autonomous_transaction;
   begin
-    delete from rtm_token_secret where kid = p_kid;
+    delete from rtm_token_secret where utl_raw.cast_to_raw(kid) = utl_raw.cast_to_raw(p_kid);
     if sql%rowcount = 0 then
       rollback;
       refuse('p_kid', 'names no secret');
@@ -1896,48 +2377,163 @@ create or replace package body rtm_config_api as
     commit;
   end drop_token_secret;
 
+  -- What identifies the pluggable database itself: kept when it is relocated or plugged in elsewhere,
+  -- new in a clone. Null without SELECT on V_$CONTAINERS (sql/grants/owner.sql).
+  function guid_of_pdb return varchar2 is
+    e_no_view exception;
+    pragma exception_init(e_no_view, -942);
+    e_no_privilege exception;
+    pragma exception_init(e_no_privilege, -1031);
+    l_guid varchar2(64);
+  begin
+    execute immediate q'[
+      select max(rawtohex(guid)) from v$containers where con_id = to_number(sys_context('USERENV', 'CON_ID'))]'
+      into l_guid;
+    return substr(l_guid, 1, 32);
+  exception
+    when e_no_view or e_no_privilege then
+      return null;
+  end guid_of_pdb;
+
+  function this_database return rtm_database%rowtype is
+    l_this rtm_database%rowtype;
+  begin
+    l_this.db_unique_name := sys_context('USERENV', 'DB_UNIQUE_NAME');
+    l_this.con_name       := sys_context('USERENV', 'CON_NAME');
+    l_this.pdb_guid       := guid_of_pdb;
+    l_this.server_host    := rtm_text.fit(sys_context('USERENV', 'SERVER_HOST'), 255);
+    return l_this;
+  end this_database;
+
   procedure confirm_database(p_db_unique_name in varchar2 default null, p_con_name in varchar2 default null) is
     pragma autonomous_transaction;
-    l_database  rtm_database.db_unique_name%type
-                := coalesce(p_db_unique_name, sys_context('USERENV', 'DB_UNIQUE_NAME'));
-    l_container rtm_database.con_name%type := coalesce(p_con_name, sys_context('USERENV', 'CON_NAME'));
+    l_this rtm_database%rowtype := this_database;
+    l_here boolean := p_db_unique_name is null and p_con_name is null;
   begin
-    insert into rtm_database(db_unique_name, con_name)
-    select l_database, l_container
-    from dual
-    where not exists (
-      select 1 from rtm_database where db_unique_name = l_database and con_name = l_container
-    );
+    l_this.db_unique_name := coalesce(p_db_unique_name, l_this.db_unique_name);
+    l_this.con_name       := coalesce(p_con_name, l_this.con_name);
+    if not l_here then
+      -- Of another database only the names are known.
+      l_this.pdb_guid    := null;
+      l_this.server_host := null;
+    end if;
+    delete from rtm_database
+    where utl_raw.cast_to_raw(db_unique_name) = utl_raw.cast_to_raw(l_this.db_unique_name)
+      and utl_raw.cast_to_raw(con_name) = utl_raw.cast_to_raw(l_this.con_name);
+    insert into rtm_database(db_unique_name, con_name, pdb_guid, server_host)
+    values (l_this.db_unique_name, l_this.con_name, l_this.pdb_guid, l_this.server_host);
     commit;
   end confirm_database;
 
   procedure forget_other_databases is
     pragma autonomous_transaction;
+    l_this rtm_database%rowtype := this_database;
   begin
     delete from rtm_database
-    where db_unique_name <> sys_context('USERENV', 'DB_UNIQUE_NAME')
-       or con_name <> sys_context('USERENV', 'CON_NAME');
+    where utl_raw.cast_to_raw(db_unique_name) <> utl_raw.cast_to_raw(l_this.db_unique_name)
+       or utl_raw.cast_to_raw(con_name) <> utl_raw.cast_to_raw(l_this.con_name);
     commit;
   end forget_other_databases;
 
-  function is_confirmed_database return boolean is
-    l_count pls_integer;
+  procedure learn_database is
+    l_this rtm_database%rowtype := this_database;
   begin
-    select count(*)
-    into l_count
-    from rtm_database
-    where db_unique_name = sys_context('USERENV', 'DB_UNIQUE_NAME')
-      and con_name = sys_context('USERENV', 'CON_NAME');
-    return l_count = 1;
+    update rtm_database
+    set pdb_guid    = coalesce(pdb_guid, l_this.pdb_guid),
+        server_host = coalesce(server_host, l_this.server_host)
+    where utl_raw.cast_to_raw(db_unique_name) = utl_raw.cast_to_raw(l_this.db_unique_name)
+      and utl_raw.cast_to_raw(con_name) = utl_raw.cast_to_raw(l_this.con_name)
+      and state = 'CONFIRMED';
+  end learn_database;
+
+  -- What the two rows say about each other: SAME, NEW_HOST (a copy of the storage looks like this, and
+  -- so does a second node), NEW_NAME (a relocation, a standby, or a duplicate) or OTHER.
+  function comparison(p_this in rtm_database%rowtype, p_known in rtm_database%rowtype) return varchar2 is
+    l_same_name boolean := rtm_text.same(p_this.db_unique_name, p_known.db_unique_name)
+                           and rtm_text.same(p_this.con_name, p_known.con_name);
+    l_guids     boolean := p_this.pdb_guid is not null and p_known.pdb_guid is not null;
+    l_same_guid boolean := rtm_text.same(p_this.pdb_guid, p_known.pdb_guid);
+  begin
+    if l_guids and not l_same_guid then
+      return 'OTHER';
+    end if;
+    if l_same_name then
+      return case
+               when p_known.server_host is null or rtm_text.same(p_this.server_host, p_known.server_host)
+                 then 'SAME'
+               else 'NEW_HOST'
+             end;
+    end if;
+    return case when l_guids then 'NEW_NAME' else 'OTHER' end;
+  end comparison;
+
+  function database_state return varchar2 is
+    l_this  rtm_database%rowtype := this_database;
+    l_best  varchar2(8) := 'OTHER';
+    l_found varchar2(8);
+    l_asked rtm_database.confirmed_ts%type;
+  begin
+    for known in (select * from rtm_database order by state) loop
+      l_found := comparison(l_this, known);
+      if known.state = 'ASKED' then
+        if l_found in ('SAME', 'NEW_HOST') then
+          l_asked := known.confirmed_ts;
+        end if;
+      elsif l_found = 'SAME' then
+        return 'CONFIRMED';
+      elsif l_found = 'NEW_HOST' or l_best = 'OTHER' then
+        l_best := l_found;
+      end if;
+    end loop;
+    return case
+             when l_best = 'NEW_HOST' then 'NEW_HOST'
+             when l_best = 'NEW_NAME' and l_asked is null then 'NEW_NAME'
+             when l_best = 'NEW_NAME' and l_asked > systimestamp - numtodsinterval(c_asked_h, 'HOUR')
+               then 'ASKED'
+             else 'CLONE'
+           end;
+  end database_state;
+
+  function database_text return varchar2 is
+  begin
+    return sys_context('USERENV', 'DB_UNIQUE_NAME') || '/' || sys_context('USERENV', 'CON_NAME') || ' on '
+      || sys_context('USERENV', 'SERVER_HOST');
+  end database_text;
+
+  function is_confirmed_database return boolean is
+  begin
+    return database_state = 'CONFIRMED';
   end is_confirmed_database;
 
-  procedure check_database is
+  -- Notes that a confirmation was asked for, once.
+  procedure ask is
+    pragma autonomous_transaction;
+    l_this rtm_database%rowtype := this_database;
+    l_log  rtm_log%rowtype;
   begin
-    if not is_confirmed_database then
+    insert into rtm_database(db_unique_name, con_name, pdb_guid, server_host, state)
+    values (l_this.db_unique_name, l_this.con_name, l_this.pdb_guid, l_this.server_host, 'ASKED');
+    l_log               := rtm_log_row.new_row('RTM_CONFIG_API', null, null);
+    l_log.status        := 'FAILED';
+    l_log.error_message := 'The database has a new name (' || database_text || '): HTTP and tokens stop in '
+      || c_asked_h || ' hours unless RTM_CONFIG_API.CONFIRM_DATABASE is called';
+    rtm_log_row.note(l_log);
+    commit;
+  exception
+    when dup_val_on_index then
+      -- Another session has just asked.
+      rollback;
+  end ask;
+
+  procedure check_database is
+    l_state varchar2(9) := database_state;
+  begin
+    if l_state = 'NEW_NAME' then
+      ask;
+    elsif l_state = 'CLONE' then
       raise_application_error(
         -20111,
-        'This database looks like a clone (' || sys_context('USERENV', 'DB_UNIQUE_NAME') || '/'
-          || sys_context('USERENV', 'CON_NAME') || '): HTTP and tokens are off until'
+        'This database looks like a clone (' || database_text || '): HTTP and tokens are off until'
           || ' RTM_CONFIG_API.CONFIRM_DATABASE is called'
       );
     end if;
@@ -1945,7 +2541,72 @@ create or replace package body rtm_config_api as
 end rtm_config_api;
 /
 
+create or replace package body rtm_message as
+  -- What the relay's encoding adds to a payload at the very most: two names of 128 bytes (256 when
+  -- every character is escaped), id, numbers and keys. max_message_bytes counts it, as the relay does.
+  c_envelope_bytes constant pls_integer := 1024;
+
+  -- The payload's JSON text, never null; bytes and syntax are checked.
+  function checked_payload(p_payload in clob, p_settings in rtm_config%rowtype) return clob is
+    l_limit number := p_settings.max_message_bytes - c_envelope_bytes;
+    l_blob  blob;
+    l_bytes number;
+  begin
+    if p_payload is null or dbms_lob.getlength(p_payload) = 0 then
+      return to_clob('{}');
+    end if;
+    -- A unit of a CLOB is at most 4 bytes of UTF-8: only what may be too long is counted exactly.
+    if dbms_lob.getlength(p_payload) * 4 > l_limit then
+      l_blob  := rtm_text.utf8_blob(p_payload);
+      l_bytes := dbms_lob.getlength(l_blob);
+      rtm_text.free(l_blob);
+      if l_bytes > l_limit then
+        raise_application_error(
+          -20105,
+          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes (' || p_settings.max_message_bytes
+            || ') less ' || c_envelope_bytes || ' for the names and numbers allows ' || l_limit
+        );
+      end if;
+    end if;
+    if not rtm_text.is_json(p_payload) then
+      raise_application_error(-20105, 'p_payload is not one JSON value in strict syntax');
+    end if;
+    return p_payload;
+  end checked_payload;
+
+  function checked(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_source     in varchar2,
+    p_settings   in rtm_config%rowtype
+  ) return t_message is
+    l_message t_message;
+  begin
+    rtm_text.check_name(p_channel, 'p_channel');
+    rtm_text.check_name(coalesce(p_event_name, 'message'), 'p_event_name');
+    l_message.channel    := p_channel;
+    l_message.event_name := coalesce(p_event_name, 'message');
+    l_message.payload    := checked_payload(p_payload, p_settings);
+    l_message.ts_ms      := rtm_text.epoch_ms;
+    l_message.source     := rtm_text.fit(p_source, 30);
+    l_message.app_user   := rtm_log_row.app_user;
+    return l_message;
+  end checked;
+end rtm_message;
+/
+
 create or replace package body rtm_log_row as
+  c_refused_units constant pls_integer := 4000;
+
+  function app_user return varchar2 is
+  begin
+    return rtm_text.fit(
+      coalesce(sys_context('APEX$SESSION', 'APP_USER'), sys_context('USERENV', 'SESSION_USER')),
+      255
+    );
+  end app_user;
+
   function new_row(p_source in varchar2, p_channel in varchar2, p_event_name in varchar2)
     return rtm_log%rowtype
   is
@@ -1955,10 +2616,7 @@ create or replace package body rtm_log_row as
     l_row.source      := rtm_text.fit(p_source, 30);
     l_row.channel     := rtm_text.fit(p_channel, 128);
     l_row.event_name  := rtm_text.fit(p_event_name, 128);
-    l_row.app_user    := rtm_text.fit(
-      coalesce(sys_context('APEX$SESSION', 'APP_USER'), sys_context('USERENV', 'SESSION_USER')),
-      255
-    );
+    l_row.app_user    := app_user;
     l_row.app_session := to_number(sys_context('APEX$SESSION', 'APP_SESSION'));
     $if rtm_features.c_apex $then
       l_row.app_id      := to_number(v('APP_ID'));
@@ -1966,6 +2624,21 @@ create or replace package body rtm_log_row as
     $end
     return l_row;
   end new_row;
+
+  function row_of(
+    p_message   in rtm_message.t_message,
+    p_transport in varchar2,
+    p_status    in varchar2
+  ) return rtm_log%rowtype is
+    l_row rtm_log%rowtype;
+  begin
+    l_row            := new_row(p_message.source, p_message.channel, p_message.event_name);
+    l_row.app_user   := p_message.app_user;
+    l_row.message_id := p_message.id;
+    l_row.transport  := p_transport;
+    l_row.status     := p_status;
+    return l_row;
+  end row_of;
 
   function add(p_row in rtm_log%rowtype) return number is
     l_id rtm_log.id%type;
@@ -1984,6 +2657,24 @@ create or replace package body rtm_log_row as
     return l_id;
   end add;
 
+  -- The last place that is left to tell.
+  procedure report(p_row in rtm_log%rowtype, p_error in varchar2) is
+  begin
+    dbms_output.put_line(
+      'RTM_LOG: ' || p_error || ' while logging ' || p_row.status || ' ' || p_row.message_id || ' '
+        || p_row.error_message
+    );
+  end report;
+
+  procedure note(p_row in rtm_log%rowtype) is
+    l_id rtm_log.id%type;
+  begin
+    l_id := add(p_row);
+  exception
+    when others then
+      report(p_row, sqlerrm);
+  end note;
+
   procedure add_now(p_row in rtm_log%rowtype) is
     pragma autonomous_transaction;
     l_id rtm_log.id%type;
@@ -1997,8 +2688,7 @@ create or replace package body rtm_log_row as
     add_now(p_row);
   exception
     when others then
-      -- The last place that is left to tell.
-      dbms_output.put_line('RTM_LOG: ' || sqlerrm || ' while logging: ' || p_row.error_message);
+      report(p_row, sqlerrm);
   end try_add_now;
 
   function kept(p_payload in clob, p_policy in varchar2, p_is_error in boolean) return clob is
@@ -2007,12 +2697,18 @@ create or replace package body rtm_log_row as
              when p_policy = 'ALL' or (p_policy = 'ERROR' and p_is_error) then p_payload
            end;
   end kept;
+
+  function kept_refused(p_payload in clob, p_policy in varchar2) return clob is
+  begin
+    if p_policy = 'NONE' or p_payload is null or dbms_lob.getlength(p_payload) <= c_refused_units then
+      return kept(p_payload, p_policy, true);
+    end if;
+    return to_clob(dbms_lob.substr(p_payload, c_refused_units, 1));
+  end kept_refused;
 end rtm_log_row;
 /
 
 create or replace package body rtm_log_api as
-  c_slice constant pls_integer := 1000;
-
   procedure log_event(
     p_source       in varchar2,
     p_channel      in varchar2,
@@ -2031,58 +2727,53 @@ create or replace package body rtm_log_api as
     l_row.error_message := rtm_text.fit(p_error, 4000);
     l_row.id            := rtm_log_row.add(l_row);
   end log_event;
-
-  procedure purge_rows(p_days in number) is
-  begin
-    loop
-      delete from rtm_log l
-      where l.ts < systimestamp - numtodsinterval(p_days, 'DAY')
-        and not exists (select 1 from rtm_outbox o where o.log_id = l.id)
-        and rownum <= c_slice;
-      exit when sql%rowcount = 0;
-      commit;
-    end loop;
-  end purge_rows;
-
-  procedure purge_claims(p_settings in rtm_config%rowtype, p_days in number) is
-    -- A message can wait in the queue until it expires, and then in the exception queue for p_days.
-    l_age interval day(9) to second(0)
-          := numtodsinterval(p_settings.expiration_s, 'SECOND') + numtodsinterval(p_days + 1, 'DAY');
-  begin
-    loop
-      delete from rtm_payload where created_ts < systimestamp - l_age and rownum <= c_slice;
-      exit when sql%rowcount = 0;
-      commit;
-    end loop;
-  end purge_claims;
-
-  procedure purge(p_days in number default null) is
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_days     number := coalesce(p_days, l_settings.log_days);
-    l_removed  number;
-  begin
-    if l_days < 0 then
-      raise_application_error(-20102, 'p_days must not be negative');
-    end if;
-    l_removed := rtm_admin.purge_exceptions(l_days);
-    purge_rows(l_days);
-    purge_claims(l_settings, l_days);
-  end purge;
 end rtm_log_api;
 /
 
-create or replace package body rtm_http as
-  function possible return boolean is
+create or replace package body rtm_relay as
+  -- The session that tries a relay again has so many seconds until another may: a connect that hangs
+  -- ends with the operating system, after about two minutes.
+  c_trial_s  constant pls_integer := 150;
+  c_busy_s   constant pls_integer := 60;
+  c_silent_s constant pls_integer := 300;
+
+  e_no_autonomous exception;
+  pragma exception_init(e_no_autonomous, -164);
+
+  function normalised(p_url in varchar2) return varchar2 is
+    l_url   varchar2(32767) := rtrim(trim(p_url), '/');
+    l_start pls_integer := instr(l_url, '://') + 3;
+    l_end   pls_integer;
+    l_host  varchar2(32767);
   begin
-    return rtm_features.c_mle or rtm_features.c_utl_http;
-  end possible;
+    if l_start = 3 or l_url is null then
+      return l_url;
+    end if;
+    l_end := instr(l_url, '/', l_start);
+    if l_end = 0 then
+      l_end := length(l_url) + 1;
+    end if;
+    l_host := lower(substr(l_url, 1, l_end - 1));
+    if l_host like 'https://%:443' then
+      l_host := substr(l_host, 1, length(l_host) - 4);
+    elsif l_host like 'http://%:80' then
+      l_host := substr(l_host, 1, length(l_host) - 3);
+    end if;
+    return l_host || substr(l_url, l_end);
+  end normalised;
+
+  function begins_with(p_text in varchar2, p_start in varchar2) return boolean is
+  begin
+    return length(p_text) > length(p_start)
+      and rtm_text.same(lower(substr(p_text, 1, length(p_start))), p_start);
+  end begins_with;
 
   procedure check_url(p_url in varchar2, p_allow_http in varchar2) is
   begin
-    if p_url is null or lower(p_url) like 'https://_%' then
+    if p_url is null or begins_with(p_url, 'https://') then
       return;
     end if;
-    if lower(p_url) like 'http://_%' then
+    if begins_with(p_url, 'http://') then
       if p_allow_http = 'Y' then
         return;
       end if;
@@ -2094,7 +2785,6 @@ create or replace package body rtm_http as
     raise_application_error(-20103, 'base_url must begin with https://');
   end check_url;
 
-  -- The URL and key of a call: those given, or the configured ones.
   procedure resolve(
     p_base_url in  varchar2,
     p_api_key  in  varchar2,
@@ -2102,59 +2792,192 @@ create or replace package body rtm_http as
     p_url      out varchar2,
     p_key      out varchar2
   ) is
+    l_configured varchar2(1000) := normalised(p_settings.base_url);
+    l_url        varchar2(32767) := coalesce(normalised(p_base_url), l_configured);
+    l_key        varchar2(32767) := trim(p_api_key);
   begin
     rtm_config_api.check_database;
-    p_url := coalesce(rtrim(trim(p_base_url), '/'), p_settings.base_url);
-    p_key := trim(p_api_key);
-    if p_url is null then
+    if l_url is null then
       raise_application_error(-20103, 'No relay URL: set base_url with RTM_CONFIG_API.SET_VALUE');
     end if;
-    check_url(p_url, p_settings.allow_http);
-    if p_key is null then
-      if p_settings.base_url is null or p_url <> p_settings.base_url then
+    check_url(l_url, p_settings.allow_http);
+    if lengthb(l_url) > 1000 or lengthb(l_key) > 1000 then
+      raise_application_error(-20103, 'p_base_url and p_api_key must not be longer than 1000 bytes');
+    end if;
+    if l_key is null then
+      if not rtm_text.same(l_url, l_configured) then
         -- The key in the settings belongs to the URL in the settings.
         raise_application_error(-20103, 'p_base_url is not the configured URL: give p_api_key with it');
       end if;
-      p_key := p_settings.api_key;
+      l_key := p_settings.api_key;
     end if;
+    p_url := l_url;
+    p_key := l_key;
   end resolve;
 
-  procedure check_call(p_base_url in varchar2, p_api_key in varchar2) is
-    l_base_url varchar2(32767);
-    l_api_key  varchar2(32767);
+  function delivery_name(p_base_url in varchar2, p_settings in rtm_config%rowtype) return varchar2 is
+    l_url varchar2(32767) := normalised(p_base_url);
   begin
-    resolve(p_base_url, p_api_key, rtm_config_api.settings, l_base_url, l_api_key);
-    if lengthb(l_base_url) > 1000 or lengthb(l_api_key) > 1000 then
-      raise_application_error(-20103, 'p_base_url and p_api_key must not be longer than 1000 bytes');
+    if l_url is null or rtm_text.same(l_url, normalised(p_settings.base_url)) then
+      return c_configured;
     end if;
-  end check_call;
+    return l_url;
+  end delivery_name;
+
+  -- Takes the next try of a relay whose pause is over, unless another session has it already.
+  function take_trial(p_url in varchar2, p_retry_utc in timestamp) return boolean is
+    pragma autonomous_transaction;
+    l_retry timestamp(6) := rtm_text.now_utc + numtodsinterval(c_trial_s, 'SECOND');
+    l_taken boolean := true;
+  begin
+    update rtm_relay_state
+    set retry_utc = l_retry
+    where url = p_url
+      and retry_utc = p_retry_utc;
+    if sql%rowcount = 0 then
+      l_taken := false;
+    end if;
+    commit;
+    return l_taken;
+  end take_trial;
+
+  function enter(p_url in varchar2, p_also_busy in boolean) return boolean is
+    l_state rtm_relay_state%rowtype;
+  begin
+    select * into l_state from rtm_relay_state where url = p_url;
+    if l_state.failures = 0 or (l_state.is_silent = 'N' and not p_also_busy) then
+      return true;
+    end if;
+    if l_state.retry_utc > rtm_text.now_utc then
+      return false;
+    end if;
+    return take_trial(p_url, l_state.retry_utc);
+  exception
+    when no_data_found then
+      return true;
+    when e_no_autonomous then
+      -- In a transaction of an XA monitor nothing can be written beside it: no protection there.
+      return true;
+  end enter;
+
+  procedure write_state(p_url in varchar2, p_failures in number, p_silent in varchar2, p_error in varchar2) is
+    pragma autonomous_transaction;
+    l_now     timestamp(6) := rtm_text.now_utc;
+    l_pause_s number := 0;
+    l_retry   timestamp(6);
+  begin
+    if p_failures > 0 then
+      l_pause_s := least(
+        power(2, least(p_failures, 10)),
+        case when p_silent = 'Y' then c_silent_s else c_busy_s end
+      );
+    end if;
+    l_retry := l_now + numtodsinterval(l_pause_s, 'SECOND');
+    update rtm_relay_state
+    set failures    = p_failures,
+        is_silent   = p_silent,
+        retry_utc   = l_retry,
+        last_error  = p_error,
+        changed_utc = l_now
+    where url = p_url;
+    if sql%rowcount = 0 then
+      insert into rtm_relay_state(url, failures, is_silent, retry_utc, last_error, changed_utc)
+      values (p_url, p_failures, p_silent, l_retry, p_error, l_now);
+    end if;
+    commit;
+  exception
+    when dup_val_on_index then
+      -- Another session has just written the same failure.
+      rollback;
+  end write_state;
+
+  function is_transient(p_status in number) return boolean is
+  begin
+    return p_status is null or p_status in (408, 429) or p_status >= 500;
+  end is_transient;
+
+  procedure report(p_url in varchar2, p_status in number, p_error in varchar2) is
+    l_failures rtm_relay_state.failures%type;
+  begin
+    select coalesce(max(failures), 0) into l_failures from rtm_relay_state where url = p_url;
+    if is_transient(p_status) then
+      write_state(
+        p_url,
+        l_failures + 1,
+        case when p_status is null then 'Y' else 'N' end,
+        rtm_text.fit(case when p_status is not null then 'HTTP status ' || p_status || ' ' end || p_error, 1000)
+      );
+    elsif l_failures > 0 then
+      write_state(p_url, 0, 'N', null);
+    end if;
+  exception
+    when e_no_autonomous then
+      dbms_output.put_line('RTM_RELAY: the state of ' || p_url || ' cannot be kept in an XA transaction.');
+  end report;
+
+  function summary return varchar2 is
+    l_text varchar2(4000);
+  begin
+    for relay in (
+      select url, failures, retry_utc, last_error
+      from rtm_relay_state
+      where failures > 0
+      order by url
+    ) loop
+      l_text := rtm_text.fit(
+        l_text || case when l_text is not null then '; ' end || relay.url || ' failed ' || relay.failures
+          || ' times, next try ' || to_char(relay.retry_utc, rtm_text.c_iso_s, rtm_text.c_gregorian) || 'Z: '
+          || relay.last_error,
+        4000
+      );
+    end loop;
+    return l_text;
+  end summary;
+end rtm_relay;
+/
+
+create or replace package body rtm_http as
+  function possible return boolean is
+  begin
+    return rtm_features.c_mle or rtm_features.c_utl_http;
+  end possible;
 
   $if rtm_features.c_mle $then
+  e_module_replaced exception;
+  pragma exception_init(e_module_replaced, -4106);
+
   procedure send_mle(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_timeout_s  in  number,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
-    p_status     out number,
-    p_body       out nocopy varchar2
+    p_url      in  varchar2,
+    p_key      in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_message  in  rtm_message.t_message,
+    p_status   out number,
+    p_body     out nocopy varchar2
   ) is
     l_answer varchar2(32767);
-  begin
+
     -- Never raises for the relay's sake: a failed fetch is an answer without a status.
-    l_answer := websocket_send_broadcast(
-      p_api_key    => p_api_key,
-      p_base_url   => p_base_url,
-      p_channel    => p_channel,
-      p_event_name => p_event_name,
-      p_payload    => p_payload,
-      p_message_id => p_message_id,
-      p_ts_ms      => p_ts_ms,
-      p_timeout_s  => p_timeout_s
-    );
+    function answer return varchar2 is
+    begin
+      return websocket_send_broadcast(
+        p_api_key    => p_key,
+        p_base_url   => p_url,
+        p_channel    => p_message.channel,
+        p_event_name => p_message.event_name,
+        p_payload    => p_message.payload,
+        p_message_id => p_message.id,
+        p_ts_ms      => p_message.ts_ms,
+        p_timeout_s  => p_settings.http_timeout_s
+      );
+    end answer;
+  begin
+    begin
+      l_answer := answer;
+    exception
+      when e_module_replaced then
+        -- The first call of a session that used the module before it was replaced; it did nothing.
+        l_answer := answer;
+    end;
     select json_value(l_answer, '$.status' returning number),
            json_value(l_answer, '$.body' returning varchar2(4000) null on error)
     into p_status, p_body
@@ -2162,28 +2985,25 @@ create or replace package body rtm_http as
   end send_mle;
   $elsif rtm_features.c_utl_http $then
   -- The body's bytes. The payload's text goes in unchanged; it is known to be JSON.
-  function request_body(
-    p_channel    in varchar2,
-    p_event_name in varchar2,
-    p_payload    in clob,
-    p_message_id in varchar2,
-    p_ts_ms      in number
-  ) return blob is
+  function request_body(p_message in rtm_message.t_message) return blob is
     l_members varchar2(4000);
+    l_text    clob;
+    l_blob    blob;
   begin
     select json_object(
-             'channel' value p_channel,
-             'eventName' value p_event_name,
-             'id' value p_message_id,
-             'ts' value p_ts_ms
+             'channel' value p_message.channel,
+             'eventName' value p_message.event_name,
+             'id' value p_message.id,
+             'ts' value p_message.ts_ms
              absent on null
              returning varchar2(4000)
            )
     into l_members
     from dual;
-    return rtm_text.utf8_blob(
-      to_clob(substr(l_members, 1, length(l_members) - 1) || ',"payload":') || p_payload || '}'
-    );
+    l_text := to_clob(substr(l_members, 1, length(l_members) - 1) || ',"payload":') || p_message.payload || '}';
+    l_blob := rtm_text.utf8_blob(l_text);
+    rtm_text.free(l_text);
+    return l_blob;
   end request_body;
 
   procedure write_body(p_request in out nocopy utl_http.req, p_body in blob) is
@@ -2277,40 +3097,30 @@ create or replace package body rtm_http as
   end post;
 
   procedure send_utl_http(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_settings   in  rtm_config%rowtype,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
-    p_status     out number,
-    p_body       out nocopy varchar2
+    p_url      in  varchar2,
+    p_key      in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_message  in  rtm_message.t_message,
+    p_status   out number,
+    p_body     out nocopy varchar2
   ) is
     l_request blob;
   begin
-    l_request := request_body(p_channel, p_event_name, p_payload, p_message_id, p_ts_ms);
-    post(p_base_url || '/api/broadcast', p_api_key, p_settings, l_request, p_status, p_body);
+    l_request := request_body(p_message);
+    post(p_url || '/api/broadcast', p_key, p_settings, l_request, p_status, p_body);
     rtm_text.free(l_request);
   end send_utl_http;
   $end
 
   procedure send(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
+    p_url        in  varchar2,
+    p_key        in  varchar2,
+    p_settings   in  rtm_config%rowtype,
+    p_message    in  rtm_message.t_message,
     p_status     out number,
     p_body       out varchar2,
     p_recipients out number
   ) is
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_base_url varchar2(1000);
-    l_api_key  varchar2(1000);
     $if rtm_features.c_utl_http $then
     l_timeout_s pls_integer;
     l_check     boolean;
@@ -2322,25 +3132,18 @@ create or replace package body rtm_http as
     end restore_session;
     $end
   begin
-    resolve(p_base_url, p_api_key, l_settings, l_base_url, l_api_key);
     $if rtm_features.c_utl_http $then
       -- For MLE too: its fetch is said to run on the session's UTL_HTTP settings (not verified).
       utl_http.get_transfer_timeout(timeout => l_timeout_s);
       utl_http.get_response_error_check(enable => l_check);
-      utl_http.set_transfer_timeout(timeout => l_settings.http_timeout_s);
+      utl_http.set_transfer_timeout(timeout => p_settings.http_timeout_s);
       utl_http.set_response_error_check(enable => false);
     $end
     begin
       $if rtm_features.c_mle $then
-        send_mle(
-          l_base_url, l_api_key, l_settings.http_timeout_s, p_channel, p_event_name, p_payload,
-          p_message_id, p_ts_ms, p_status, p_body
-        );
+        send_mle(p_url, p_key, p_settings, p_message, p_status, p_body);
       $elsif rtm_features.c_utl_http $then
-        send_utl_http(
-          l_base_url, l_api_key, l_settings, p_channel, p_event_name, p_payload,
-          p_message_id, p_ts_ms, p_status, p_body
-        );
+        send_utl_http(p_url, p_key, p_settings, p_message, p_status, p_body);
       $else
         raise_application_error(-20112, 'No way to send HTTP: neither MLE nor EXECUTE on UTL_HTTP');
       $end
@@ -2364,6 +3167,8 @@ end rtm_http;
 /
 
 create or replace package body rtm_jobs as
+  c_nightly constant varchar2(100) := 'begin rtm_admin.purge; end;';
+
   function there(p_job in varchar2) return boolean is
     l_count pls_integer;
   begin
@@ -2374,11 +3179,18 @@ create or replace package body rtm_jobs as
   procedure refresh is
   begin
     $if rtm_features.c_jobs $then
-      if not there('RTM_NIGHTLY_JOB') then
+      if there('RTM_NIGHTLY_JOB') then
+        -- Before the first release it called RTM_LOG_API.
+        dbms_scheduler.set_attribute(
+          name      => 'RTM_NIGHTLY_JOB',
+          attribute => 'job_action',
+          value     => c_nightly
+        );
+      else
         dbms_scheduler.create_job(
           job_name        => 'RTM_NIGHTLY_JOB',
           job_type        => 'PLSQL_BLOCK',
-          job_action      => 'begin rtm_log_api.purge; end;',
+          job_action      => c_nightly,
           repeat_interval => 'FREQ=DAILY;BYHOUR=3;BYMINUTE=15',
           enabled         => true,
           comments        => 'Purges RTM_LOG, claim checks and the exception queue'
@@ -2391,7 +3203,7 @@ create or replace package body rtm_jobs as
           job_action      => 'begin rtm_sender.run; end;',
           repeat_interval => 'FREQ=SECONDLY;INTERVAL=2',
           enabled         => false,
-          comments        => 'Sends the messages of RTM_OUTBOX over HTTP'
+          comments        => 'Sends the messages of RTM_DELIVERY over HTTP'
         );
         -- A run every two seconds would fill the scheduler's log.
         dbms_scheduler.set_attribute(
@@ -2415,158 +3227,213 @@ end rtm_jobs;
 create or replace package body rtm_sender as
   -- A run ends after so many messages for one relay; the job starts the next one two seconds later.
   c_messages_per_run constant pls_integer := 500;
+  c_slice            constant pls_integer := 500;
 
-  procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2) is
-    l_id number;
-  begin
-    -- What can be known now is refused now, not by the job.
-    rtm_http.check_call(p_base_url, p_api_key);
-    l_id := rtm_log_row.add(p_row);
-    insert into rtm_outbox(log_id, base_url, api_key)
-    values (l_id, trim(p_base_url), trim(p_api_key));
-  end put;
-
-  -- Worth another try: not reached, busy, or a failure of the relay.
-  function is_transient(p_status in number) return boolean is
-  begin
-    return p_status is null or p_status in (408, 429) or p_status >= 500;
-  end is_transient;
-
-  procedure send_now(
-    p_row      in rtm_log%rowtype,
-    p_ts_ms    in number,
+  procedure put(
+    p_message  in out nocopy rtm_message.t_message,
+    p_settings in rtm_config%rowtype,
     p_base_url in varchar2,
     p_api_key  in varchar2
   ) is
-    l_row      rtm_log%rowtype := p_row;
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_body     varchar2(4000);
+    l_url   varchar2(1000);
+    l_key   varchar2(1000);
+    l_relay rtm_delivery.relay%type;
+    l_body  blob;
+    l_until rtm_delivery.expires_utc%type;
   begin
-    rtm_http.send(
-      p_base_url   => p_base_url,
-      p_api_key    => p_api_key,
-      p_channel    => l_row.channel,
-      p_event_name => l_row.event_name,
-      p_payload    => l_row.payload_json,
-      p_message_id => l_row.message_id,
-      p_ts_ms      => p_ts_ms,
-      p_status     => l_row.http_status,
-      p_body       => l_body,
-      p_recipients => l_row.recipients
+    rtm_relay.resolve(p_base_url, p_api_key, p_settings, l_url, l_key);
+    p_message.id := lower(rawtohex(sys_guid()));
+    l_relay      := rtm_relay.delivery_name(p_base_url, p_settings);
+    l_body       := rtm_text.utf8_blob(p_message.payload);
+    l_until      := rtm_text.now_utc + numtodsinterval(p_settings.expiration_s, 'SECOND');
+    l_key        := trim(p_api_key);
+    insert into rtm_delivery(
+      id, expires_utc, body, channel, event_name, ts_ms, source, app_user, relay, api_key, seq
+    ) values (
+      p_message.id, l_until, l_body, p_message.channel, p_message.event_name, p_message.ts_ms,
+      p_message.source, p_message.app_user, l_relay, l_key, rtm_delivery_seq.nextval
     );
-    l_row.status     := case when l_row.http_status = 200 then 'SENT' else 'FAILED' end;
-    l_row.extra_info := l_body;
-    if l_row.status = 'SENT' then
-      l_row.payload_json := rtm_log_row.kept(p_row.payload_json, l_settings.log_payload, false);
-      rtm_log_row.add_now(l_row);
+    rtm_text.free(l_body);
+  exception
+    when others then
+      rtm_text.free(l_body);
+      raise;
+  end put;
+
+  function message_of(p_delivery in rtm_delivery%rowtype) return rtm_message.t_message is
+    l_message rtm_message.t_message;
+  begin
+    l_message.id         := p_delivery.id;
+    l_message.channel    := p_delivery.channel;
+    l_message.event_name := p_delivery.event_name;
+    l_message.payload    := rtm_text.utf8_text(p_delivery.body);
+    l_message.ts_ms      := p_delivery.ts_ms;
+    l_message.source     := p_delivery.source;
+    l_message.app_user   := p_delivery.app_user;
+    return l_message;
+  end message_of;
+
+  procedure send_now(
+    p_message  in out nocopy rtm_message.t_message,
+    p_settings in rtm_config%rowtype,
+    p_base_url in varchar2,
+    p_api_key  in varchar2
+  ) is
+    l_url        varchar2(1000);
+    l_key        varchar2(1000);
+    l_status     number;
+    l_body       varchar2(4000);
+    l_recipients number;
+    l_row        rtm_log%rowtype;
+  begin
+    rtm_relay.resolve(p_base_url, p_api_key, p_settings, l_url, l_key);
+    if not rtm_relay.enter(l_url, p_also_busy => false) then
+      raise_application_error(
+        -20114,
+        'The relay ' || l_url || ' did not answer lately and is left alone for a while; see RTM_STATUS.RELAYS'
+      );
+    end if;
+    p_message.id := lower(rawtohex(sys_guid()));
+    rtm_http.send(l_url, l_key, p_settings, p_message, l_status, l_body, l_recipients);
+    rtm_relay.report(l_url, l_status, l_body);
+    if l_status = 200 then
+      if p_settings.log_messages = 'Y' then
+        l_row              := rtm_log_row.row_of(p_message, 'HTTP', 'SENT');
+        l_row.http_status  := l_status;
+        l_row.extra_info   := l_body;
+        l_row.recipients   := l_recipients;
+        l_row.payload_json := rtm_log_row.kept(p_message.payload, p_settings.log_payload, false);
+        rtm_log_row.try_add_now(l_row);
+      end if;
     else
       -- The caller logs it, with the payload, by its error policy.
       raise_application_error(
         -20113,
         'The relay did not take the message: '
-          || case when l_row.http_status is not null then 'HTTP status ' || l_row.http_status || ' ' end
+          || case when l_status is not null then 'HTTP status ' || l_status || ' ' end
           || substr(l_body, 1, 500)
       );
     end if;
   end send_now;
 
+  -- Removes a delivery with its outcome in the log; nothing when another run was faster.
   procedure settle(
-    p_log_id     in number,
+    p_delivery   in rtm_delivery%rowtype,
     p_status     in varchar2,
     p_http       in number,
     p_body       in varchar2,
     p_recipients in number,
-    p_policy     in varchar2
+    p_settings   in rtm_config%rowtype
   ) is
     l_is_error boolean := p_status = 'FAILED';
-    l_keep     number := case
-                           when p_policy = 'ALL' or (p_policy = 'ERROR' and l_is_error) then 1
-                           else 0
-                         end;
-    l_error    rtm_log.error_message%type;
+    l_message  rtm_message.t_message;
+    l_row      rtm_log%rowtype;
   begin
-    if l_is_error then
-      l_error := rtm_text.fit('Not sent: ' || p_body, 4000);
+    delete from rtm_delivery where id = p_delivery.id;
+    if sql%rowcount = 0 or (not l_is_error and p_settings.log_messages = 'N') then
+      return;
     end if;
-    update rtm_log
-    set status        = p_status,
-        http_status   = p_http,
-        extra_info    = p_body,
-        error_message = l_error,
-        recipients    = p_recipients,
-        payload_json  = case when l_keep = 1 then payload_json end
-    where id = p_log_id;
-    delete from rtm_outbox where log_id = p_log_id;
+    l_message          := message_of(p_delivery);
+    l_row              := rtm_log_row.row_of(l_message, 'HTTP_DEFERRED', p_status);
+    l_row.http_status  := p_http;
+    l_row.extra_info   := p_body;
+    l_row.recipients   := p_recipients;
+    l_row.payload_json := rtm_log_row.kept(l_message.payload, p_settings.log_payload, l_is_error);
+    if l_is_error then
+      l_row.error_message := rtm_text.fit('Not sent: ' || p_body, 4000);
+    end if;
+    rtm_log_row.note(l_row);
   end settle;
 
-  -- Sends one message and settles it, or puts it off. False when the relay cannot take it now.
-  function sent(
-    p_outbox   in rtm_outbox%rowtype,
-    p_log      in rtm_log%rowtype,
-    p_settings in rtm_config%rowtype
-  ) return boolean is
+  procedure expire(p_delivery in rtm_delivery%rowtype, p_settings in rtm_config%rowtype) is
+  begin
+    settle(
+      p_delivery,
+      'FAILED',
+      null,
+      'expired after ' || p_delivery.attempts || ' attempts (setting expiration_s)',
+      null,
+      p_settings
+    );
+  end expire;
+
+  -- Before anything is sent: what has expired costs no attempt, however long the outage was.
+  procedure expire_all(p_settings in rtm_config%rowtype) is
+    l_now   timestamp(6) := rtm_text.now_utc;
+    l_found pls_integer;
+  begin
+    loop
+      l_found := 0;
+      for delivery in (
+        select *
+        from rtm_delivery
+        where expires_utc <= l_now
+          and relay is not null
+          and rownum <= c_slice
+      ) loop
+        expire(delivery, p_settings);
+        l_found := l_found + 1;
+      end loop;
+      commit;
+      exit when l_found < c_slice;
+    end loop;
+  end expire_all;
+
+  -- Sends one message and settles it, or leaves it where it is. False when the relay cannot take it now.
+  function sent(p_delivery in rtm_delivery%rowtype, p_settings in rtm_config%rowtype) return boolean is
+    l_url        varchar2(1000);
+    l_key        varchar2(1000);
     l_status     number;
     l_body       varchar2(4000);
     l_recipients number;
-    l_seconds    number;
+    l_message    rtm_message.t_message;
   begin
     begin
-      rtm_http.send(
-        p_base_url   => p_outbox.base_url,
-        p_api_key    => p_outbox.api_key,
-        p_channel    => p_log.channel,
-        p_event_name => p_log.event_name,
-        p_payload    => p_log.payload_json,
-        p_message_id => p_log.message_id,
-        p_ts_ms      => rtm_text.epoch_ms(p_log.ts),
-        p_status     => l_status,
-        p_body       => l_body,
-        p_recipients => l_recipients
+      rtm_relay.resolve(
+        case when not rtm_text.same(p_delivery.relay, rtm_relay.c_configured) then p_delivery.relay end,
+        p_delivery.api_key, p_settings, l_url, l_key
       );
+      if not rtm_relay.enter(l_url, p_also_busy => true) then
+        return false;
+      end if;
+      l_message := message_of(p_delivery);
+      rtm_http.send(l_url, l_key, p_settings, l_message, l_status, l_body, l_recipients);
     exception
       when others then
         -- Bad URL, clone: no status, kept until it expires or somebody mends the settings.
         l_status := null;
         l_body   := rtm_text.fit(sqlerrm, 4000);
     end;
+    rtm_relay.report(coalesce(l_url, p_delivery.relay), l_status, l_body);
     if l_status = 200 then
-      settle(p_log.id, 'SENT', l_status, l_body, l_recipients, p_settings.log_payload);
+      settle(p_delivery, 'SENT', l_status, l_body, l_recipients, p_settings);
       return true;
     end if;
-    if not is_transient(l_status)
-      or p_outbox.created_ts < systimestamp - numtodsinterval(p_settings.expiration_s, 'SECOND')
-    then
-      settle(p_log.id, 'FAILED', l_status, l_body, null, p_settings.log_payload);
+    if not rtm_relay.is_transient(l_status) then
+      settle(p_delivery, 'FAILED', l_status, l_body, null, p_settings);
       return true;
     end if;
-    -- 2, 4, 8 ... 60 seconds.
-    l_seconds := least(60, power(2, least(p_outbox.attempts + 1, 10)));
-    update rtm_outbox
-    set attempts    = attempts + 1,
-        next_try_ts = systimestamp + numtodsinterval(l_seconds, 'SECOND')
-    where log_id = p_log.id;
-    update rtm_log set extra_info = l_body, http_status = l_status where id = p_log.id;
+    update rtm_delivery set attempts = attempts + 1 where id = p_delivery.id;
     return false;
   end sent;
 
-  -- The messages for one URL ('-' for the configured one), in order. The first that must wait holds
-  -- back those behind it: they must not overtake.
-  procedure run_relay(p_url in varchar2, p_settings in rtm_config%rowtype) is
-    l_outbox rtm_outbox%rowtype;
-    l_log    rtm_log%rowtype;
-    l_sent   boolean := true;
+  -- The messages of one relay, in order. The first that must wait holds back those behind it: they
+  -- must not overtake.
+  procedure run_relay(p_relay in varchar2, p_settings in rtm_config%rowtype) is
+    l_delivery rtm_delivery%rowtype;
+    l_sent     boolean := true;
   begin
     for i in 1 .. c_messages_per_run loop
       select *
-      into l_outbox
-      from rtm_outbox
-      where log_id = (select min(log_id) from rtm_outbox where coalesce(base_url, '-') = p_url)
+      into l_delivery
+      from rtm_delivery
+      where relay = p_relay
+        and seq = (select min(d.seq) from rtm_delivery d where d.relay = p_relay)
       for update skip locked;
-      if l_outbox.next_try_ts > systimestamp then
-        l_sent := false;
+      if l_delivery.expires_utc <= rtm_text.now_utc then
+        expire(l_delivery, p_settings);
       else
-        select * into l_log from rtm_log where id = l_outbox.log_id;
-        l_sent := sent(l_outbox, l_log, p_settings);
+        l_sent := sent(l_delivery, p_settings);
       end if;
       commit;
       exit when not l_sent;
@@ -2580,8 +3447,9 @@ create or replace package body rtm_sender as
   procedure run is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
   begin
-    for relay in (select distinct coalesce(base_url, '-') as url from rtm_outbox) loop
-      run_relay(relay.url, l_settings);
+    expire_all(l_settings);
+    for delivery in (select distinct relay from rtm_delivery where relay is not null) loop
+      run_relay(delivery.relay, l_settings);
     end loop;
   end run;
 end rtm_sender;
@@ -2591,12 +3459,14 @@ create or replace package body websocket_api as
   c_max_channels constant pls_integer := 100;
   -- Seconds between two counts of the backlog, whatever the number of broadcasts.
   c_gauge_s      constant pls_integer := 5;
-  -- What the relay's encoding adds to a payload at the very most: two names of 128 bytes (256 when
-  -- every character is escaped), id, numbers and keys. max_message_bytes counts it, as the relay does.
-  c_envelope_bytes constant pls_integer := 1024;
+  -- Rows of a cursor that are checked and sent at a time.
+  c_slice        constant pls_integer := 100;
 
   e_busy exception;
   pragma exception_init(e_busy, -54);
+  -- An autonomous transaction inside of one of an XA monitor.
+  e_no_autonomous exception;
+  pragma exception_init(e_no_autonomous, -164);
 
   function way(p_settings in rtm_config%rowtype, p_reason out varchar2) return varchar2 is
   begin
@@ -2648,7 +3518,7 @@ create or replace package body websocket_api as
 
   -- Counts the queue unless somebody did, or is doing it. Never waits: e_busy means another session
   -- counts, and its last figure is good enough.
-  procedure measure_backlog(p_limit in number) is
+  procedure count_backlog(p_limit in number) is
     pragma autonomous_transaction;
     l_ready rtm_gauge.ready%type;
   begin
@@ -2659,6 +3529,15 @@ create or replace package body websocket_api as
   exception
     when e_busy then
       rollback;
+  end count_backlog;
+
+  procedure measure_backlog(p_limit in number) is
+  begin
+    count_backlog(p_limit);
+  exception
+    when e_no_autonomous then
+      -- The last figure is good enough here too; the next call outside of XA counts again.
+      dbms_output.put_line('RTM_GAUGE: not counted inside of an XA transaction.');
   end measure_backlog;
 
   function is_over_backlog(p_limit in number) return boolean is
@@ -2684,88 +3563,91 @@ create or replace package body websocket_api as
     return coalesce(upper(trim(p_on_error)), p_settings.on_error);
   end error_policy;
 
-  -- The payload's JSON text, never null; bytes and syntax are checked.
-  function checked_payload(p_payload in clob, p_settings in rtm_config%rowtype) return clob is
-    l_limit number := p_settings.max_message_bytes - c_envelope_bytes;
-    l_blob  blob;
-    l_bytes number;
-  begin
-    if p_payload is null or dbms_lob.getlength(p_payload) = 0 then
-      return to_clob('{}');
-    end if;
-    -- A unit of a CLOB is at most 4 bytes of UTF-8: only what may be too long is counted exactly.
-    if dbms_lob.getlength(p_payload) * 4 > l_limit then
-      l_blob  := rtm_text.utf8_blob(p_payload);
-      l_bytes := dbms_lob.getlength(l_blob);
-      rtm_text.free(l_blob);
-      if l_bytes > l_limit then
-        raise_application_error(
-          -20105,
-          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes (' || p_settings.max_message_bytes
-            || ') less ' || c_envelope_bytes || ' for the names and numbers allows ' || l_limit
-        );
-      end if;
-    end if;
-    if not rtm_text.is_json(p_payload) then
-      raise_application_error(-20105, 'p_payload is not one JSON value in strict syntax');
-    end if;
-    return p_payload;
-  end checked_payload;
-
+  -- Hands a checked message to p_way (WAY), and sets its id.
   procedure send(
-    p_row      in out nocopy rtm_log%rowtype,
+    p_message  in out nocopy rtm_message.t_message,
     p_settings in rtm_config%rowtype,
+    p_way      in varchar2,
+    p_reason   in varchar2,
     p_api_key  in varchar2,
     p_base_url in varchar2
   ) is
-    l_payload clob := p_row.payload_json;
-    l_ts_ms   number := rtm_text.epoch_ms(p_row.ts);
-    l_reason  varchar2(4000);
-    l_id      number;
+    l_row rtm_log%rowtype;
   begin
-    p_row.transport := way(p_settings, l_reason);
-    case p_row.transport
+    case p_way
       when 'AQ' then
         if is_over_backlog(p_settings.max_backlog) then
-          p_row.status        := 'REJECTED';
-          p_row.error_message := 'Backlog of ' || p_settings.max_backlog
+          l_row               := rtm_log_row.row_of(p_message, 'AQ', 'REJECTED');
+          l_row.error_message := 'Backlog of ' || p_settings.max_backlog
             || ' messages reached (setting max_backlog): is the worker running?';
-        else
-          p_row.message_id := rtm_aq.enqueue(
-            p_channel      => p_row.channel,
-            p_event_name   => p_row.event_name,
-            p_payload      => l_payload,
-            p_ts_ms        => l_ts_ms,
-            p_expiration_s => p_settings.expiration_s
-          );
-          p_row.status := 'QUEUED';
+          l_row.payload_json  := rtm_log_row.kept(p_message.payload, p_settings.log_payload, true);
+          l_row.id            := rtm_log_row.add(l_row);
+          return;
         end if;
-        p_row.payload_json := rtm_log_row.kept(
-          l_payload,
-          p_settings.log_payload,
-          p_is_error => p_row.status = 'REJECTED'
-        );
-        if p_settings.log_messages = 'Y' or p_row.status = 'REJECTED' then
-          if p_api_key is not null or p_base_url is not null then
-            p_row.extra_info := 'p_api_key and p_base_url are not used on the AQ transport';
-          end if;
-          l_id := rtm_log_row.add(p_row);
-        end if;
+        p_message.id := rtm_aq.enqueue(p_message, p_settings.expiration_s);
       when 'HTTP_DEFERRED' then
-        p_row.message_id := lower(rawtohex(sys_guid()));
-        p_row.status     := 'QUEUED';
-        rtm_sender.put(p_row, p_base_url, p_api_key);
+        rtm_sender.put(p_message, p_settings, p_base_url, p_api_key);
       when 'HTTP' then
-        p_row.message_id := lower(rawtohex(sys_guid()));
-        rtm_sender.send_now(p_row, l_ts_ms, p_base_url, p_api_key);
+        -- Logs what it sent by itself.
+        rtm_sender.send_now(p_message, p_settings, p_base_url, p_api_key);
+        return;
       else
-        raise_application_error(-20110, 'Messages cannot be sent: ' || l_reason);
+        raise_application_error(-20110, 'Messages cannot be sent: ' || p_reason);
     end case;
-  exception
-    when others then
-      p_row.payload_json := l_payload;
-      raise;
+    if p_settings.log_messages = 'Y' then
+      l_row              := rtm_log_row.row_of(p_message, p_way, 'QUEUED');
+      l_row.payload_json := rtm_log_row.kept(p_message.payload, p_settings.log_payload, false);
+      if p_way = 'AQ' and (p_api_key is not null or p_base_url is not null) then
+        l_row.extra_info := 'p_api_key and p_base_url are not used on the AQ transport';
+      end if;
+      -- The message is on its way: a log that cannot be written is no error of the call.
+      rtm_log_row.note(l_row);
+    end if;
   end send;
+
+  -- The error of a call in RTM_LOG, in a transaction of its own, so that it survives the caller's
+  -- rollback. p_is_checked: the payload is JSON and not too long, and was not delivered.
+  procedure log_failure(
+    p_source     in varchar2,
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_is_checked in boolean,
+    p_settings   in rtm_config%rowtype,
+    p_error      in varchar2
+  ) is
+    l_row rtm_log%rowtype;
+  begin
+    l_row               := rtm_log_row.new_row(p_source, p_channel, coalesce(p_event_name, 'message'));
+    l_row.status        := 'FAILED';
+    l_row.error_message := rtm_text.fit(p_error, 4000);
+    if p_is_checked then
+      l_row.payload_json := rtm_log_row.kept(p_payload, p_settings.log_payload, true);
+    else
+      l_row.payload_json := rtm_log_row.kept_refused(p_payload, p_settings.log_payload);
+    end if;
+    rtm_log_row.try_add_now(l_row);
+  end log_failure;
+
+  -- Raises what the caller can act upon in place of errors of the database that say nothing to him.
+  -- -1456: read-only transaction. -14551: DML inside of a query. -164: beside an XA transaction.
+  procedure explain(p_code in number) is
+  begin
+    if p_code in (-1456, -14551) then
+      raise_application_error(
+        -20115,
+        'This transaction is read-only, or the call is inside of a query: WEBSOCKET_API.BROADCAST_NOW works there',
+        true
+      );
+    elsif p_code = -164 then
+      raise_application_error(
+        -20115,
+        'Nothing can be written beside a transaction of an XA monitor: call WEBSOCKET_API.BROADCAST, which'
+          || ' takes part in it',
+        true
+      );
+    end if;
+  end explain;
 
   procedure broadcast_item(
     p_api_key    in varchar2,
@@ -2776,27 +3658,26 @@ create or replace package body websocket_api as
     p_on_error   in varchar2 default null,
     p_source     in varchar2 default 'APEX'
   ) is
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_row      rtm_log%rowtype;
-    l_policy   varchar2(5) := 'RAISE';
+    l_settings   rtm_config%rowtype := rtm_config_api.settings;
+    l_message    rtm_message.t_message;
+    l_policy     varchar2(5) := 'RAISE';
+    l_is_checked boolean := false;
+    l_reason     varchar2(4000);
+    l_way        varchar2(13);
   begin
-    l_row    := rtm_log_row.new_row(p_source, p_channel, coalesce(p_event_name, 'message'));
-    l_policy := error_policy(p_on_error, l_settings);
-    rtm_text.check_name(p_channel, 'p_channel');
-    rtm_text.check_name(coalesce(p_event_name, 'message'), 'p_event_name');
-    l_row.payload_json := checked_payload(p_payload, l_settings);
-    send(l_row, l_settings, p_api_key, p_base_url);
+    l_policy     := error_policy(p_on_error, l_settings);
+    l_message    := rtm_message.checked(p_channel, p_event_name, p_payload, p_source, l_settings);
+    l_is_checked := true;
+    l_way        := way(l_settings, l_reason);
+    send(l_message, l_settings, l_way, l_reason, p_api_key, p_base_url);
   exception
     when others then
-      l_row.payload_json  := rtm_log_row.kept(p_payload, l_settings.log_payload, true);
-      l_row.status        := 'FAILED';
-      l_row.error_message := rtm_text.fit(
-        sqlerrm || chr(10) || dbms_utility.format_error_backtrace,
-        4000
+      log_failure(
+        p_source, p_channel, p_event_name, p_payload, l_is_checked, l_settings,
+        sqlerrm || chr(10) || dbms_utility.format_error_backtrace
       );
-      -- In a transaction of its own, so that the reason survives the caller's rollback.
-      rtm_log_row.try_add_now(l_row);
       if l_policy = 'RAISE' then
+        explain(sqlcode);
         raise;
       end if;
   end broadcast_item;
@@ -2820,7 +3701,38 @@ create or replace package body websocket_api as
     );
   end broadcast;
 
-  $if dbms_db_version.version >= 21 $then
+  procedure broadcast_user(
+    p_user       in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  ) is
+  begin
+    broadcast(user_channel(p_user), p_event_name, p_payload, p_on_error, p_source);
+  end broadcast_user;
+
+  procedure broadcast_json(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in json_element_t,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  ) is
+    l_payload clob;
+  begin
+    if p_payload is not null then
+      l_payload := p_payload.to_clob;
+    end if;
+    broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source);
+    rtm_text.free(l_payload);
+  exception
+    when others then
+      rtm_text.free(l_payload);
+      raise;
+  end broadcast_json;
+
+  $if rtm_features.c_json_type $then
   procedure broadcast_json(
     p_channel    in varchar2,
     p_event_name in varchar2,
@@ -2834,8 +3746,115 @@ create or replace package body websocket_api as
       select json_serialize(p_payload returning clob) into l_payload from dual;
     end if;
     broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source);
+    rtm_text.free(l_payload);
+  exception
+    when others then
+      rtm_text.free(l_payload);
+      raise;
   end broadcast_json;
   $end
+
+  procedure broadcast_many(
+    p_messages in t_messages,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  ) is
+    type t_checked is table of rtm_message.t_message index by pls_integer;
+    l_settings   rtm_config%rowtype := rtm_config_api.settings;
+    l_policy     varchar2(5) := error_policy(p_on_error, l_settings);
+    l_checked    t_checked;
+    l_index      pls_integer := p_messages.first;
+    l_is_checked boolean := false;
+    l_reason     varchar2(4000);
+    l_way        varchar2(13) := way(l_settings, l_reason);
+
+    procedure fail(p_at in pls_integer) is
+    begin
+      log_failure(
+        p_source, p_messages(p_at).channel, p_messages(p_at).event_name, p_messages(p_at).payload,
+        l_is_checked, l_settings,
+        'p_messages(' || p_at || '): ' || sqlerrm || chr(10) || dbms_utility.format_error_backtrace
+      );
+      if l_policy = 'RAISE' then
+        explain(sqlcode);
+        if sqlcode <= -20000 then
+          -- The same error, with the index in front of its text.
+          raise_application_error(
+            sqlcode,
+            'p_messages(' || p_at || '): ' || substr(sqlerrm, length('ORA-20000: ') + 1, 1500)
+          );
+        end if;
+      end if;
+    end fail;
+  begin
+    while l_index is not null loop
+      begin
+        l_checked(l_index) := rtm_message.checked(
+          p_messages(l_index).channel, p_messages(l_index).event_name, p_messages(l_index).payload,
+          p_source, l_settings
+        );
+      exception
+        when others then
+          fail(l_index);
+          if l_policy = 'RAISE' then
+            raise;
+          end if;
+      end;
+      l_index := p_messages.next(l_index);
+    end loop;
+    l_is_checked := true;
+    l_index      := l_checked.first;
+    while l_index is not null loop
+      begin
+        send(l_checked(l_index), l_settings, l_way, l_reason, null, null);
+      exception
+        when others then
+          fail(l_index);
+          if l_policy = 'RAISE' then
+            raise;
+          end if;
+      end;
+      l_index := l_checked.next(l_index);
+    end loop;
+  end broadcast_many;
+
+  procedure broadcast_many(
+    p_messages in sys_refcursor,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  ) is
+    l_messages t_messages;
+  begin
+    loop
+      fetch p_messages bulk collect into l_messages limit c_slice;
+      exit when l_messages.count = 0;
+      broadcast_many(l_messages, p_on_error, p_source);
+    end loop;
+    close p_messages;
+  exception
+    when others then
+      if p_messages%isopen then
+        close p_messages;
+      end if;
+      raise;
+  end broadcast_many;
+
+  procedure broadcast_now(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  ) is
+    pragma autonomous_transaction;
+  begin
+    broadcast(p_channel, p_event_name, p_payload, p_on_error, p_source);
+    commit;
+  exception
+    when others then
+      rollback;
+      raise;
+  end broadcast_now;
 
   function apex_user(p_user in varchar2) return varchar2 is
     l_user varchar2(4000) := coalesce(trim(p_user), sys_context('APEX$SESSION', 'APP_USER'));
@@ -3033,10 +4052,22 @@ end rtm_token;
 /
 
 create or replace package body rtm_admin as
-  c_slice constant pls_integer := 100;
+  c_slice     constant pls_integer := 100;
+  c_log_slice constant pls_integer := 1000;
   -- A worker that was silent for so many seconds does not count as listening: three heartbeats of the
   -- largest worker.sideInterval. sql/install/drop_objects.sql uses the same figure.
   c_silent_s constant pls_integer := 90;
+
+  -- A name in the header of a message, as far as it fits; null in a message that is not ours.
+  function member_of(p_header in varchar2, p_name in varchar2) return varchar2 is
+    l_channel varchar2(4000);
+    l_event   varchar2(4000);
+  begin
+    select json_value(p_header, '$.channel'), json_value(p_header, '$.eventName')
+    into l_channel, l_event
+    from dual;
+    return rtm_text.fit(case when p_name = 'channel' then l_channel else l_event end, 128);
+  end member_of;
 
   function list_exceptions(p_limit in number default 100) return t_exceptions pipelined is
     l_row    t_exception;
@@ -3057,32 +4088,48 @@ create or replace package body rtm_admin as
         l_row.message_id := lower(message.message_id);
         l_row.enq_time   := message.enq_time;
         l_row.attempts   := message.retry_count;
-        select json_value(l_header, '$.channel'), json_value(l_header, '$.eventName')
-        into l_row.channel, l_row.event_name
-        from dual;
+        l_row.channel    := member_of(l_header, 'channel');
+        l_row.event_name := member_of(l_header, 'eventName');
         pipe row (l_row);
       end loop;
     $end
     return;
   end list_exceptions;
 
+  -- A row of RTM_LOG about a message of the exception queue.
+  function exception_row(p_message_id in varchar2, p_header in varchar2, p_status in varchar2)
+    return rtm_log%rowtype
+  is
+    l_log rtm_log%rowtype;
+  begin
+    l_log            := rtm_log_row.new_row('RTM_ADMIN', member_of(p_header, 'channel'), member_of(p_header, 'eventName'));
+    l_log.message_id := lower(p_message_id);
+    l_log.transport  := 'AQ';
+    l_log.status     := p_status;
+    return l_log;
+  end exception_row;
+
   function requeue(p_message_id in varchar2) return varchar2 is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
+    l_header   varchar2(4000) := rtm_aq.header(p_message_id);
     l_new_id   varchar2(32);
+    l_log      rtm_log%rowtype;
   begin
     l_new_id := rtm_aq.requeue(p_message_id, l_settings.expiration_s);
     if l_new_id is null then
       raise_application_error(-20107, 'No message ' || p_message_id || ' in the exception queue');
     end if;
-    update rtm_log
-    set message_id = l_new_id, status = 'QUEUED', error_message = null
-    where message_id = lower(p_message_id);
+    l_log            := exception_row(l_new_id, l_header, 'QUEUED');
+    l_log.extra_info := 'Put back; it was message ' || lower(p_message_id);
+    rtm_log_row.note(l_log);
     return l_new_id;
   end requeue;
 
   function purge_exceptions(p_days in number default 30) return number is
-    l_total number := 0;
-    l_slice number;
+    l_total  number := 0;
+    l_slice  number;
+    l_header varchar2(4000);
+    l_log    rtm_log%rowtype;
   begin
     $if rtm_features.c_aq $then
       loop
@@ -3094,17 +4141,16 @@ create or replace package body rtm_admin as
             and enq_time < current_date - p_days
             and rownum <= c_slice
         ) loop
+          l_header := rtm_aq.header(message.message_id);
           if rtm_aq.remove_exception(message.message_id) then
-            l_slice := l_slice + 1;
-            update rtm_log
-            set status        = 'FAILED',
-                error_message = case
-                                  when message.retry_count > 0
-                                    then 'Given up after ' || message.retry_count || ' attempts'
-                                  else 'Expired in the queue: no worker took it in time'
-                                end
-            where message_id = lower(message.message_id)
-              and status = 'QUEUED';
+            l_slice             := l_slice + 1;
+            l_log               := exception_row(message.message_id, l_header, 'FAILED');
+            l_log.error_message := case
+                                     when message.retry_count > 0
+                                       then 'Given up after ' || message.retry_count || ' attempts'
+                                     else 'Expired in the queue: no worker took it in time'
+                                   end;
+            rtm_log_row.note(l_log);
           end if;
         end loop;
         commit;
@@ -3114,6 +4160,41 @@ create or replace package body rtm_admin as
     $end
     return l_total;
   end purge_exceptions;
+
+  procedure purge_log(p_days in number) is
+    -- Of the column's own type: compared with an expression of another one, no index is used.
+    l_before rtm_log.ts%type := systimestamp - numtodsinterval(p_days, 'DAY');
+  begin
+    loop
+      delete from rtm_log where ts < l_before and rownum <= c_log_slice;
+      exit when sql%rowcount = 0;
+      commit;
+    end loop;
+  end purge_log;
+
+  procedure purge_claims(p_days in number) is
+    -- A message can wait in the queue until it expires, and then in the exception queue for p_days.
+    l_before rtm_delivery.expires_utc%type := rtm_text.now_utc - numtodsinterval(p_days + 1, 'DAY');
+  begin
+    loop
+      delete from rtm_delivery where expires_utc < l_before and relay is null and rownum <= c_log_slice;
+      exit when sql%rowcount = 0;
+      commit;
+    end loop;
+  end purge_claims;
+
+  procedure purge(p_days in number default null) is
+    l_settings rtm_config%rowtype := rtm_config_api.settings;
+    l_days     number := coalesce(p_days, l_settings.log_days);
+    l_removed  number;
+  begin
+    if l_days < 0 then
+      raise_application_error(-20102, 'p_days must not be negative');
+    end if;
+    l_removed := purge_exceptions(l_days);
+    purge_log(l_days);
+    purge_claims(l_days);
+  end purge;
 
   function listeners return varchar2 is
     l_text varchar2(4000);
@@ -3137,12 +4218,15 @@ create or replace package body rtm_admin as
     l_text varchar2(4000);
   begin
     -- The index RTM_LOG_ERROR_IX holds the ids of the rows with an error.
-    select max(to_char(ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' ' || substr(error_message, 1, 900))
-    into l_text
-    from rtm_log
-    where case when error_message is not null then id end = (
-      select max(case when error_message is not null then id end) from rtm_log
-    );
+    for failure in (
+      select sys_extract_utc(ts) as utc, substr(error_message, 1, 900) as text
+      from rtm_log
+      where case when error_message is not null then id end = (
+        select max(case when error_message is not null then id end) from rtm_log
+      )
+    ) loop
+      l_text := to_char(failure.utc, rtm_text.c_iso_s, rtm_text.c_gregorian) || 'Z ' || failure.text;
+    end loop;
     return l_text;
   end last_error;
 
@@ -3155,6 +4239,16 @@ create or replace package body rtm_admin as
     begin
       l_text := l_text || rpad(p_mark, 8) || p_line || chr(10);
     end say;
+
+    function database_fix return varchar2 is
+    begin
+      return case rtm_config_api.database_state
+               when 'CLONE' then 'this looks like a clone, HTTP and tokens are off'
+               when 'NEW_HOST' then 'it runs on a new host (another node, or a copy of the storage?)'
+               else 'it has a new name (relocated, a standby, or a duplicate?): HTTP and tokens stop in 24 hours'
+             end
+        || ': rtm_config_api.confirm_database';
+    end database_fix;
 
     procedure feature(p_there in boolean, p_what in varchar2, p_fix in varchar2) is
     begin
@@ -3196,18 +4290,22 @@ create or replace package body rtm_admin as
     end if;
     select count(*) into l_secret from rtm_token_secret where is_current = 'Y';
     feature(l_secret = 1, 'Token secret', 'rtm_config_api.set_token_secret(kid, secret)');
-    feature(
-      rtm_config_api.is_confirmed_database, 'Database is confirmed',
-      'this looks like a clone: rtm_config_api.confirm_database'
-    );
+    feature(rtm_config_api.is_confirmed_database, 'Database is confirmed', database_fix);
     if rtm_features.c_aq then
       feature(listeners is not null, 'Worker', 'no heartbeat for ' || c_silent_s || ' seconds');
     end if;
+    -- By name, as sql/install/check.sql: what else a schema has is not ours to judge.
     for unit in (
       select object_type, object_name
       from user_objects
       where status <> 'VALID'
-        and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
+        and object_name in (
+          'RTM_LOG', 'RTM_CONFIG', 'RTM_TOKEN_SECRET', 'RTM_DATABASE', 'RTM_GAUGE', 'RTM_WORKER',
+          'RTM_DELIVERY', 'RTM_RELAY_STATE', 'RTM_STATUS', 'RTM_FEATURES', 'RTM_TEXT', 'RTM_MESSAGE',
+          'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
+          'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_WATCH', 'WEBSOCKET_API',
+          'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
+        )
       order by object_name, object_type
     ) loop
       say('invalid', unit.object_type || ' ' || unit.object_name || ': see USER_ERRORS, install again');
@@ -3230,7 +4328,10 @@ create or replace package body rtm_worker_api as
 
   procedure check_word(p_name in varchar2, p_value in varchar2, p_list in varchar2) is
   begin
-    if p_value is null or instr('|' || p_list || '|', '|' || p_value || '|') = 0 then
+    if p_value is null
+      or instr(p_value, '|') > 0
+      or instr('|' || p_list || '|', '|' || p_value || '|') = 0
+    then
       raise_application_error(-20120, p_name || ' must be one of ' || replace(p_list, '|', ', '));
     end if;
   end check_word;
@@ -3418,11 +4519,14 @@ create or replace package body rtm_worker_api as
       raise_application_error(-20120, 'p_message_ids and p_recipients must have the same length');
     end if;
     forall i in 1 .. p_message_ids.count
-      update rtm_log
-      set status       = 'DELIVERED',
-          delivered_ts = systimestamp,
-          recipients   = p_recipients(i)
-      where message_id = p_message_ids(i);
+      insert into rtm_log(
+        ts, source, channel, event_name, message_id, transport, status, delivered_ts, recipients
+      )
+      select systimestamp, 'WORKER', max(channel), max(event_name), p_message_ids(i), 'AQ', 'DELIVERED',
+             systimestamp, p_recipients(i)
+      from rtm_log
+      where message_id = p_message_ids(i)
+      having count(*) > 0;
   end receipts;
 
   procedure claim(
@@ -3435,18 +4539,18 @@ create or replace package body rtm_worker_api as
     l_pieces rtm_text.t_pieces;
   begin
     check_range('p_offset', p_offset, 1, 2147483647);
-    select body into l_body from rtm_payload where id = p_claim_id;
+    select body into l_body from rtm_delivery where id = p_claim_id and relay is null;
     rtm_text.pieces(l_body, p_offset, l_pieces, p_next_offset);
     p_pieces := worker_pieces(l_pieces);
   exception
     when no_data_found then
-      raise_application_error(-20121, 'No claim check ' || p_claim_id || ' in RTM_PAYLOAD');
+      raise_application_error(-20121, 'No claim check ' || p_claim_id || ' in RTM_DELIVERY');
   end claim;
 
   procedure delete_claims(p_claim_ids in t_names) is
   begin
     forall i in 1 .. p_claim_ids.count
-      delete from rtm_payload where id = p_claim_ids(i);
+      delete from rtm_delivery where id = p_claim_ids(i) and relay is null;
   end delete_claims;
 
   procedure dequeue_text(
@@ -3463,8 +4567,6 @@ create or replace package body rtm_worker_api as
   ) is
     e_no_queue exception;
     pragma exception_init(e_no_queue, -24010);
-    e_no_privilege exception;
-    pragma exception_init(e_no_privilege, -24018);
     e_not_allowed exception;
     pragma exception_init(e_not_allowed, -1031);
     l_text   blob;
@@ -3488,13 +4590,18 @@ create or replace package body rtm_worker_api as
       p_text        => l_text
     );
     if l_text is not null then
-      rtm_text.pieces(l_text, 1, l_pieces, l_next);
+      if p_kind = 'RAW' and not rtm_text.is_text(l_text) then
+        -- Poison, and kept as it is: what the conversion to characters makes of it would be lost.
+        rtm_text.base64_pieces(l_text, l_pieces);
+      else
+        rtm_text.pieces(l_text, 1, l_pieces, l_next);
+      end if;
       p_pieces    := worker_pieces(l_pieces);
       p_truncated := case when l_next is null then 0 else 1 end;
       rtm_text.free(l_text);
     end if;
   exception
-    when e_no_queue or e_no_privilege or e_not_allowed then
+    when e_no_queue or e_not_allowed then
       raise_application_error(
         -20122,
         'Queue ' || p_queue_name || ' is unknown or not accessible: ' || sqlerrm
@@ -3513,10 +4620,6 @@ create or replace package body rtm_worker_api as
     l_row    rtm_log%rowtype;
     l_pieces rtm_text.t_pieces;
     l_index  pls_integer := p_pieces.first;
-    l_cut    varchar2(100) := case
-                                when p_reason_code = 'too_large'
-                                  then '; the payload is cut to about 256,000 bytes'
-                              end;
   begin
     while l_index is not null loop
       l_pieces(l_index) := p_pieces(l_index);
@@ -3526,21 +4629,14 @@ create or replace package body rtm_worker_api as
     l_row.message_id    := rtm_text.fit(p_message_id, 128);
     l_row.transport     := 'AQ';
     l_row.status        := 'REJECTED';
-    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 3900);
+    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 3900)
+      || case
+           when p_reason_code = 'too_large' then '; the payload is cut to about 256,000 bytes'
+         end;
     l_row.error_message := rtm_text.fit(p_reason_code || ': ' || p_reason, 4000);
-    -- Whatever the setting log_payload says: the queue does not keep this message any more. What the
-    -- broadcast itself has logged is whole, and stays.
+    -- Whatever the setting log_payload says: the queue does not keep this message any more.
     l_row.payload_json  := rtm_text.join(l_pieces);
-    update rtm_log
-    set status        = l_row.status,
-        extra_info    = l_row.extra_info || case when payload_json is null then l_cut end,
-        error_message = l_row.error_message,
-        payload_json  = coalesce(payload_json, l_row.payload_json)
-    where message_id = l_row.message_id;
-    if sql%rowcount = 0 then
-      l_row.extra_info := l_row.extra_info || l_cut;
-      l_row.id := rtm_log_row.add(l_row);
-    end if;
+    l_row.id            := rtm_log_row.add(l_row);
   end set_aside;
 
   function probe(p_nonce in varchar2, p_channel in varchar2 default 'rtm:probe') return varchar2 is
@@ -4034,15 +5130,73 @@ select websocket_api.transport()        as transport,
        rtm_aq.ready(10000)              as backlog,
        rtm_aq.oldest_age_s(10000)       as oldest_age_s,
        rtm_aq.exceptions(10000)         as exception_depth,
-       (select count(*) from rtm_outbox where rownum <= 10000) as outbox_depth,
+       (select count(*) from rtm_delivery where relay is not null and rownum <= 10000) as outbox_depth,
+       rtm_relay.summary()              as relays,
        rtm_admin.listeners()            as listeners,
        rtm_admin.last_error()           as last_error
 from dual
 /
 
--- Compiles what became invalid, creates the jobs, prints what was found, and fails when one of our
--- objects is invalid.
+-- Moves what an installation from before the first release kept elsewhere, once the packages that wrote
+-- it are replaced: RTM_OUTBOX and the payloads in RTM_LOG become rows of RTM_DELIVERY, before everything
+-- that has been broadcast since.
 declare
+  l_count pls_integer;
+begin
+  select count(*) into l_count from user_tables where table_name = 'RTM_OUTBOX';
+  if l_count = 0 then
+    return;
+  end if;
+  -- Waits for transactions that have just broadcast.
+  execute immediate 'lock table rtm_outbox in exclusive mode wait 60';
+  execute immediate q'[
+    declare
+      l_settings rtm_config%rowtype := rtm_config_api.settings;
+      l_body     blob;
+      l_relay    rtm_delivery.relay%type;
+      l_until    rtm_delivery.expires_utc%type;
+      l_ts_ms    number;
+      l_log      rtm_log%rowtype;
+    begin
+      for old in (
+        select log_id, base_url, api_key, created_ts, attempts from rtm_outbox order by log_id
+      ) loop
+        select * into l_log from rtm_log where id = old.log_id;
+        l_body  := rtm_text.utf8_blob(l_log.payload_json);
+        l_relay := rtm_relay.delivery_name(old.base_url, l_settings);
+        l_until := sys_extract_utc(old.created_ts) + numtodsinterval(l_settings.expiration_s, 'SECOND');
+        l_ts_ms := rtm_text.epoch_ms(l_log.ts);
+        insert into rtm_delivery(
+          id, created_ts, expires_utc, body, channel, event_name, ts_ms, source, app_user, relay, api_key,
+          seq, attempts
+        ) values (
+          l_log.message_id, old.created_ts, l_until, l_body, l_log.channel, l_log.event_name, l_ts_ms,
+          l_log.source, l_log.app_user, l_relay, old.api_key, old.log_id - 1000000000000000, old.attempts
+        );
+        rtm_text.free(l_body);
+        if l_settings.log_payload <> 'ALL' then
+          -- It was kept only as long as the message waited.
+          update rtm_log set payload_json = null where id = old.log_id;
+        end if;
+        delete from rtm_outbox where log_id = old.log_id;
+      end loop;
+      commit;
+    end;]';
+  execute immediate 'drop table rtm_outbox purge';
+end;
+/
+
+-- Compiles what became invalid, creates the jobs, prints what was found, and fails when one of our
+-- objects is invalid. Others in the same schema are their owner's affair, whatever they are called.
+declare
+  type t_names is table of varchar2(128);
+  c_ours constant t_names := t_names(
+    'RTM_LOG', 'RTM_CONFIG', 'RTM_TOKEN_SECRET', 'RTM_DATABASE', 'RTM_GAUGE', 'RTM_WORKER',
+    'RTM_DELIVERY', 'RTM_RELAY_STATE', 'RTM_STATUS', 'RTM_FEATURES', 'RTM_TEXT', 'RTM_MESSAGE',
+    'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
+    'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_WATCH', 'WEBSOCKET_API',
+    'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
+  );
   l_invalid varchar2(4000);
   l_report  clob;
   l_offset  pls_integer := 1;
@@ -4058,28 +5212,34 @@ declare
       dbms_output.put_line(p_type || ' ' || p_name || ' does not compile; see USER_ERRORS.');
   end compile;
 begin
-  for unit in (
-    select object_type, object_name
-    from user_objects
-    where status <> 'VALID'
-      and object_type in ('PACKAGE', 'PACKAGE BODY', 'VIEW', 'FUNCTION', 'TRIGGER')
-      and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
-    order by object_type, object_name
-  ) loop
-    compile(unit.object_type, unit.object_name);
+  -- What depends on a specification that was replaced compiles at its next use anyway: here it shows.
+  for i in 1 .. c_ours.count loop
+    for unit in (
+      select object_type, object_name
+      from user_objects
+      where object_name = c_ours(i)
+        and status <> 'VALID'
+        and object_type in ('PACKAGE', 'PACKAGE BODY', 'VIEW', 'FUNCTION')
+      order by object_type
+    ) loop
+      compile(unit.object_type, unit.object_name);
+    end loop;
   end loop;
-  for unit in (
-    select object_type || ' ' || object_name as name
-    from user_objects
-    where status <> 'VALID'
-      and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
-    order by object_name, object_type
-  ) loop
-    l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || unit.name, 1, 2000);
+  for i in 1 .. c_ours.count loop
+    for unit in (
+      select object_type || ' ' || object_name as name
+      from user_objects
+      where object_name = c_ours(i)
+        and status <> 'VALID'
+      order by object_type
+    ) loop
+      l_invalid := substr(l_invalid || case when l_invalid is not null then ', ' end || unit.name, 1, 2000);
+    end loop;
   end loop;
   if l_invalid is not null then
     raise_application_error(-20152, 'Invalid after the installation: ' || l_invalid);
   end if;
+  execute immediate 'begin rtm_config_api.learn_database; commit; end;';
   execute immediate 'begin rtm_jobs.refresh; end;';
   execute immediate 'begin :1 := websocket_api.install_check; end;' using out l_report;
   while l_offset <= dbms_lob.getlength(l_report) loop
@@ -4089,3 +5249,4 @@ begin
   dbms_output.new_line;
 end;
 /
+exit success

@@ -1,6 +1,12 @@
 -- Removes the database side of apex-rtm. One file for SQL*Plus, SQLcl, SQL Developer and APEX SQL Scripts:
--- no includes, no substitution variables, no client commands. Built by npm run build:sql from
+-- no includes, no substitution variables. Built by npm run build:sql from
 -- sql/uninstall.sql; change it there. Run it as the schema that owns, or will own, the objects.
+-- It stops at the first error and shows what it found, except in APEX SQL Scripts, which passes over
+-- the commands below and goes on: read the results there.
+set define off
+set sqlblanklines on
+set serveroutput on size unlimited format wrapped
+whenever sqlerror exit failure rollback
 declare
   type t_object is record (kind varchar2(30), name varchar2(128), suffix varchar2(30));
   type t_objects is table of t_object;
@@ -25,21 +31,42 @@ declare
     return l_count > 0;
   end there;
 
-  -- Stops here, rather than waiting for locks, while a worker holds the queue.
-  procedure check_no_worker is
-    e_not_installed exception;
-    pragma exception_init(e_not_installed, -6550);
-    l_lease varchar2(30);
-    l_count pls_integer := 0;
+  -- Workers that reported lately; none when the table is broken or gone.
+  function live_workers return pls_integer is
+    e_no_table exception;
+    pragma exception_init(e_no_table, -942);
+    l_count pls_integer;
   begin
-    if there('TABLE', 'RTM_WORKER') then
-      execute immediate q'[
-        select count(*)
-        from rtm_worker
-        where state <> 'STOPPING'
-          and heartbeat_ts > systimestamp - interval '90' second]'
-        into l_count;
-    end if;
+    execute immediate q'[
+      select count(*)
+      from rtm_worker
+      where state <> 'STOPPING'
+        and heartbeat_ts > systimestamp - interval '90' second]'
+      into l_count;
+    return l_count;
+  exception
+    when e_no_table then
+      return 0;
+  end live_workers;
+
+  -- BUSY while a worker holds the queue; null when the package cannot tell: it is gone, or a broken
+  -- installation left it invalid (ORA-06550, 04063, 04067, 06508, 06575).
+  function lease return varchar2 is
+    e_not_declared exception;
+    pragma exception_init(e_not_declared, -6550);
+    e_has_errors exception;
+    pragma exception_init(e_has_errors, -4063);
+    e_not_existing exception;
+    pragma exception_init(e_not_existing, -4067);
+    e_not_callable exception;
+    pragma exception_init(e_not_callable, -6508);
+    e_invalid_state exception;
+    pragma exception_init(e_invalid_state, -6575);
+    e_discarded exception;
+    pragma exception_init(e_discarded, -4068);
+    l_lease varchar2(30);
+
+    procedure ask is
     begin
       execute immediate q'[
         begin
@@ -47,11 +74,26 @@ declare
           rtm_worker_api.release_lease(rtm_aq.queue_name);
         end;]'
         using out l_lease;
+    end ask;
+  begin
+    begin
+      ask;
     exception
-      when e_not_installed then
-        dbms_output.put_line('RTM_WORKER_API is gone already.');
+      when e_discarded then
+        -- The state of the packages that this session had used; the second call finds the new ones.
+        ask;
     end;
-    if l_count > 0 or l_lease = 'BUSY' then
+    return l_lease;
+  exception
+    when e_not_declared or e_has_errors or e_not_existing or e_not_callable or e_invalid_state or e_discarded then
+      dbms_output.put_line('RTM_WORKER_API cannot tell whether a worker holds the queue: ' || substr(sqlerrm, 1, 200));
+      return null;
+  end lease;
+
+  -- Stops here, rather than waiting for locks, while a worker holds the queue.
+  procedure check_no_worker is
+  begin
+    if live_workers > 0 or lease = 'BUSY' then
       raise_application_error(
         -20153,
         'A worker serves the queue: stop the worker (all of them) and run this again; after a kill wait 90 seconds'
@@ -127,9 +169,11 @@ begin
   later('PACKAGE', 'RTM_TOKEN');
   later('PACKAGE', 'RTM_SENDER');
   later('PACKAGE', 'RTM_HTTP');
+  later('PACKAGE', 'RTM_RELAY');
   later('PACKAGE', 'RTM_JOBS');
   later('PACKAGE', 'RTM_LOG_API');
   later('PACKAGE', 'RTM_LOG_ROW');
+  later('PACKAGE', 'RTM_MESSAGE');
   later('PACKAGE', 'RTM_CONFIG_API');
   later('PACKAGE', 'RTM_AQ');
   later('PACKAGE', 'RTM_TEXT');
@@ -138,14 +182,18 @@ begin
   later('PROCEDURE', 'RTM_TRIAL');
   later('MLE MODULE', 'WEBSOCKET_SENDER_MODULE');
   drop_queue;
-  later('TABLE', 'RTM_OUTBOX', ' purge');
+  later('TABLE', 'RTM_DELIVERY', ' purge');
+  later('SEQUENCE', 'RTM_DELIVERY_SEQ');
+  later('TABLE', 'RTM_RELAY_STATE', ' purge');
   later('TABLE', 'RTM_WORKER', ' purge');
   later('TABLE', 'RTM_GAUGE', ' purge');
   later('TABLE', 'RTM_DATABASE', ' purge');
   later('TABLE', 'RTM_TOKEN_SECRET', ' purge');
   later('TABLE', 'RTM_CONFIG', ' purge');
-  later('TABLE', 'RTM_LOG', ' purge');
+  -- Before the first release; an upgrade that stopped in its middle can have left them.
+  later('TABLE', 'RTM_OUTBOX', ' purge');
   later('TABLE', 'RTM_PAYLOAD', ' purge');
+  later('TABLE', 'RTM_LOG', ' purge');
   for i in 1 .. l_objects.count loop
     if there(l_objects(i).kind, l_objects(i).name) then
       execute immediate 'drop ' || l_objects(i).kind || ' ' || l_objects(i).name || l_objects(i).suffix;
@@ -154,3 +202,4 @@ begin
   end loop;
 end;
 /
+exit success

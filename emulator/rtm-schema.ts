@@ -31,14 +31,15 @@ export interface RtmSchemaOptions {
   readonly clockOffsetMs?: number;
 }
 
-/** A committed row of RTM_LOG. */
+/** A committed row of RTM_LOG. The log is append-only: the newest row of a message tells its state. */
 export interface LogRow {
   readonly messageId: string;
   readonly channel: string | null;
   readonly eventName: string | null;
+  /** Empty in a receipt. */
   readonly payload: string;
-  status: "QUEUED" | "DELIVERED" | "REJECTED";
-  recipients: number | null;
+  readonly status: "QUEUED" | "DELIVERED" | "REJECTED";
+  readonly recipients: number | null;
   readonly reason: string | null;
 }
 
@@ -60,9 +61,13 @@ type Procedure = (args: Args, call: StatementCall) => Outs | Promise<Outs>;
 export class RtmSchema {
   /** Committed rows of RTM_LOG, in the order of their calls. */
   readonly log: LogRow[] = [];
+  /** Of the committed broadcasts: their first rows. */
+  get broadcasts(): readonly LogRow[] {
+    return this.log.filter(({ status }) => status === "QUEUED");
+  }
   /** Rows of RTM_WORKER by worker id. */
   readonly workers = new Map<string, WorkerRow>();
-  /** Committed rows of RTM_PAYLOAD. */
+  /** Committed claim checks of RTM_DELIVERY. */
   readonly claims = new Map<string, string>();
   /** Set by tests: the next call of this procedure fails with the error, once. */
   readonly failures = new Map<string, OraError>();
@@ -264,11 +269,10 @@ export class RtmSchema {
     };
   }
 
+  /** A further row for a message that has one. */
   #receipt(messageId: string, recipients: number): void {
     const row = this.#rows.get(messageId);
-    if (!row) return;
-    row.status = "DELIVERED";
-    row.recipients = recipients;
+    if (row) this.log.push({ ...row, payload: "", status: "DELIVERED", recipients });
   }
 
   #claim(claimId: string, offset: number): Outs {

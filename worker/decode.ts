@@ -197,7 +197,7 @@ export function decode(
 export function withClaim({ claimId, header, id }: Claim, text: string | undefined): Resolved {
   try {
     if (text === undefined) {
-      throw new Broken("claim_missing", `RTM_PAYLOAD has no row ${claimId}`);
+      throw new Broken("claim_missing", `RTM_DELIVERY has no row ${claimId}`);
     }
     return { kind: "message", message: { ...header, id, payload: requireJson(text) } };
   } catch (error) {
@@ -207,7 +207,7 @@ export function withClaim({ claimId, header, id }: Claim, text: string | undefin
 
 /** Gives a claim check up whose row may be there but cannot be fetched. */
 export function claimUnreadable({ claimId, header, id }: Claim, why: string): Resolved {
-  const broken = new Broken("claim_unreadable", `RTM_PAYLOAD ${claimId} cannot be read: ${why}`);
+  const broken = new Broken("claim_unreadable", `RTM_DELIVERY ${claimId} cannot be read: ${why}`);
   return toPoison(broken, id, header, "");
 }
 

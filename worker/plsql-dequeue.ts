@@ -28,7 +28,8 @@ const CONVERT = `dbms_lob.createtemporary(l_bytes, true, dbms_lob.call);
 const VARIANTS: Readonly<Record<PayloadKind, Variant>> = {
   JMS_TEXT: {
     type: "sys.aq$_jms_text_message",
-    read: `l_payload.get_text(l_text);\n  ${CONVERT}`,
+    // A null payload is a message too: a call of its method would raise ORA-30625 each time it comes.
+    read: `if l_payload is not null then\n    l_payload.get_text(l_text);\n  end if;\n  ${CONVERT}`,
   },
   RAW: { type: "raw(32767)", read: "l_bytes := to_blob(l_payload);" },
   JSON: {

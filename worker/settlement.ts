@@ -156,7 +156,7 @@ export class Settlement {
     metrics.messages.inc({ queue, result: "poison" });
   }
 
-  /** The text of poison stays in RTM_PAYLOAD: it may not have been readable. */
+  /** The text of poison stays in RTM_DELIVERY: it may not have been readable. */
   async #deleteClaims(delivered: readonly Delivered[]): Promise<void> {
     const { api } = this.#options.access;
     const claims = delivered.flatMap(({ claimId }) => (claimId === undefined ? [] : [claimId]));

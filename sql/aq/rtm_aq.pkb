@@ -29,35 +29,48 @@ create or replace package body rtm_aq as
   end payload_kind;
 
   -- Keeps a payload that does not fit on a RAW queue; part of the caller's transaction.
-  function new_claim(p_body in blob) return varchar2 is
-    l_id varchar2(32) := lower(rawtohex(sys_guid()));
+  function new_claim(p_message in rtm_message.t_message, p_body in blob, p_expiration_s in number)
+    return varchar2
+  is
+    l_id    varchar2(32) := lower(rawtohex(sys_guid()));
+    l_until rtm_delivery.expires_utc%type := rtm_text.now_utc + numtodsinterval(p_expiration_s, 'SECOND');
   begin
-    insert into rtm_payload(id, body) values (l_id, p_body);
+    insert into rtm_delivery(id, expires_utc, body, channel, event_name, ts_ms, source, app_user)
+    values (
+      l_id, l_until, p_body, p_message.channel, p_message.event_name, p_message.ts_ms,
+      p_message.source, p_message.app_user
+    );
     return l_id;
   end new_claim;
 
   procedure delete_claim(p_header in varchar2) is
     l_claim varchar2(32);
   begin
-    select json_value(p_header, '$.claim') into l_claim from dual;
+    select json_value(p_header, '$.claim' returning varchar2(32) null on error) into l_claim from dual;
     if l_claim is not null then
-      delete from rtm_payload where id = l_claim;
+      delete from rtm_delivery where id = l_claim and relay is null;
     end if;
   end delete_claim;
 
-  function header_line(
-    p_channel    in varchar2,
-    p_event_name in varchar2,
-    p_ts_ms      in number,
-    p_claim      in varchar2
-  ) return varchar2 is
+  -- A message that is put back lives on, and so does its claim check.
+  procedure renew_claim(p_header in varchar2, p_expiration_s in number) is
+    l_claim varchar2(32);
+    l_until rtm_delivery.expires_utc%type := rtm_text.now_utc + numtodsinterval(p_expiration_s, 'SECOND');
+  begin
+    select json_value(p_header, '$.claim' returning varchar2(32) null on error) into l_claim from dual;
+    if l_claim is not null then
+      update rtm_delivery set expires_utc = l_until where id = l_claim and relay is null;
+    end if;
+  end renew_claim;
+
+  function header_line(p_message in rtm_message.t_message, p_claim in varchar2) return varchar2 is
     l_header varchar2(4000);
   begin
     select json_object(
              'v' value 1,
-             'channel' value p_channel,
-             'eventName' value p_event_name,
-             'ts' value p_ts_ms,
+             'channel' value p_message.channel,
+             'eventName' value p_message.event_name,
+             'ts' value p_message.ts_ms,
              'claim' value p_claim
              absent on null
              returning varchar2(4000)
@@ -69,22 +82,20 @@ create or replace package body rtm_aq as
 
   -- The message as one RAW; what does not fit is replaced by a claim check.
   procedure pack(
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_ts_ms      in  number,
-    p_message    out nocopy raw,
-    p_claim      out varchar2
+    p_message      in  rtm_message.t_message,
+    p_expiration_s in  number,
+    p_raw          out nocopy raw,
+    p_claim        out varchar2
   ) is
-    l_header raw(8000) := rtm_text.utf8(header_line(p_channel, p_event_name, p_ts_ms, null));
+    l_header raw(8000) := rtm_text.utf8(header_line(p_message, null));
     l_room   pls_integer := rtm_text.c_max_raw_bytes - utl_raw.length(l_header);
     l_small  raw(32767);
     l_blob   blob;
   begin
-    if dbms_lob.getlength(p_payload) <= rtm_text.c_varchar2_units then
-      l_small := rtm_text.utf8(to_char(p_payload));
+    if dbms_lob.getlength(p_message.payload) <= rtm_text.c_varchar2_units then
+      l_small := rtm_text.utf8(to_char(p_message.payload));
     else
-      l_blob := rtm_text.utf8_blob(p_payload);
+      l_blob := rtm_text.utf8_blob(p_message.payload);
       if dbms_lob.getlength(l_blob) <= l_room then
         l_small := dbms_lob.substr(l_blob, dbms_lob.getlength(l_blob), 1);
       end if;
@@ -93,10 +104,10 @@ create or replace package body rtm_aq as
       if l_blob is null then
         l_blob := to_blob(l_small);
       end if;
-      p_claim   := new_claim(l_blob);
-      p_message := rtm_text.utf8(header_line(p_channel, p_event_name, p_ts_ms, p_claim));
+      p_claim := new_claim(p_message, l_blob, p_expiration_s);
+      p_raw   := rtm_text.utf8(header_line(p_message, p_claim));
     else
-      p_message := utl_raw.concat(l_header, l_small);
+      p_raw := utl_raw.concat(l_header, l_small);
     end if;
     rtm_text.free(l_blob);
   exception
@@ -143,41 +154,36 @@ create or replace package body rtm_aq as
   end enqueue_json;
   $end
 
-  function enqueue(
-    p_channel      in varchar2,
-    p_event_name   in varchar2,
-    p_payload      in clob,
-    p_ts_ms        in number,
-    p_expiration_s in number
-  ) return varchar2 is
+  function enqueue(p_message in rtm_message.t_message, p_expiration_s in number) return varchar2 is
     l_message_id varchar2(32);
     $if rtm_features.c_json_queue $then
     l_document   clob;
     $else
-    l_message    raw(32767);
+    l_raw        raw(32767);
     l_claim      varchar2(32);
     $end
   begin
     $if rtm_features.c_json_queue $then
       select json_object(
                'v' value 1,
-               'channel' value p_channel,
-               'eventName' value p_event_name,
-               'ts' value p_ts_ms,
-               'payload' value p_payload
+               'channel' value p_message.channel,
+               'eventName' value p_message.event_name,
+               'ts' value p_message.ts_ms,
+               'payload' value p_message.payload
                returning clob
              )
       into l_document
       from dual;
       l_message_id := enqueue_json(json(l_document), p_expiration_s);
+      rtm_text.free(l_document);
     $elsif rtm_features.c_aq $then
-      pack(p_channel, p_event_name, p_payload, p_ts_ms, l_message, l_claim);
+      pack(p_message, p_expiration_s, l_raw, l_claim);
       begin
-        l_message_id := enqueue_raw(l_message, p_expiration_s);
+        l_message_id := enqueue_raw(l_raw, p_expiration_s);
       exception
         when others then
           -- No savepoint: it is not allowed in a trigger. The caller may handle this error and go on.
-          delete from rtm_payload where id = l_claim;
+          delete from rtm_delivery where id = l_claim;
           raise;
       end;
     $else
@@ -198,7 +204,7 @@ create or replace package body rtm_aq as
   ) is
     l_raw  raw(32767);
     l_jms  sys.aq$_jms_text_message;
-    $if dbms_db_version.version >= 21 $then
+    $if rtm_features.c_json_type $then
     l_json json;
     $end
   begin
@@ -225,7 +231,7 @@ create or replace package body rtm_aq as
           p_text := rtm_text.utf8_blob(coalesce(l_jms.text_lob, to_clob(l_jms.text_vc)));
         end if;
       when 'JSON' then
-        $if dbms_db_version.version >= 21 $then
+        $if rtm_features.c_json_type $then
           dbms_aq.dequeue(
             queue_name         => p_queue_name,
             dequeue_options    => p_options,
@@ -235,7 +241,7 @@ create or replace package body rtm_aq as
           );
           select json_serialize(l_json returning blob) into p_text from dual;
         $else
-          raise_application_error(-20120, 'p_kind JSON needs Oracle 21c or later');
+          raise_application_error(-20120, 'p_kind JSON needs the JSON type: Oracle 21c or later, and COMPATIBLE of at least 20');
         $end
     end case;
   end dequeue_any;
@@ -271,9 +277,9 @@ create or replace package body rtm_aq as
         dequeue_any(p_queue_name, p_kind, l_options, l_properties, l_message_id, p_text);
         p_message_id  := lower(rawtohex(l_message_id));
         p_attempts    := l_properties.attempts;
-        p_enq_time_ms := rtm_text.epoch_ms(
-          from_tz(cast(l_properties.enqueue_time as timestamp), sessiontimezone)
-        );
+        -- Its age by the session's clock, and not from_tz, which fails in the hour that a change to
+        -- daylight saving time leaves out (ORA-01878), when the message is dequeued already.
+        p_enq_time_ms := rtm_text.epoch_ms - round((current_date - l_properties.enqueue_time) * 86400) * 1000;
       exception
         when e_nothing then
           p_message_id := null;
@@ -323,6 +329,7 @@ create or replace package body rtm_aq as
 
   function header(p_message_id in varchar2) return varchar2 is
     l_text varchar2(32767);
+    l_raw  raw(2000);
   begin
     -- Dynamic: the type of user_data is Oracle's affair, and must not make this package invalid.
     $if rtm_features.c_json_queue $then
@@ -342,13 +349,14 @@ create or replace package body rtm_aq as
         using c_exception_queue, p_message_id;
     $elsif rtm_features.c_aq $then
       execute immediate q'[
-        select utl_i18n.raw_to_char(dbms_lob.substr(q.user_data, 2000, 1), 'AL32UTF8')
+        select dbms_lob.substr(q.user_data, 2000, 1)
         from aq$rtm_qt q
         where q.queue = :1
           and q.msg_id = hextoraw(:2)]'
-        into l_text
+        into l_raw
         using c_exception_queue, p_message_id;
-      l_text := substr(l_text, 1, instr(l_text, chr(10)) - 1);
+      -- Bytes, until the line is found: the cut may be inside of a character of the payload.
+      l_text := rtm_text.first_line(l_raw);
       if not rtm_text.is_json(l_text) then
         l_text := null;
       end if;
@@ -395,13 +403,15 @@ create or replace package body rtm_aq as
   $end
 
   function requeue(p_message_id in varchar2, p_expiration_s in number) return varchar2 is
-    l_taken raw(16);
-    l_raw   raw(32767);
-    l_id    varchar2(32);
+    l_header varchar2(4000);
+    l_taken  raw(16);
+    l_raw    raw(32767);
+    l_id     varchar2(32);
     $if rtm_features.c_json_queue $then
-    l_json  json;
+    l_json   json;
     $end
   begin
+    l_header := header(p_message_id);
     $if rtm_features.c_json_queue $then
       take_exception(p_message_id, l_taken, l_raw, l_json);
       if l_taken is not null then
@@ -411,6 +421,7 @@ create or replace package body rtm_aq as
       take_exception(p_message_id, l_taken, l_raw);
       if l_taken is not null then
         l_id := enqueue_raw(l_raw, p_expiration_s);
+        renew_claim(l_header, p_expiration_s);
       end if;
     $else
       unavailable;

@@ -10,20 +10,13 @@ create or replace package rtm_aq authid definer as
   function payload_kind return varchar2;
 
   -- Enqueues one message, visible when the caller commits, and returns its id (lower-case hex).
-  -- p_payload: checked JSON text. p_ts_ms: time of the call. p_expiration_s: seconds until an
-  -- undelivered message expires.
-  function enqueue(
-    p_channel      in varchar2,
-    p_event_name   in varchar2,
-    p_payload      in clob,
-    p_ts_ms        in number,
-    p_expiration_s in number
-  ) return varchar2;
+  -- p_expiration_s: seconds until an undelivered message expires.
+  function enqueue(p_message in rtm_message.t_message, p_expiration_s in number) return varchar2;
 
   -- One dequeue, REMOVE and ON_COMMIT, of a message of any queue this schema may dequeue from.
   -- p_kind: RAW, JSON or JMS_TEXT. Nothing within p_wait_s seconds: p_message_id is null.
   -- p_text: the payload as UTF-8, a temporary BLOB, which the caller frees.
-  -- p_enq_time_ms: read as a time of the session's time zone.
+  -- p_enq_time_ms: read as a time of the session's time zone; a hint.
   procedure dequeue(
     p_queue_name  in  varchar2,
     p_kind        in  varchar2,

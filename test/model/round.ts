@@ -134,7 +134,7 @@ class Round {
     return new ModelClient({
       channels: CHANNELS,
       port: () => (this.#port === 0 ? undefined : this.#port),
-      committedRows: () => this.#world.schema.log.length,
+      committedRows: () => this.#world.schema.broadcasts.length,
     });
   }
 
@@ -259,14 +259,14 @@ class Round {
       await this.#world.broadcast(last.connection, { session, n: ++last.n }, channel);
     }
     await last.connection.commit();
-    const ends = this.#world.schema.log.slice(-CHANNELS.length);
+    const ends = this.#world.schema.broadcasts.slice(-CHANNELS.length);
     await until(
       () =>
         ends.every(({ messageId, channel }) =>
           this.#clients.every(
             ({ stream, refreshed }) =>
               stream.some(({ id }) => id === messageId) ||
-              (refreshed.get(channel!) ?? 0) >= this.#world.schema.log.length,
+              (refreshed.get(channel!) ?? 0) >= this.#world.schema.broadcasts.length,
           ),
         ),
       "every client has the last messages",

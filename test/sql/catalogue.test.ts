@@ -79,15 +79,15 @@ describe("a planted mistake is caught", () => {
     [
       "parameter of our own call",
       "api/public/websocket_api.pkb",
-      "p_expiration_s => p_settings",
-      "p_expiration => p_settings",
-      "p_expiration",
+      "p_on_error   => p_on_error",
+      "p_on_eror    => p_on_error",
+      "p_on_eror",
     ],
     [
       "count of positional parameters",
       "api/public/websocket_api.pkb",
-      "rtm_sender.put(p_row, p_base_url, p_api_key)",
-      "rtm_sender.put(p_row, p_base_url)",
+      "rtm_sender.put(p_message, p_settings, p_base_url, p_api_key)",
+      "rtm_sender.put(p_message, p_settings, p_base_url)",
       "needs p_api_key",
     ],
     [
@@ -106,7 +106,7 @@ describe("a planted mistake is caught", () => {
     ],
     [
       "column of a row",
-      "api/http/rtm_http.pkb",
+      "api/http/rtm_relay.pkb",
       "p_settings.base_url",
       "p_settings.base_uri",
       "no field base_uri",
@@ -114,16 +114,16 @@ describe("a planted mistake is caught", () => {
     [
       "column in SQL",
       "api/http/rtm_sender.pkb",
-      "attempts    = attempts + 1",
-      "attempted   = attempts + 1",
+      "set attempts = attempts + 1",
+      "set attempted = attempts + 1",
       "attempted is no column",
     ],
     [
       "qualified column in SQL",
-      "api/log/rtm_log_api.pkb",
-      "o.log_id",
-      "o.logid",
-      "no column logid",
+      "api/http/rtm_sender.pkb",
+      "min(d.seq)",
+      "min(d.seqno)",
+      "no column seqno",
     ],
     [
       "column of a dictionary view",
@@ -135,8 +135,8 @@ describe("a planted mistake is caught", () => {
     [
       "table",
       "api/base/rtm_config_api.pkb",
-      "from rtm_database",
-      "from rtm_databases",
+      "from rtm_database\n",
+      "from rtm_databases\n",
       "unknown table rtm_databases",
     ],
     [

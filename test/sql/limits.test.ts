@@ -19,7 +19,7 @@ function figure(path: string, pattern: RegExp): number {
 }
 
 const envelope = figure(
-  "api/public/websocket_api.pkb",
+  "api/base/rtm_message.pkb",
   /c_envelope_bytes constant pls_integer := (\d+);/,
 );
 const [lowest, standard] = /when 'max_message_bytes'[\s\S]*?p_value, (\d+), \d+, (\d+)\)/

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { expandScript, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
+import { expandScript, isClientCommand, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
 import { PACKAGE_ROOT, VERSION } from "../../cli/version.ts";
 import { builtFiles } from "../../scripts/sql-files.ts";
 import { closing, tokens } from "./plsql/lexer.ts";
@@ -17,7 +17,7 @@ const includes = (script: string) =>
 function created(texts: readonly string[]): string[] {
   const found = new Set<string>();
   const ddl =
-    /create (?:or replace )?(package|view|function|procedure|table|mle module)(?! body) (\w+)/gi;
+    /create (?:or replace )?(package|view|function|procedure|table|sequence|mle module)(?! body) (\w+)/gi;
   for (const text of texts) {
     for (const [, kind, name] of text.replace(/--.*$/gm, "").matchAll(ddl)) {
       found.add(`${kind} ${name}`.toUpperCase());
@@ -69,7 +69,10 @@ describe("uninstall.sql", () => {
     );
     // The generated package, and the trial procedure: their DDL is put together from parts.
     const generated = ["PACKAGE RTM_FEATURES"];
-    expect(dropped.sort()).toEqual([...new Set([...created(installed), ...generated])].sort());
+    // What an upgrade that stopped in its middle can have left (sql/install/upgrade.sql).
+    const old = ["TABLE RTM_OUTBOX", "TABLE RTM_PAYLOAD"];
+    const expected = new Set([...created(installed), ...generated, ...old]);
+    expect(dropped.sort()).toEqual([...expected].sort());
   });
 
   it("drops every job and the queue table", () => {
@@ -94,7 +97,19 @@ describe("built files", () => {
 
 describe.each(["install", "uninstall"])("dist/rtm-%s.sql", (name) => {
   const text = read(`dist/rtm-${name}.sql`);
-  const statements = splitScript(text);
+  const commands = text.split("\n").filter(isClientCommand);
+  const statements = splitScript(
+    text
+      .split("\n")
+      .filter((line) => !isClientCommand(line))
+      .join("\n"),
+  );
+
+  it("shows its table and stops at an error, in clients that have commands", () => {
+    expect(commands).toContain("set serveroutput on size unlimited format wrapped");
+    expect(commands).toContain("whenever sqlerror exit failure rollback");
+    expect(text.trimEnd().split("\n").at(-1)).toBe("exit success");
+  });
 
   it("is what rtm db runs", () => {
     const direct = splitScript(expandScript(join(SQL_FOLDER, `${name}.sql`)));
@@ -130,7 +145,138 @@ describe.each(["install", "uninstall"])("dist/rtm-%s.sql", (name) => {
   });
 });
 
+describe("scripts that a client runs", () => {
+  const scripts = [
+    "install.sql",
+    "uninstall.sql",
+    ...readdirSync(join(SQL_FOLDER, "grants")).map((name) => `grants/${name}`),
+  ];
+
+  it.each(scripts)("%s ends with EXIT: nothing waits at a prompt", (script) => {
+    expect(read(`sql/${script}`).trimEnd().split("\n").at(-1)).toBe("exit success");
+  });
+
+  it("no page hides the question for a password (sqlplus -s)", () => {
+    const pages = readdirSync(join(PACKAGE_ROOT, "docs")).filter((name) => name.endsWith(".md"));
+    const texts = [...pages.map((name) => `docs/${name}`), ...scripts.map((name) => `sql/${name}`)];
+    expect(texts.filter((path) => /\bsqlplus\b[^\n|]* -s\b/i.test(read(path)))).toEqual([]);
+  });
+});
+
+describe("installation check", () => {
+  const named = (text: string) =>
+    [...text.matchAll(/'((?:RTM|WEBSOCKET)_\w+)'/g)].map(([, name]) => name as string);
+  const installed = created(includes("install").map((path) => read(`sql/${path}`)))
+    .filter((object) => !/^SEQUENCE|TRIAL$/.test(object))
+    .map((object) => object.replace(/^.* /, ""));
+  const ours = [...new Set([...installed, "RTM_FEATURES"])].sort();
+
+  it("complains of our objects only, and of all of them", () => {
+    const [, list] = /c_ours constant t_names := t_names\(([^;]*)\);/.exec(
+      read("sql/install/check.sql"),
+    )!;
+    expect(named(list!).sort()).toEqual(ours);
+    const body = read("sql/api/admin/rtm_admin.pkb");
+    const [, inCheck] = /object_name in \(([^)]*)\)/.exec(body)!;
+    expect(named(inCheck!).sort()).toEqual(ours);
+  });
+});
+
+describe("who may call what", () => {
+  const rows = [
+    ...read("docs/sql-api.md").matchAll(
+      /^\| (`RTM_|`WEBSOCKET)([^|]*)\| yes \| (.*?) \| (.*?) \|/gm,
+    ),
+  ].flatMap(([, start, names, app, worker]) =>
+    [...`${start}${names}`.matchAll(/`(\w+)`/g)].map(([, name]) => ({ name: name!, app, worker })),
+  );
+  const granted = (script: string) =>
+    [...read(`sql/grants/${script}`).matchAll(/^grant execute on &owner\.\.(\w+)/gm)].map(
+      ([, name]) => name!.toUpperCase(),
+    );
+
+  it("has a row for every package", () => {
+    const packages = created(includes("install").map((path) => read(`sql/${path}`)))
+      .filter((object) => object.startsWith("PACKAGE "))
+      .map((object) => object.replace("PACKAGE ", ""));
+    const expected = [...packages, "RTM_FEATURES"].sort();
+    expect(rows.map(({ name }) => name).sort()).toEqual(expected);
+  });
+
+  it("says what the scripts grant", () => {
+    const allowed = (role: "app" | "worker") =>
+      rows.filter((row) => row[role] === "yes").map(({ name }) => name);
+    expect(allowed("app").sort()).toEqual(granted("app.sql").sort());
+    expect(allowed("worker").sort()).toEqual(granted("worker.sql").sort());
+  });
+
+  it("an application can neither purge nor see secrets", () => {
+    const api = granted("app.sql").map(
+      (name) => files.find(({ path }) => path.endsWith(`/${name.toLowerCase()}.pks`))!.text,
+    );
+    for (const text of api)
+      expect(text).not.toMatch(/(procedure|function) (purge|requeue|settings|set_\w+)/);
+  });
+});
+
 describe("PL/SQL text", () => {
+  it("only adds to RTM_LOG", () => {
+    const changing = files
+      .filter(({ path }) => path !== "install/upgrade.sql")
+      .filter(({ text }) => /\bupdate\s+rtm_log\b|\bmerge\s+into\s+rtm_log\b/i.test(text));
+    expect(changing.map(({ path }) => path)).toEqual([]);
+    const deleting = files.filter(({ text }) => /\bdelete\s+from\s+rtm_log\b/i.test(text));
+    expect(deleting.map(({ path }) => path)).toEqual(["api/admin/rtm_admin.pkb"]);
+  });
+
+  it("compares the indexed time of the log and of deliveries with variables of their own type", () => {
+    // With an expression of another type the column is converted, and its index is not used.
+    const compared = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/\b(?:\w+\.)?(ts|expires_utc|retry_utc)\s*(?:<=?|>=?)\s*([\w.]+)/g)].map(
+        ([all, , other]) => ({ where: `${path}: ${all}`, other: other! }),
+      ),
+    );
+    expect(compared.length).toBeGreaterThan(4);
+    const own = /^(l_\w+|rtm_text\.now_utc)$/;
+    expect(compared.filter(({ other }) => !own.test(other)).map(({ where }) => where)).toEqual([]);
+    const sql = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/where[^;]*now_utc[^;]*;/g)].map(() => path),
+    );
+    expect(sql).toEqual([]);
+  });
+
+  it("asks for features by trial, and for a version only where nothing can be tried", () => {
+    const asking = files.filter(({ text }) => /dbms_db_version/.test(text.replace(/--.*$/gm, "")));
+    expect(asking.map(({ path }) => path)).toEqual(["install/prerequisites.sql"]);
+  });
+
+  it("calls no function of its own body in SQL (PLS-00231)", () => {
+    const problems = files
+      .filter(({ path }) => path.endsWith(".pkb"))
+      .flatMap(({ path, text }) => {
+        const spec = files.find((one) => one.path === path.replace(/pkb$/, "pks"))!.text;
+        const hidden = [...text.matchAll(/^ {2,6}function (\w+)/gm)]
+          .map(([, name]) => name!)
+          .filter((name) => !new RegExp(`function ${name}\\b`).test(spec));
+        const list = tokens(text);
+        return list.flatMap((token, i) => {
+          const isCall = token.kind === "name" && hidden.includes(token.text);
+          if (!isCall || list[i - 1]?.text === "." || list[i - 1]?.text === "function") return [];
+          let start = i;
+          while (
+            start > 0 &&
+            ![";", "begin", "then", "loop", "else", "is"].includes(list[start]!.text)
+          )
+            start--;
+          const first = list[start + 1]?.text ?? "";
+          return ["select", "insert", "update", "delete", "merge"].includes(first)
+            ? [`${path}:${token.line} ${token.text}`]
+            : [];
+        });
+      });
+    expect(problems).toEqual([]);
+  });
+
   it("swallows no exception", () => {
     for (const { path, text } of files) {
       expect(text, path).not.toMatch(/when others then\s+null\s*;/);
@@ -144,14 +290,15 @@ describe("PL/SQL text", () => {
     expect(committing).toEqual([
       "api/admin/rtm_admin.pkb",
       "api/base/rtm_config_api.pkb",
+      "api/http/rtm_relay.pkb",
       "api/http/rtm_sender.pkb",
-      "api/log/rtm_log_api.pkb",
       "api/log/rtm_log_row.pkb",
       "api/public/websocket_api.pkb",
       "api/worker/rtm_worker_api.pkb",
     ]);
     // On the path of a message: in autonomous transactions only, and no savepoint (ORA-04092).
     for (const path of [
+      "api/http/rtm_relay.pkb",
       "api/log/rtm_log_row.pkb",
       "api/worker/rtm_worker_api.pkb",
       "api/public/websocket_api.pkb",

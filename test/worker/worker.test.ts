@@ -113,8 +113,12 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     world.startWorker({ receipts: true });
     await world.broadcast(connection, { n: 1 });
     await connection.commit();
-    await until(() => world.schema.log[0]?.status === "DELIVERED", "the receipt is there");
-    expect(world.schema.log[0]).toMatchObject({ recipients: 1 });
+    await until(() => world.schema.log.length === 2, "the receipt is there");
+    const { messageId } = world.schema.log[0]!;
+    expect(world.schema.log).toMatchObject([
+      { status: "QUEUED", recipients: null },
+      { messageId, status: "DELIVERED", recipients: 1 },
+    ]);
   });
 
   it("takes two round trips per batch", async () => {

@@ -1,8 +1,20 @@
 create or replace package body rtm_admin as
-  c_slice constant pls_integer := 100;
+  c_slice     constant pls_integer := 100;
+  c_log_slice constant pls_integer := 1000;
   -- A worker that was silent for so many seconds does not count as listening: three heartbeats of the
   -- largest worker.sideInterval. sql/install/drop_objects.sql uses the same figure.
   c_silent_s constant pls_integer := 90;
+
+  -- A name in the header of a message, as far as it fits; null in a message that is not ours.
+  function member_of(p_header in varchar2, p_name in varchar2) return varchar2 is
+    l_channel varchar2(4000);
+    l_event   varchar2(4000);
+  begin
+    select json_value(p_header, '$.channel'), json_value(p_header, '$.eventName')
+    into l_channel, l_event
+    from dual;
+    return rtm_text.fit(case when p_name = 'channel' then l_channel else l_event end, 128);
+  end member_of;
 
   function list_exceptions(p_limit in number default 100) return t_exceptions pipelined is
     l_row    t_exception;
@@ -23,32 +35,48 @@ create or replace package body rtm_admin as
         l_row.message_id := lower(message.message_id);
         l_row.enq_time   := message.enq_time;
         l_row.attempts   := message.retry_count;
-        select json_value(l_header, '$.channel'), json_value(l_header, '$.eventName')
-        into l_row.channel, l_row.event_name
-        from dual;
+        l_row.channel    := member_of(l_header, 'channel');
+        l_row.event_name := member_of(l_header, 'eventName');
         pipe row (l_row);
       end loop;
     $end
     return;
   end list_exceptions;
 
+  -- A row of RTM_LOG about a message of the exception queue.
+  function exception_row(p_message_id in varchar2, p_header in varchar2, p_status in varchar2)
+    return rtm_log%rowtype
+  is
+    l_log rtm_log%rowtype;
+  begin
+    l_log            := rtm_log_row.new_row('RTM_ADMIN', member_of(p_header, 'channel'), member_of(p_header, 'eventName'));
+    l_log.message_id := lower(p_message_id);
+    l_log.transport  := 'AQ';
+    l_log.status     := p_status;
+    return l_log;
+  end exception_row;
+
   function requeue(p_message_id in varchar2) return varchar2 is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
+    l_header   varchar2(4000) := rtm_aq.header(p_message_id);
     l_new_id   varchar2(32);
+    l_log      rtm_log%rowtype;
   begin
     l_new_id := rtm_aq.requeue(p_message_id, l_settings.expiration_s);
     if l_new_id is null then
       raise_application_error(-20107, 'No message ' || p_message_id || ' in the exception queue');
     end if;
-    update rtm_log
-    set message_id = l_new_id, status = 'QUEUED', error_message = null
-    where message_id = lower(p_message_id);
+    l_log            := exception_row(l_new_id, l_header, 'QUEUED');
+    l_log.extra_info := 'Put back; it was message ' || lower(p_message_id);
+    rtm_log_row.note(l_log);
     return l_new_id;
   end requeue;
 
   function purge_exceptions(p_days in number default 30) return number is
-    l_total number := 0;
-    l_slice number;
+    l_total  number := 0;
+    l_slice  number;
+    l_header varchar2(4000);
+    l_log    rtm_log%rowtype;
   begin
     $if rtm_features.c_aq $then
       loop
@@ -60,17 +88,16 @@ create or replace package body rtm_admin as
             and enq_time < current_date - p_days
             and rownum <= c_slice
         ) loop
+          l_header := rtm_aq.header(message.message_id);
           if rtm_aq.remove_exception(message.message_id) then
-            l_slice := l_slice + 1;
-            update rtm_log
-            set status        = 'FAILED',
-                error_message = case
-                                  when message.retry_count > 0
-                                    then 'Given up after ' || message.retry_count || ' attempts'
-                                  else 'Expired in the queue: no worker took it in time'
-                                end
-            where message_id = lower(message.message_id)
-              and status = 'QUEUED';
+            l_slice             := l_slice + 1;
+            l_log               := exception_row(message.message_id, l_header, 'FAILED');
+            l_log.error_message := case
+                                     when message.retry_count > 0
+                                       then 'Given up after ' || message.retry_count || ' attempts'
+                                     else 'Expired in the queue: no worker took it in time'
+                                   end;
+            rtm_log_row.note(l_log);
           end if;
         end loop;
         commit;
@@ -80,6 +107,41 @@ create or replace package body rtm_admin as
     $end
     return l_total;
   end purge_exceptions;
+
+  procedure purge_log(p_days in number) is
+    -- Of the column's own type: compared with an expression of another one, no index is used.
+    l_before rtm_log.ts%type := systimestamp - numtodsinterval(p_days, 'DAY');
+  begin
+    loop
+      delete from rtm_log where ts < l_before and rownum <= c_log_slice;
+      exit when sql%rowcount = 0;
+      commit;
+    end loop;
+  end purge_log;
+
+  procedure purge_claims(p_days in number) is
+    -- A message can wait in the queue until it expires, and then in the exception queue for p_days.
+    l_before rtm_delivery.expires_utc%type := rtm_text.now_utc - numtodsinterval(p_days + 1, 'DAY');
+  begin
+    loop
+      delete from rtm_delivery where expires_utc < l_before and relay is null and rownum <= c_log_slice;
+      exit when sql%rowcount = 0;
+      commit;
+    end loop;
+  end purge_claims;
+
+  procedure purge(p_days in number default null) is
+    l_settings rtm_config%rowtype := rtm_config_api.settings;
+    l_days     number := coalesce(p_days, l_settings.log_days);
+    l_removed  number;
+  begin
+    if l_days < 0 then
+      raise_application_error(-20102, 'p_days must not be negative');
+    end if;
+    l_removed := purge_exceptions(l_days);
+    purge_log(l_days);
+    purge_claims(l_days);
+  end purge;
 
   function listeners return varchar2 is
     l_text varchar2(4000);
@@ -103,12 +165,15 @@ create or replace package body rtm_admin as
     l_text varchar2(4000);
   begin
     -- The index RTM_LOG_ERROR_IX holds the ids of the rows with an error.
-    select max(to_char(ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || ' ' || substr(error_message, 1, 900))
-    into l_text
-    from rtm_log
-    where case when error_message is not null then id end = (
-      select max(case when error_message is not null then id end) from rtm_log
-    );
+    for failure in (
+      select sys_extract_utc(ts) as utc, substr(error_message, 1, 900) as text
+      from rtm_log
+      where case when error_message is not null then id end = (
+        select max(case when error_message is not null then id end) from rtm_log
+      )
+    ) loop
+      l_text := to_char(failure.utc, rtm_text.c_iso_s, rtm_text.c_gregorian) || 'Z ' || failure.text;
+    end loop;
     return l_text;
   end last_error;
 
@@ -121,6 +186,16 @@ create or replace package body rtm_admin as
     begin
       l_text := l_text || rpad(p_mark, 8) || p_line || chr(10);
     end say;
+
+    function database_fix return varchar2 is
+    begin
+      return case rtm_config_api.database_state
+               when 'CLONE' then 'this looks like a clone, HTTP and tokens are off'
+               when 'NEW_HOST' then 'it runs on a new host (another node, or a copy of the storage?)'
+               else 'it has a new name (relocated, a standby, or a duplicate?): HTTP and tokens stop in 24 hours'
+             end
+        || ': rtm_config_api.confirm_database';
+    end database_fix;
 
     procedure feature(p_there in boolean, p_what in varchar2, p_fix in varchar2) is
     begin
@@ -162,18 +237,22 @@ create or replace package body rtm_admin as
     end if;
     select count(*) into l_secret from rtm_token_secret where is_current = 'Y';
     feature(l_secret = 1, 'Token secret', 'rtm_config_api.set_token_secret(kid, secret)');
-    feature(
-      rtm_config_api.is_confirmed_database, 'Database is confirmed',
-      'this looks like a clone: rtm_config_api.confirm_database'
-    );
+    feature(rtm_config_api.is_confirmed_database, 'Database is confirmed', database_fix);
     if rtm_features.c_aq then
       feature(listeners is not null, 'Worker', 'no heartbeat for ' || c_silent_s || ' seconds');
     end if;
+    -- By name, as sql/install/check.sql: what else a schema has is not ours to judge.
     for unit in (
       select object_type, object_name
       from user_objects
       where status <> 'VALID'
-        and (object_name like 'RTM\_%' escape '\' or object_name like 'WEBSOCKET\_%' escape '\')
+        and object_name in (
+          'RTM_LOG', 'RTM_CONFIG', 'RTM_TOKEN_SECRET', 'RTM_DATABASE', 'RTM_GAUGE', 'RTM_WORKER',
+          'RTM_DELIVERY', 'RTM_RELAY_STATE', 'RTM_STATUS', 'RTM_FEATURES', 'RTM_TEXT', 'RTM_MESSAGE',
+          'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
+          'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_WATCH', 'WEBSOCKET_API',
+          'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
+        )
       order by object_name, object_type
     ) loop
       say('invalid', unit.object_type || ' ' || unit.object_name || ': see USER_ERRORS, install again');

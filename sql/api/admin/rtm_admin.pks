@@ -19,9 +19,14 @@ create or replace package rtm_admin authid definer as
   function requeue(p_message_id in varchar2) return varchar2;
 
   -- Deletes messages of the exception queue that were enqueued more than p_days days ago, with their
-  -- claim checks; rows of RTM_LOG that still say QUEUED become FAILED. Commits slice by slice and
-  -- returns the number of messages.
+  -- claim checks, and adds a row FAILED to RTM_LOG for each. Commits slice by slice and returns the
+  -- number of messages.
   function purge_exceptions(p_days in number default 30) return number;
+
+  -- Deletes rows of RTM_LOG older than p_days (default: the setting log_days), claim checks that no
+  -- message can need any more, and old messages of the exception queue (PURGE_EXCEPTIONS). Commits slice
+  -- by slice. The nightly job RTM_NIGHTLY_JOB calls it. For the owner: it deletes everybody's rows.
+  procedure purge(p_days in number default null);
 
   -- Figures for RTM_STATUS.
   function listeners return varchar2;

@@ -1,4 +1,6 @@
 create or replace package body rtm_jobs as
+  c_nightly constant varchar2(100) := 'begin rtm_admin.purge; end;';
+
   function there(p_job in varchar2) return boolean is
     l_count pls_integer;
   begin
@@ -9,11 +11,18 @@ create or replace package body rtm_jobs as
   procedure refresh is
   begin
     $if rtm_features.c_jobs $then
-      if not there('RTM_NIGHTLY_JOB') then
+      if there('RTM_NIGHTLY_JOB') then
+        -- Before the first release it called RTM_LOG_API.
+        dbms_scheduler.set_attribute(
+          name      => 'RTM_NIGHTLY_JOB',
+          attribute => 'job_action',
+          value     => c_nightly
+        );
+      else
         dbms_scheduler.create_job(
           job_name        => 'RTM_NIGHTLY_JOB',
           job_type        => 'PLSQL_BLOCK',
-          job_action      => 'begin rtm_log_api.purge; end;',
+          job_action      => c_nightly,
           repeat_interval => 'FREQ=DAILY;BYHOUR=3;BYMINUTE=15',
           enabled         => true,
           comments        => 'Purges RTM_LOG, claim checks and the exception queue'
@@ -26,7 +35,7 @@ create or replace package body rtm_jobs as
           job_action      => 'begin rtm_sender.run; end;',
           repeat_interval => 'FREQ=SECONDLY;INTERVAL=2',
           enabled         => false,
-          comments        => 'Sends the messages of RTM_OUTBOX over HTTP'
+          comments        => 'Sends the messages of RTM_DELIVERY over HTTP'
         );
         -- A run every two seconds would fill the scheduler's log.
         dbms_scheduler.set_attribute(

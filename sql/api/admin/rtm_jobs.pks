@@ -1,5 +1,5 @@
 create or replace package rtm_jobs authid definer as
-  -- Private. The scheduler jobs: RTM_NIGHTLY_JOB (purge) and RTM_SEND_JOB (the HTTP outbox). Creating
+  -- Private. The scheduler jobs: RTM_NIGHTLY_JOB (purge) and RTM_SEND_JOB (RTM_DELIVERY over HTTP). Creating
   -- and enabling a job commits: this package is for the installation and for settings, never for the
   -- path of a message.
 

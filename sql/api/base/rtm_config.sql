@@ -8,6 +8,19 @@ declare
       execute immediate p_ddl;
     end if;
   end create_missing;
+
+  procedure add_missing(p_table in varchar2, p_column in varchar2, p_type in varchar2) is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_tab_columns
+    where table_name = upper(p_table)
+      and column_name = upper(p_column);
+    if l_count = 0 then
+      execute immediate 'alter table ' || p_table || ' add (' || p_column || ' ' || p_type || ')';
+    end if;
+  end add_missing;
 begin
   create_missing('RTM_CONFIG', q'[
     create table rtm_config (
@@ -50,13 +63,19 @@ begin
       created_ts timestamp(6) with time zone default systimestamp not null
     )]');
 
-  -- Databases that may call the relay and sign tokens. A clone is not in the list.
+  -- Databases that may call the relay and sign tokens. A clone is not in the list. pdb_guid: what a
+  -- clone of the pluggable database changes and a relocation does not; null where V$CONTAINERS is not
+  -- granted. state: ASKED is a database under another name that is still waiting for a confirmation.
   create_missing('RTM_DATABASE', q'[
     create table rtm_database (
       db_unique_name varchar2(128 byte) not null,
       con_name       varchar2(128 byte) not null,
       confirmed_ts   timestamp(6) with time zone default systimestamp not null,
       confirmed_by   varchar2(128 byte) default sys_context('USERENV', 'SESSION_USER') not null,
+      pdb_guid       varchar2(32 byte),
+      server_host    varchar2(255 byte),
+      state          varchar2(9 byte) default 'CONFIRMED' not null
+                     constraint rtm_database_state_ck check (state in ('CONFIRMED', 'ASKED')),
       constraint rtm_database_pk primary key (db_unique_name, con_name)
     )]');
 
@@ -86,19 +105,33 @@ begin
       constraint rtm_worker_pk primary key (worker_id, queue_name)
     )]');
 
-  -- Messages of RTM_LOG that a job sends over HTTP after commit. base_url and api_key are those of
-  -- the call, null for the configured ones; the row goes when the message is sent or given up.
-  create_missing('RTM_OUTBOX', q'[
-    create table rtm_outbox (
-      log_id      number not null
-                  constraint rtm_outbox_pk primary key
-                  constraint rtm_outbox_log_fk references rtm_log (id) on delete cascade,
-      base_url    varchar2(1000 byte),
-      api_key     varchar2(1000 byte),
-      created_ts  timestamp(6) with time zone default systimestamp not null,
-      attempts    number default 0 not null,
-      next_try_ts timestamp(6) with time zone default systimestamp not null
-    )]');
+  add_missing('rtm_database', 'pdb_guid', 'varchar2(32 byte)');
+  add_missing('rtm_database', 'server_host', 'varchar2(255 byte)');
+  add_missing('rtm_database', 'state', q'[varchar2(9 byte) default 'CONFIRMED' not null
+    constraint rtm_database_state_ck check (state in ('CONFIRMED', 'ASKED'))]');
+end;
+/
+-- One current secret: two sessions could each make one. Of several the newest stays.
+declare
+  l_count pls_integer;
+begin
+  select count(*) into l_count from user_indexes where index_name = 'RTM_TOKEN_SECRET_CURRENT_UK';
+  if l_count = 0 then
+    execute immediate q'[
+      begin
+        update rtm_token_secret
+        set is_current = 'N'
+        where is_current = 'Y'
+          and kid <> (
+            select max(kid) keep (dense_rank last order by created_ts)
+            from rtm_token_secret
+            where is_current = 'Y'
+          );
+        commit;
+      end;]';
+    execute immediate 'create unique index rtm_token_secret_current_uk on rtm_token_secret'
+      || ' (case when is_current = ''Y'' then ''Y'' end)';
+  end if;
 end;
 /
 -- The rows that must be there. The database that runs the first installation is confirmed.

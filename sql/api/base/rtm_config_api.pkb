@@ -1,4 +1,7 @@
 create or replace package body rtm_config_api as
+  -- A database that may be a duplicate or may have been relocated goes on for so long unconfirmed.
+  c_asked_h constant pls_integer := 24;
+
   procedure refuse(p_name in varchar2, p_problem in varchar2) is
   begin
     raise_application_error(-20102, 'Setting ' || p_name || ' ' || p_problem);
@@ -66,8 +69,8 @@ create or replace package body rtm_config_api as
   begin
     case lower(trim(p_name))
       when 'base_url' then
-        l_row.base_url := rtrim(text(p_name, p_value), '/');
-        rtm_http.check_url(l_row.base_url, l_row.allow_http);
+        l_row.base_url := rtm_relay.normalised(text(p_name, p_value));
+        rtm_relay.check_url(l_row.base_url, l_row.allow_http);
       when 'api_key' then
         l_row.api_key := text(p_name, p_value);
       when 'allow_http' then
@@ -139,12 +142,17 @@ create or replace package body rtm_config_api as
     if p_secret is null or lengthb(p_secret) not between 32 and 512 then
       refuse('p_secret', 'must have 32 to 512 bytes');
     end if;
-    update rtm_token_secret set secret = p_secret, is_current = l_current where kid = p_kid;
+    -- First the others: an index allows one current secret. It also makes a second session wait.
+    if p_current then
+      update rtm_token_secret set is_current = 'N' where is_current = 'Y';
+    end if;
+    -- Byte by byte: with NLS_COMP = LINGUISTIC two ids that differ in case would be equal.
+    update rtm_token_secret
+    set secret     = p_secret,
+        is_current = l_current
+    where utl_raw.cast_to_raw(kid) = utl_raw.cast_to_raw(p_kid);
     if sql%rowcount = 0 then
       insert into rtm_token_secret(kid, secret, is_current) values (p_kid, p_secret, l_current);
-    end if;
-    if p_current then
-      update rtm_token_secret set is_current = 'N' where kid <> p_kid;
     end if;
     commit;
   end set_token_secret;
@@ -152,7 +160,7 @@ create or replace package body rtm_config_api as
   procedure drop_token_secret(p_kid in varchar2) is
     pragma autonomous_transaction;
   begin
-    delete from rtm_token_secret where kid = p_kid;
+    delete from rtm_token_secret where utl_raw.cast_to_raw(kid) = utl_raw.cast_to_raw(p_kid);
     if sql%rowcount = 0 then
       rollback;
       refuse('p_kid', 'names no secret');
@@ -160,48 +168,163 @@ create or replace package body rtm_config_api as
     commit;
   end drop_token_secret;
 
+  -- What identifies the pluggable database itself: kept when it is relocated or plugged in elsewhere,
+  -- new in a clone. Null without SELECT on V_$CONTAINERS (sql/grants/owner.sql).
+  function guid_of_pdb return varchar2 is
+    e_no_view exception;
+    pragma exception_init(e_no_view, -942);
+    e_no_privilege exception;
+    pragma exception_init(e_no_privilege, -1031);
+    l_guid varchar2(64);
+  begin
+    execute immediate q'[
+      select max(rawtohex(guid)) from v$containers where con_id = to_number(sys_context('USERENV', 'CON_ID'))]'
+      into l_guid;
+    return substr(l_guid, 1, 32);
+  exception
+    when e_no_view or e_no_privilege then
+      return null;
+  end guid_of_pdb;
+
+  function this_database return rtm_database%rowtype is
+    l_this rtm_database%rowtype;
+  begin
+    l_this.db_unique_name := sys_context('USERENV', 'DB_UNIQUE_NAME');
+    l_this.con_name       := sys_context('USERENV', 'CON_NAME');
+    l_this.pdb_guid       := guid_of_pdb;
+    l_this.server_host    := rtm_text.fit(sys_context('USERENV', 'SERVER_HOST'), 255);
+    return l_this;
+  end this_database;
+
   procedure confirm_database(p_db_unique_name in varchar2 default null, p_con_name in varchar2 default null) is
     pragma autonomous_transaction;
-    l_database  rtm_database.db_unique_name%type
-                := coalesce(p_db_unique_name, sys_context('USERENV', 'DB_UNIQUE_NAME'));
-    l_container rtm_database.con_name%type := coalesce(p_con_name, sys_context('USERENV', 'CON_NAME'));
+    l_this rtm_database%rowtype := this_database;
+    l_here boolean := p_db_unique_name is null and p_con_name is null;
   begin
-    insert into rtm_database(db_unique_name, con_name)
-    select l_database, l_container
-    from dual
-    where not exists (
-      select 1 from rtm_database where db_unique_name = l_database and con_name = l_container
-    );
+    l_this.db_unique_name := coalesce(p_db_unique_name, l_this.db_unique_name);
+    l_this.con_name       := coalesce(p_con_name, l_this.con_name);
+    if not l_here then
+      -- Of another database only the names are known.
+      l_this.pdb_guid    := null;
+      l_this.server_host := null;
+    end if;
+    delete from rtm_database
+    where utl_raw.cast_to_raw(db_unique_name) = utl_raw.cast_to_raw(l_this.db_unique_name)
+      and utl_raw.cast_to_raw(con_name) = utl_raw.cast_to_raw(l_this.con_name);
+    insert into rtm_database(db_unique_name, con_name, pdb_guid, server_host)
+    values (l_this.db_unique_name, l_this.con_name, l_this.pdb_guid, l_this.server_host);
     commit;
   end confirm_database;
 
   procedure forget_other_databases is
     pragma autonomous_transaction;
+    l_this rtm_database%rowtype := this_database;
   begin
     delete from rtm_database
-    where db_unique_name <> sys_context('USERENV', 'DB_UNIQUE_NAME')
-       or con_name <> sys_context('USERENV', 'CON_NAME');
+    where utl_raw.cast_to_raw(db_unique_name) <> utl_raw.cast_to_raw(l_this.db_unique_name)
+       or utl_raw.cast_to_raw(con_name) <> utl_raw.cast_to_raw(l_this.con_name);
     commit;
   end forget_other_databases;
 
-  function is_confirmed_database return boolean is
-    l_count pls_integer;
+  procedure learn_database is
+    l_this rtm_database%rowtype := this_database;
   begin
-    select count(*)
-    into l_count
-    from rtm_database
-    where db_unique_name = sys_context('USERENV', 'DB_UNIQUE_NAME')
-      and con_name = sys_context('USERENV', 'CON_NAME');
-    return l_count = 1;
+    update rtm_database
+    set pdb_guid    = coalesce(pdb_guid, l_this.pdb_guid),
+        server_host = coalesce(server_host, l_this.server_host)
+    where utl_raw.cast_to_raw(db_unique_name) = utl_raw.cast_to_raw(l_this.db_unique_name)
+      and utl_raw.cast_to_raw(con_name) = utl_raw.cast_to_raw(l_this.con_name)
+      and state = 'CONFIRMED';
+  end learn_database;
+
+  -- What the two rows say about each other: SAME, NEW_HOST (a copy of the storage looks like this, and
+  -- so does a second node), NEW_NAME (a relocation, a standby, or a duplicate) or OTHER.
+  function comparison(p_this in rtm_database%rowtype, p_known in rtm_database%rowtype) return varchar2 is
+    l_same_name boolean := rtm_text.same(p_this.db_unique_name, p_known.db_unique_name)
+                           and rtm_text.same(p_this.con_name, p_known.con_name);
+    l_guids     boolean := p_this.pdb_guid is not null and p_known.pdb_guid is not null;
+    l_same_guid boolean := rtm_text.same(p_this.pdb_guid, p_known.pdb_guid);
+  begin
+    if l_guids and not l_same_guid then
+      return 'OTHER';
+    end if;
+    if l_same_name then
+      return case
+               when p_known.server_host is null or rtm_text.same(p_this.server_host, p_known.server_host)
+                 then 'SAME'
+               else 'NEW_HOST'
+             end;
+    end if;
+    return case when l_guids then 'NEW_NAME' else 'OTHER' end;
+  end comparison;
+
+  function database_state return varchar2 is
+    l_this  rtm_database%rowtype := this_database;
+    l_best  varchar2(8) := 'OTHER';
+    l_found varchar2(8);
+    l_asked rtm_database.confirmed_ts%type;
+  begin
+    for known in (select * from rtm_database order by state) loop
+      l_found := comparison(l_this, known);
+      if known.state = 'ASKED' then
+        if l_found in ('SAME', 'NEW_HOST') then
+          l_asked := known.confirmed_ts;
+        end if;
+      elsif l_found = 'SAME' then
+        return 'CONFIRMED';
+      elsif l_found = 'NEW_HOST' or l_best = 'OTHER' then
+        l_best := l_found;
+      end if;
+    end loop;
+    return case
+             when l_best = 'NEW_HOST' then 'NEW_HOST'
+             when l_best = 'NEW_NAME' and l_asked is null then 'NEW_NAME'
+             when l_best = 'NEW_NAME' and l_asked > systimestamp - numtodsinterval(c_asked_h, 'HOUR')
+               then 'ASKED'
+             else 'CLONE'
+           end;
+  end database_state;
+
+  function database_text return varchar2 is
+  begin
+    return sys_context('USERENV', 'DB_UNIQUE_NAME') || '/' || sys_context('USERENV', 'CON_NAME') || ' on '
+      || sys_context('USERENV', 'SERVER_HOST');
+  end database_text;
+
+  function is_confirmed_database return boolean is
+  begin
+    return database_state = 'CONFIRMED';
   end is_confirmed_database;
 
-  procedure check_database is
+  -- Notes that a confirmation was asked for, once.
+  procedure ask is
+    pragma autonomous_transaction;
+    l_this rtm_database%rowtype := this_database;
+    l_log  rtm_log%rowtype;
   begin
-    if not is_confirmed_database then
+    insert into rtm_database(db_unique_name, con_name, pdb_guid, server_host, state)
+    values (l_this.db_unique_name, l_this.con_name, l_this.pdb_guid, l_this.server_host, 'ASKED');
+    l_log               := rtm_log_row.new_row('RTM_CONFIG_API', null, null);
+    l_log.status        := 'FAILED';
+    l_log.error_message := 'The database has a new name (' || database_text || '): HTTP and tokens stop in '
+      || c_asked_h || ' hours unless RTM_CONFIG_API.CONFIRM_DATABASE is called';
+    rtm_log_row.note(l_log);
+    commit;
+  exception
+    when dup_val_on_index then
+      -- Another session has just asked.
+      rollback;
+  end ask;
+
+  procedure check_database is
+    l_state varchar2(9) := database_state;
+  begin
+    if l_state = 'NEW_NAME' then
+      ask;
+    elsif l_state = 'CLONE' then
       raise_application_error(
         -20111,
-        'This database looks like a clone (' || sys_context('USERENV', 'DB_UNIQUE_NAME') || '/'
-          || sys_context('USERENV', 'CON_NAME') || '): HTTP and tokens are off until'
+        'This database looks like a clone (' || database_text || '): HTTP and tokens are off until'
           || ' RTM_CONFIG_API.CONFIRM_DATABASE is called'
       );
     end if;

@@ -19,7 +19,19 @@ create or replace package rtm_config_api authid definer as
   procedure confirm_database(p_db_unique_name in varchar2 default null, p_con_name in varchar2 default null);
   -- Forgets all confirmed databases but this one.
   procedure forget_other_databases;
-  -- False in a clone that nobody has confirmed.
+  -- For the installation: completes the row of this database, if its names are confirmed, with what
+  -- older versions did not keep. The caller commits.
+  procedure learn_database;
+  -- What this database is, by unique name, PDB name, GUID of the PDB (with SELECT on V_$CONTAINERS) and
+  -- host:
+  --   CONFIRMED  known
+  --   NEW_HOST   known, on another host: a second node, or a copy of the storage. Goes on; confirm it.
+  --   NEW_NAME   the same PDB under another name: relocated, a standby, or a duplicate. The first token
+  --              or HTTP call asks for a confirmation, in RTM_LOG, and it becomes ASKED
+  --   ASKED      goes on for 24 hours, then it counts as a clone
+  --   CLONE      another PDB (or unknown names without a GUID): HTTP and tokens are off
+  function database_state return varchar2;
+  -- True only for CONFIRMED.
   function is_confirmed_database return boolean;
   -- Raises -20111 in a clone that nobody has confirmed.
   procedure check_database;

@@ -1,4 +1,14 @@
 create or replace package body rtm_text as
+  function same(p_one in varchar2, p_other in varchar2) return boolean is
+  begin
+    -- RAW values are compared byte by byte.
+    return p_one is null and p_other is null
+      or p_one is not null
+        and p_other is not null
+        and lengthb(p_one) = lengthb(p_other)
+        and utl_raw.cast_to_raw(p_one) = utl_raw.cast_to_raw(p_other);
+  end same;
+
   procedure check_name(
     p_name           in varchar2,
     p_parameter      in varchar2,
@@ -80,6 +90,29 @@ create or replace package body rtm_text as
     return l_blob;
   end utf8_blob;
 
+  function utf8_text(p_utf8 in blob) return clob is
+    l_text         clob;
+    l_dest_offset  integer := 1;
+    l_src_offset   integer := 1;
+    l_lang_context integer := dbms_lob.default_lang_ctx;
+    l_warning      integer;
+  begin
+    dbms_lob.createtemporary(lob_loc => l_text, cache => true, dur => dbms_lob.call);
+    if dbms_lob.getlength(p_utf8) > 0 then
+      dbms_lob.converttoclob(
+        dest_lob     => l_text,
+        src_blob     => p_utf8,
+        amount       => dbms_lob.lobmaxsize,
+        dest_offset  => l_dest_offset,
+        src_offset   => l_src_offset,
+        blob_csid    => nls_charset_id('AL32UTF8'),
+        lang_context => l_lang_context,
+        warning      => l_warning
+      );
+    end if;
+    return l_text;
+  end utf8_text;
+
   function utf8_bytes(p_text in varchar2) return pls_integer is
     l_bytes  pls_integer := 0;
     l_offset pls_integer := 1;
@@ -110,13 +143,19 @@ create or replace package body rtm_text as
     l_length number := dbms_lob.getlength(p_utf8);
     l_offset number := p_offset;
     l_end    number;
+    l_back   pls_integer;
   begin
     p_pieces.delete;
     while l_offset <= l_length and p_pieces.count < c_max_pieces loop
       l_end := least(l_offset + c_piece_bytes, l_length + 1);
-      while l_end <= l_length and continues(p_utf8, l_end) loop
-        l_end := l_end - 1;
+      l_back := 0;
+      while l_back < 4 and l_end - l_back <= l_length and continues(p_utf8, l_end - l_back) loop
+        l_back := l_back + 1;
       end loop;
+      -- A character has at most four bytes: a longer run of continuations is no UTF-8, and cut anywhere.
+      if l_back < 4 then
+        l_end := l_end - l_back;
+      end if;
       p_pieces(p_pieces.count + 1) := utl_i18n.raw_to_char(
         dbms_lob.substr(p_utf8, l_end - l_offset, l_offset),
         'AL32UTF8'
@@ -125,6 +164,52 @@ create or replace package body rtm_text as
     end loop;
     p_next_offset := case when l_offset <= l_length then l_offset end;
   end pieces;
+
+  function is_text(p_utf8 in blob) return boolean is
+    l_pieces t_pieces;
+    l_next   number;
+    l_offset pls_integer := 1;
+    l_bytes  pls_integer := least(dbms_lob.getlength(p_utf8), c_max_raw_bytes);
+    l_raw    raw(32767);
+  begin
+    pieces(p_utf8, 1, l_pieces, l_next);
+    for i in 1 .. l_pieces.count loop
+      exit when l_offset > l_bytes;
+      l_raw := utf8(l_pieces(i));
+      if l_raw is null or dbms_lob.substr(p_utf8, utl_raw.length(l_raw), l_offset) <> l_raw then
+        return false;
+      end if;
+      l_offset := l_offset + utl_raw.length(l_raw);
+    end loop;
+    return true;
+  end is_text;
+
+  procedure base64_pieces(p_bytes in blob, p_pieces out nocopy t_pieces) is
+    -- A multiple of three, so that only the last piece is padded.
+    c_piece_bytes constant pls_integer := 5997;
+    l_offset number := 1;
+    l_text   varchar2(32767);
+  begin
+    p_pieces.delete;
+    while l_offset <= dbms_lob.getlength(p_bytes) and p_pieces.count < c_max_pieces loop
+      l_text := utl_raw.cast_to_varchar2(
+        utl_encode.base64_encode(dbms_lob.substr(p_bytes, c_piece_bytes, l_offset))
+      );
+      p_pieces(p_pieces.count + 1) := case when l_offset = 1 then 'base64:' end
+        || translate(l_text, 'A' || chr(13) || chr(10), 'A');
+      l_offset := l_offset + c_piece_bytes;
+    end loop;
+  end base64_pieces;
+
+  function first_line(p_utf8 in raw) return varchar2 is
+  begin
+    for i in 1 .. coalesce(utl_raw.length(p_utf8), 0) loop
+      if rawtohex(utl_raw.substr(p_utf8, i, 1)) = '0A' then
+        return case when i > 1 then utl_i18n.raw_to_char(utl_raw.substr(p_utf8, 1, i - 1), 'AL32UTF8') end;
+      end if;
+    end loop;
+    return null;
+  end first_line;
 
   function join(p_pieces in t_pieces) return clob is
     l_text  clob;
@@ -170,6 +255,11 @@ create or replace package body rtm_text as
     -- utl_encode breaks lines every 64 characters and pads.
     return translate(l_text, '+/=' || chr(13) || chr(10), '-_');
   end base64url;
+
+  function now_utc return timestamp is
+  begin
+    return sys_extract_utc(systimestamp);
+  end now_utc;
 
   function epoch_ms(p_time in timestamp with time zone default null) return number is
     l_since interval day(9) to second(6);

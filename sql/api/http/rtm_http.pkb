@@ -4,84 +4,42 @@ create or replace package body rtm_http as
     return rtm_features.c_mle or rtm_features.c_utl_http;
   end possible;
 
-  procedure check_url(p_url in varchar2, p_allow_http in varchar2) is
-  begin
-    if p_url is null or lower(p_url) like 'https://_%' then
-      return;
-    end if;
-    if lower(p_url) like 'http://_%' then
-      if p_allow_http = 'Y' then
-        return;
-      end if;
-      raise_application_error(
-        -20103,
-        'base_url must begin with https://; for plain http inside a trusted network set allow_http to Y'
-      );
-    end if;
-    raise_application_error(-20103, 'base_url must begin with https://');
-  end check_url;
-
-  -- The URL and key of a call: those given, or the configured ones.
-  procedure resolve(
-    p_base_url in  varchar2,
-    p_api_key  in  varchar2,
-    p_settings in  rtm_config%rowtype,
-    p_url      out varchar2,
-    p_key      out varchar2
-  ) is
-  begin
-    rtm_config_api.check_database;
-    p_url := coalesce(rtrim(trim(p_base_url), '/'), p_settings.base_url);
-    p_key := trim(p_api_key);
-    if p_url is null then
-      raise_application_error(-20103, 'No relay URL: set base_url with RTM_CONFIG_API.SET_VALUE');
-    end if;
-    check_url(p_url, p_settings.allow_http);
-    if p_key is null then
-      if p_settings.base_url is null or p_url <> p_settings.base_url then
-        -- The key in the settings belongs to the URL in the settings.
-        raise_application_error(-20103, 'p_base_url is not the configured URL: give p_api_key with it');
-      end if;
-      p_key := p_settings.api_key;
-    end if;
-  end resolve;
-
-  procedure check_call(p_base_url in varchar2, p_api_key in varchar2) is
-    l_base_url varchar2(32767);
-    l_api_key  varchar2(32767);
-  begin
-    resolve(p_base_url, p_api_key, rtm_config_api.settings, l_base_url, l_api_key);
-    if lengthb(l_base_url) > 1000 or lengthb(l_api_key) > 1000 then
-      raise_application_error(-20103, 'p_base_url and p_api_key must not be longer than 1000 bytes');
-    end if;
-  end check_call;
-
   $if rtm_features.c_mle $then
+  e_module_replaced exception;
+  pragma exception_init(e_module_replaced, -4106);
+
   procedure send_mle(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_timeout_s  in  number,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
-    p_status     out number,
-    p_body       out nocopy varchar2
+    p_url      in  varchar2,
+    p_key      in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_message  in  rtm_message.t_message,
+    p_status   out number,
+    p_body     out nocopy varchar2
   ) is
     l_answer varchar2(32767);
-  begin
+
     -- Never raises for the relay's sake: a failed fetch is an answer without a status.
-    l_answer := websocket_send_broadcast(
-      p_api_key    => p_api_key,
-      p_base_url   => p_base_url,
-      p_channel    => p_channel,
-      p_event_name => p_event_name,
-      p_payload    => p_payload,
-      p_message_id => p_message_id,
-      p_ts_ms      => p_ts_ms,
-      p_timeout_s  => p_timeout_s
-    );
+    function answer return varchar2 is
+    begin
+      return websocket_send_broadcast(
+        p_api_key    => p_key,
+        p_base_url   => p_url,
+        p_channel    => p_message.channel,
+        p_event_name => p_message.event_name,
+        p_payload    => p_message.payload,
+        p_message_id => p_message.id,
+        p_ts_ms      => p_message.ts_ms,
+        p_timeout_s  => p_settings.http_timeout_s
+      );
+    end answer;
+  begin
+    begin
+      l_answer := answer;
+    exception
+      when e_module_replaced then
+        -- The first call of a session that used the module before it was replaced; it did nothing.
+        l_answer := answer;
+    end;
     select json_value(l_answer, '$.status' returning number),
            json_value(l_answer, '$.body' returning varchar2(4000) null on error)
     into p_status, p_body
@@ -89,28 +47,25 @@ create or replace package body rtm_http as
   end send_mle;
   $elsif rtm_features.c_utl_http $then
   -- The body's bytes. The payload's text goes in unchanged; it is known to be JSON.
-  function request_body(
-    p_channel    in varchar2,
-    p_event_name in varchar2,
-    p_payload    in clob,
-    p_message_id in varchar2,
-    p_ts_ms      in number
-  ) return blob is
+  function request_body(p_message in rtm_message.t_message) return blob is
     l_members varchar2(4000);
+    l_text    clob;
+    l_blob    blob;
   begin
     select json_object(
-             'channel' value p_channel,
-             'eventName' value p_event_name,
-             'id' value p_message_id,
-             'ts' value p_ts_ms
+             'channel' value p_message.channel,
+             'eventName' value p_message.event_name,
+             'id' value p_message.id,
+             'ts' value p_message.ts_ms
              absent on null
              returning varchar2(4000)
            )
     into l_members
     from dual;
-    return rtm_text.utf8_blob(
-      to_clob(substr(l_members, 1, length(l_members) - 1) || ',"payload":') || p_payload || '}'
-    );
+    l_text := to_clob(substr(l_members, 1, length(l_members) - 1) || ',"payload":') || p_message.payload || '}';
+    l_blob := rtm_text.utf8_blob(l_text);
+    rtm_text.free(l_text);
+    return l_blob;
   end request_body;
 
   procedure write_body(p_request in out nocopy utl_http.req, p_body in blob) is
@@ -204,40 +159,30 @@ create or replace package body rtm_http as
   end post;
 
   procedure send_utl_http(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_settings   in  rtm_config%rowtype,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
-    p_status     out number,
-    p_body       out nocopy varchar2
+    p_url      in  varchar2,
+    p_key      in  varchar2,
+    p_settings in  rtm_config%rowtype,
+    p_message  in  rtm_message.t_message,
+    p_status   out number,
+    p_body     out nocopy varchar2
   ) is
     l_request blob;
   begin
-    l_request := request_body(p_channel, p_event_name, p_payload, p_message_id, p_ts_ms);
-    post(p_base_url || '/api/broadcast', p_api_key, p_settings, l_request, p_status, p_body);
+    l_request := request_body(p_message);
+    post(p_url || '/api/broadcast', p_key, p_settings, l_request, p_status, p_body);
     rtm_text.free(l_request);
   end send_utl_http;
   $end
 
   procedure send(
-    p_base_url   in  varchar2,
-    p_api_key    in  varchar2,
-    p_channel    in  varchar2,
-    p_event_name in  varchar2,
-    p_payload    in  clob,
-    p_message_id in  varchar2,
-    p_ts_ms      in  number,
+    p_url        in  varchar2,
+    p_key        in  varchar2,
+    p_settings   in  rtm_config%rowtype,
+    p_message    in  rtm_message.t_message,
     p_status     out number,
     p_body       out varchar2,
     p_recipients out number
   ) is
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_base_url varchar2(1000);
-    l_api_key  varchar2(1000);
     $if rtm_features.c_utl_http $then
     l_timeout_s pls_integer;
     l_check     boolean;
@@ -249,25 +194,18 @@ create or replace package body rtm_http as
     end restore_session;
     $end
   begin
-    resolve(p_base_url, p_api_key, l_settings, l_base_url, l_api_key);
     $if rtm_features.c_utl_http $then
       -- For MLE too: its fetch is said to run on the session's UTL_HTTP settings (not verified).
       utl_http.get_transfer_timeout(timeout => l_timeout_s);
       utl_http.get_response_error_check(enable => l_check);
-      utl_http.set_transfer_timeout(timeout => l_settings.http_timeout_s);
+      utl_http.set_transfer_timeout(timeout => p_settings.http_timeout_s);
       utl_http.set_response_error_check(enable => false);
     $end
     begin
       $if rtm_features.c_mle $then
-        send_mle(
-          l_base_url, l_api_key, l_settings.http_timeout_s, p_channel, p_event_name, p_payload,
-          p_message_id, p_ts_ms, p_status, p_body
-        );
+        send_mle(p_url, p_key, p_settings, p_message, p_status, p_body);
       $elsif rtm_features.c_utl_http $then
-        send_utl_http(
-          l_base_url, l_api_key, l_settings, p_channel, p_event_name, p_payload,
-          p_message_id, p_ts_ms, p_status, p_body
-        );
+        send_utl_http(p_url, p_key, p_settings, p_message, p_status, p_body);
       $else
         raise_application_error(-20112, 'No way to send HTTP: neither MLE nor EXECUTE on UTL_HTTP');
       $end

@@ -1,158 +1,213 @@
 create or replace package body rtm_sender as
   -- A run ends after so many messages for one relay; the job starts the next one two seconds later.
   c_messages_per_run constant pls_integer := 500;
+  c_slice            constant pls_integer := 500;
 
-  procedure put(p_row in rtm_log%rowtype, p_base_url in varchar2, p_api_key in varchar2) is
-    l_id number;
-  begin
-    -- What can be known now is refused now, not by the job.
-    rtm_http.check_call(p_base_url, p_api_key);
-    l_id := rtm_log_row.add(p_row);
-    insert into rtm_outbox(log_id, base_url, api_key)
-    values (l_id, trim(p_base_url), trim(p_api_key));
-  end put;
-
-  -- Worth another try: not reached, busy, or a failure of the relay.
-  function is_transient(p_status in number) return boolean is
-  begin
-    return p_status is null or p_status in (408, 429) or p_status >= 500;
-  end is_transient;
-
-  procedure send_now(
-    p_row      in rtm_log%rowtype,
-    p_ts_ms    in number,
+  procedure put(
+    p_message  in out nocopy rtm_message.t_message,
+    p_settings in rtm_config%rowtype,
     p_base_url in varchar2,
     p_api_key  in varchar2
   ) is
-    l_row      rtm_log%rowtype := p_row;
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_body     varchar2(4000);
+    l_url   varchar2(1000);
+    l_key   varchar2(1000);
+    l_relay rtm_delivery.relay%type;
+    l_body  blob;
+    l_until rtm_delivery.expires_utc%type;
   begin
-    rtm_http.send(
-      p_base_url   => p_base_url,
-      p_api_key    => p_api_key,
-      p_channel    => l_row.channel,
-      p_event_name => l_row.event_name,
-      p_payload    => l_row.payload_json,
-      p_message_id => l_row.message_id,
-      p_ts_ms      => p_ts_ms,
-      p_status     => l_row.http_status,
-      p_body       => l_body,
-      p_recipients => l_row.recipients
+    rtm_relay.resolve(p_base_url, p_api_key, p_settings, l_url, l_key);
+    p_message.id := lower(rawtohex(sys_guid()));
+    l_relay      := rtm_relay.delivery_name(p_base_url, p_settings);
+    l_body       := rtm_text.utf8_blob(p_message.payload);
+    l_until      := rtm_text.now_utc + numtodsinterval(p_settings.expiration_s, 'SECOND');
+    l_key        := trim(p_api_key);
+    insert into rtm_delivery(
+      id, expires_utc, body, channel, event_name, ts_ms, source, app_user, relay, api_key, seq
+    ) values (
+      p_message.id, l_until, l_body, p_message.channel, p_message.event_name, p_message.ts_ms,
+      p_message.source, p_message.app_user, l_relay, l_key, rtm_delivery_seq.nextval
     );
-    l_row.status     := case when l_row.http_status = 200 then 'SENT' else 'FAILED' end;
-    l_row.extra_info := l_body;
-    if l_row.status = 'SENT' then
-      l_row.payload_json := rtm_log_row.kept(p_row.payload_json, l_settings.log_payload, false);
-      rtm_log_row.add_now(l_row);
+    rtm_text.free(l_body);
+  exception
+    when others then
+      rtm_text.free(l_body);
+      raise;
+  end put;
+
+  function message_of(p_delivery in rtm_delivery%rowtype) return rtm_message.t_message is
+    l_message rtm_message.t_message;
+  begin
+    l_message.id         := p_delivery.id;
+    l_message.channel    := p_delivery.channel;
+    l_message.event_name := p_delivery.event_name;
+    l_message.payload    := rtm_text.utf8_text(p_delivery.body);
+    l_message.ts_ms      := p_delivery.ts_ms;
+    l_message.source     := p_delivery.source;
+    l_message.app_user   := p_delivery.app_user;
+    return l_message;
+  end message_of;
+
+  procedure send_now(
+    p_message  in out nocopy rtm_message.t_message,
+    p_settings in rtm_config%rowtype,
+    p_base_url in varchar2,
+    p_api_key  in varchar2
+  ) is
+    l_url        varchar2(1000);
+    l_key        varchar2(1000);
+    l_status     number;
+    l_body       varchar2(4000);
+    l_recipients number;
+    l_row        rtm_log%rowtype;
+  begin
+    rtm_relay.resolve(p_base_url, p_api_key, p_settings, l_url, l_key);
+    if not rtm_relay.enter(l_url, p_also_busy => false) then
+      raise_application_error(
+        -20114,
+        'The relay ' || l_url || ' did not answer lately and is left alone for a while; see RTM_STATUS.RELAYS'
+      );
+    end if;
+    p_message.id := lower(rawtohex(sys_guid()));
+    rtm_http.send(l_url, l_key, p_settings, p_message, l_status, l_body, l_recipients);
+    rtm_relay.report(l_url, l_status, l_body);
+    if l_status = 200 then
+      if p_settings.log_messages = 'Y' then
+        l_row              := rtm_log_row.row_of(p_message, 'HTTP', 'SENT');
+        l_row.http_status  := l_status;
+        l_row.extra_info   := l_body;
+        l_row.recipients   := l_recipients;
+        l_row.payload_json := rtm_log_row.kept(p_message.payload, p_settings.log_payload, false);
+        rtm_log_row.try_add_now(l_row);
+      end if;
     else
       -- The caller logs it, with the payload, by its error policy.
       raise_application_error(
         -20113,
         'The relay did not take the message: '
-          || case when l_row.http_status is not null then 'HTTP status ' || l_row.http_status || ' ' end
+          || case when l_status is not null then 'HTTP status ' || l_status || ' ' end
           || substr(l_body, 1, 500)
       );
     end if;
   end send_now;
 
+  -- Removes a delivery with its outcome in the log; nothing when another run was faster.
   procedure settle(
-    p_log_id     in number,
+    p_delivery   in rtm_delivery%rowtype,
     p_status     in varchar2,
     p_http       in number,
     p_body       in varchar2,
     p_recipients in number,
-    p_policy     in varchar2
+    p_settings   in rtm_config%rowtype
   ) is
     l_is_error boolean := p_status = 'FAILED';
-    l_keep     number := case
-                           when p_policy = 'ALL' or (p_policy = 'ERROR' and l_is_error) then 1
-                           else 0
-                         end;
-    l_error    rtm_log.error_message%type;
+    l_message  rtm_message.t_message;
+    l_row      rtm_log%rowtype;
   begin
-    if l_is_error then
-      l_error := rtm_text.fit('Not sent: ' || p_body, 4000);
+    delete from rtm_delivery where id = p_delivery.id;
+    if sql%rowcount = 0 or (not l_is_error and p_settings.log_messages = 'N') then
+      return;
     end if;
-    update rtm_log
-    set status        = p_status,
-        http_status   = p_http,
-        extra_info    = p_body,
-        error_message = l_error,
-        recipients    = p_recipients,
-        payload_json  = case when l_keep = 1 then payload_json end
-    where id = p_log_id;
-    delete from rtm_outbox where log_id = p_log_id;
+    l_message          := message_of(p_delivery);
+    l_row              := rtm_log_row.row_of(l_message, 'HTTP_DEFERRED', p_status);
+    l_row.http_status  := p_http;
+    l_row.extra_info   := p_body;
+    l_row.recipients   := p_recipients;
+    l_row.payload_json := rtm_log_row.kept(l_message.payload, p_settings.log_payload, l_is_error);
+    if l_is_error then
+      l_row.error_message := rtm_text.fit('Not sent: ' || p_body, 4000);
+    end if;
+    rtm_log_row.note(l_row);
   end settle;
 
-  -- Sends one message and settles it, or puts it off. False when the relay cannot take it now.
-  function sent(
-    p_outbox   in rtm_outbox%rowtype,
-    p_log      in rtm_log%rowtype,
-    p_settings in rtm_config%rowtype
-  ) return boolean is
+  procedure expire(p_delivery in rtm_delivery%rowtype, p_settings in rtm_config%rowtype) is
+  begin
+    settle(
+      p_delivery,
+      'FAILED',
+      null,
+      'expired after ' || p_delivery.attempts || ' attempts (setting expiration_s)',
+      null,
+      p_settings
+    );
+  end expire;
+
+  -- Before anything is sent: what has expired costs no attempt, however long the outage was.
+  procedure expire_all(p_settings in rtm_config%rowtype) is
+    l_now   timestamp(6) := rtm_text.now_utc;
+    l_found pls_integer;
+  begin
+    loop
+      l_found := 0;
+      for delivery in (
+        select *
+        from rtm_delivery
+        where expires_utc <= l_now
+          and relay is not null
+          and rownum <= c_slice
+      ) loop
+        expire(delivery, p_settings);
+        l_found := l_found + 1;
+      end loop;
+      commit;
+      exit when l_found < c_slice;
+    end loop;
+  end expire_all;
+
+  -- Sends one message and settles it, or leaves it where it is. False when the relay cannot take it now.
+  function sent(p_delivery in rtm_delivery%rowtype, p_settings in rtm_config%rowtype) return boolean is
+    l_url        varchar2(1000);
+    l_key        varchar2(1000);
     l_status     number;
     l_body       varchar2(4000);
     l_recipients number;
-    l_seconds    number;
+    l_message    rtm_message.t_message;
   begin
     begin
-      rtm_http.send(
-        p_base_url   => p_outbox.base_url,
-        p_api_key    => p_outbox.api_key,
-        p_channel    => p_log.channel,
-        p_event_name => p_log.event_name,
-        p_payload    => p_log.payload_json,
-        p_message_id => p_log.message_id,
-        p_ts_ms      => rtm_text.epoch_ms(p_log.ts),
-        p_status     => l_status,
-        p_body       => l_body,
-        p_recipients => l_recipients
+      rtm_relay.resolve(
+        case when not rtm_text.same(p_delivery.relay, rtm_relay.c_configured) then p_delivery.relay end,
+        p_delivery.api_key, p_settings, l_url, l_key
       );
+      if not rtm_relay.enter(l_url, p_also_busy => true) then
+        return false;
+      end if;
+      l_message := message_of(p_delivery);
+      rtm_http.send(l_url, l_key, p_settings, l_message, l_status, l_body, l_recipients);
     exception
       when others then
         -- Bad URL, clone: no status, kept until it expires or somebody mends the settings.
         l_status := null;
         l_body   := rtm_text.fit(sqlerrm, 4000);
     end;
+    rtm_relay.report(coalesce(l_url, p_delivery.relay), l_status, l_body);
     if l_status = 200 then
-      settle(p_log.id, 'SENT', l_status, l_body, l_recipients, p_settings.log_payload);
+      settle(p_delivery, 'SENT', l_status, l_body, l_recipients, p_settings);
       return true;
     end if;
-    if not is_transient(l_status)
-      or p_outbox.created_ts < systimestamp - numtodsinterval(p_settings.expiration_s, 'SECOND')
-    then
-      settle(p_log.id, 'FAILED', l_status, l_body, null, p_settings.log_payload);
+    if not rtm_relay.is_transient(l_status) then
+      settle(p_delivery, 'FAILED', l_status, l_body, null, p_settings);
       return true;
     end if;
-    -- 2, 4, 8 ... 60 seconds.
-    l_seconds := least(60, power(2, least(p_outbox.attempts + 1, 10)));
-    update rtm_outbox
-    set attempts    = attempts + 1,
-        next_try_ts = systimestamp + numtodsinterval(l_seconds, 'SECOND')
-    where log_id = p_log.id;
-    update rtm_log set extra_info = l_body, http_status = l_status where id = p_log.id;
+    update rtm_delivery set attempts = attempts + 1 where id = p_delivery.id;
     return false;
   end sent;
 
-  -- The messages for one URL ('-' for the configured one), in order. The first that must wait holds
-  -- back those behind it: they must not overtake.
-  procedure run_relay(p_url in varchar2, p_settings in rtm_config%rowtype) is
-    l_outbox rtm_outbox%rowtype;
-    l_log    rtm_log%rowtype;
-    l_sent   boolean := true;
+  -- The messages of one relay, in order. The first that must wait holds back those behind it: they
+  -- must not overtake.
+  procedure run_relay(p_relay in varchar2, p_settings in rtm_config%rowtype) is
+    l_delivery rtm_delivery%rowtype;
+    l_sent     boolean := true;
   begin
     for i in 1 .. c_messages_per_run loop
       select *
-      into l_outbox
-      from rtm_outbox
-      where log_id = (select min(log_id) from rtm_outbox where coalesce(base_url, '-') = p_url)
+      into l_delivery
+      from rtm_delivery
+      where relay = p_relay
+        and seq = (select min(d.seq) from rtm_delivery d where d.relay = p_relay)
       for update skip locked;
-      if l_outbox.next_try_ts > systimestamp then
-        l_sent := false;
+      if l_delivery.expires_utc <= rtm_text.now_utc then
+        expire(l_delivery, p_settings);
       else
-        select * into l_log from rtm_log where id = l_outbox.log_id;
-        l_sent := sent(l_outbox, l_log, p_settings);
+        l_sent := sent(l_delivery, p_settings);
       end if;
       commit;
       exit when not l_sent;
@@ -166,8 +221,9 @@ create or replace package body rtm_sender as
   procedure run is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
   begin
-    for relay in (select distinct coalesce(base_url, '-') as url from rtm_outbox) loop
-      run_relay(relay.url, l_settings);
+    expire_all(l_settings);
+    for delivery in (select distinct relay from rtm_delivery where relay is not null) loop
+      run_relay(delivery.relay, l_settings);
     end loop;
   end run;
 end rtm_sender;

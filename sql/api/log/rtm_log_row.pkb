@@ -1,4 +1,14 @@
 create or replace package body rtm_log_row as
+  c_refused_units constant pls_integer := 4000;
+
+  function app_user return varchar2 is
+  begin
+    return rtm_text.fit(
+      coalesce(sys_context('APEX$SESSION', 'APP_USER'), sys_context('USERENV', 'SESSION_USER')),
+      255
+    );
+  end app_user;
+
   function new_row(p_source in varchar2, p_channel in varchar2, p_event_name in varchar2)
     return rtm_log%rowtype
   is
@@ -8,10 +18,7 @@ create or replace package body rtm_log_row as
     l_row.source      := rtm_text.fit(p_source, 30);
     l_row.channel     := rtm_text.fit(p_channel, 128);
     l_row.event_name  := rtm_text.fit(p_event_name, 128);
-    l_row.app_user    := rtm_text.fit(
-      coalesce(sys_context('APEX$SESSION', 'APP_USER'), sys_context('USERENV', 'SESSION_USER')),
-      255
-    );
+    l_row.app_user    := app_user;
     l_row.app_session := to_number(sys_context('APEX$SESSION', 'APP_SESSION'));
     $if rtm_features.c_apex $then
       l_row.app_id      := to_number(v('APP_ID'));
@@ -19,6 +26,21 @@ create or replace package body rtm_log_row as
     $end
     return l_row;
   end new_row;
+
+  function row_of(
+    p_message   in rtm_message.t_message,
+    p_transport in varchar2,
+    p_status    in varchar2
+  ) return rtm_log%rowtype is
+    l_row rtm_log%rowtype;
+  begin
+    l_row            := new_row(p_message.source, p_message.channel, p_message.event_name);
+    l_row.app_user   := p_message.app_user;
+    l_row.message_id := p_message.id;
+    l_row.transport  := p_transport;
+    l_row.status     := p_status;
+    return l_row;
+  end row_of;
 
   function add(p_row in rtm_log%rowtype) return number is
     l_id rtm_log.id%type;
@@ -37,6 +59,24 @@ create or replace package body rtm_log_row as
     return l_id;
   end add;
 
+  -- The last place that is left to tell.
+  procedure report(p_row in rtm_log%rowtype, p_error in varchar2) is
+  begin
+    dbms_output.put_line(
+      'RTM_LOG: ' || p_error || ' while logging ' || p_row.status || ' ' || p_row.message_id || ' '
+        || p_row.error_message
+    );
+  end report;
+
+  procedure note(p_row in rtm_log%rowtype) is
+    l_id rtm_log.id%type;
+  begin
+    l_id := add(p_row);
+  exception
+    when others then
+      report(p_row, sqlerrm);
+  end note;
+
   procedure add_now(p_row in rtm_log%rowtype) is
     pragma autonomous_transaction;
     l_id rtm_log.id%type;
@@ -50,8 +90,7 @@ create or replace package body rtm_log_row as
     add_now(p_row);
   exception
     when others then
-      -- The last place that is left to tell.
-      dbms_output.put_line('RTM_LOG: ' || sqlerrm || ' while logging: ' || p_row.error_message);
+      report(p_row, sqlerrm);
   end try_add_now;
 
   function kept(p_payload in clob, p_policy in varchar2, p_is_error in boolean) return clob is
@@ -60,5 +99,13 @@ create or replace package body rtm_log_row as
              when p_policy = 'ALL' or (p_policy = 'ERROR' and p_is_error) then p_payload
            end;
   end kept;
+
+  function kept_refused(p_payload in clob, p_policy in varchar2) return clob is
+  begin
+    if p_policy = 'NONE' or p_payload is null or dbms_lob.getlength(p_payload) <= c_refused_units then
+      return kept(p_payload, p_policy, true);
+    end if;
+    return to_clob(dbms_lob.substr(p_payload, c_refused_units, 1));
+  end kept_refused;
 end rtm_log_row;
 /

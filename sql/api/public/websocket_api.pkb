@@ -2,12 +2,14 @@ create or replace package body websocket_api as
   c_max_channels constant pls_integer := 100;
   -- Seconds between two counts of the backlog, whatever the number of broadcasts.
   c_gauge_s      constant pls_integer := 5;
-  -- What the relay's encoding adds to a payload at the very most: two names of 128 bytes (256 when
-  -- every character is escaped), id, numbers and keys. max_message_bytes counts it, as the relay does.
-  c_envelope_bytes constant pls_integer := 1024;
+  -- Rows of a cursor that are checked and sent at a time.
+  c_slice        constant pls_integer := 100;
 
   e_busy exception;
   pragma exception_init(e_busy, -54);
+  -- An autonomous transaction inside of one of an XA monitor.
+  e_no_autonomous exception;
+  pragma exception_init(e_no_autonomous, -164);
 
   function way(p_settings in rtm_config%rowtype, p_reason out varchar2) return varchar2 is
   begin
@@ -59,7 +61,7 @@ create or replace package body websocket_api as
 
   -- Counts the queue unless somebody did, or is doing it. Never waits: e_busy means another session
   -- counts, and its last figure is good enough.
-  procedure measure_backlog(p_limit in number) is
+  procedure count_backlog(p_limit in number) is
     pragma autonomous_transaction;
     l_ready rtm_gauge.ready%type;
   begin
@@ -70,6 +72,15 @@ create or replace package body websocket_api as
   exception
     when e_busy then
       rollback;
+  end count_backlog;
+
+  procedure measure_backlog(p_limit in number) is
+  begin
+    count_backlog(p_limit);
+  exception
+    when e_no_autonomous then
+      -- The last figure is good enough here too; the next call outside of XA counts again.
+      dbms_output.put_line('RTM_GAUGE: not counted inside of an XA transaction.');
   end measure_backlog;
 
   function is_over_backlog(p_limit in number) return boolean is
@@ -95,88 +106,91 @@ create or replace package body websocket_api as
     return coalesce(upper(trim(p_on_error)), p_settings.on_error);
   end error_policy;
 
-  -- The payload's JSON text, never null; bytes and syntax are checked.
-  function checked_payload(p_payload in clob, p_settings in rtm_config%rowtype) return clob is
-    l_limit number := p_settings.max_message_bytes - c_envelope_bytes;
-    l_blob  blob;
-    l_bytes number;
-  begin
-    if p_payload is null or dbms_lob.getlength(p_payload) = 0 then
-      return to_clob('{}');
-    end if;
-    -- A unit of a CLOB is at most 4 bytes of UTF-8: only what may be too long is counted exactly.
-    if dbms_lob.getlength(p_payload) * 4 > l_limit then
-      l_blob  := rtm_text.utf8_blob(p_payload);
-      l_bytes := dbms_lob.getlength(l_blob);
-      rtm_text.free(l_blob);
-      if l_bytes > l_limit then
-        raise_application_error(
-          -20105,
-          'p_payload has ' || l_bytes || ' bytes; setting max_message_bytes (' || p_settings.max_message_bytes
-            || ') less ' || c_envelope_bytes || ' for the names and numbers allows ' || l_limit
-        );
-      end if;
-    end if;
-    if not rtm_text.is_json(p_payload) then
-      raise_application_error(-20105, 'p_payload is not one JSON value in strict syntax');
-    end if;
-    return p_payload;
-  end checked_payload;
-
+  -- Hands a checked message to p_way (WAY), and sets its id.
   procedure send(
-    p_row      in out nocopy rtm_log%rowtype,
+    p_message  in out nocopy rtm_message.t_message,
     p_settings in rtm_config%rowtype,
+    p_way      in varchar2,
+    p_reason   in varchar2,
     p_api_key  in varchar2,
     p_base_url in varchar2
   ) is
-    l_payload clob := p_row.payload_json;
-    l_ts_ms   number := rtm_text.epoch_ms(p_row.ts);
-    l_reason  varchar2(4000);
-    l_id      number;
+    l_row rtm_log%rowtype;
   begin
-    p_row.transport := way(p_settings, l_reason);
-    case p_row.transport
+    case p_way
       when 'AQ' then
         if is_over_backlog(p_settings.max_backlog) then
-          p_row.status        := 'REJECTED';
-          p_row.error_message := 'Backlog of ' || p_settings.max_backlog
+          l_row               := rtm_log_row.row_of(p_message, 'AQ', 'REJECTED');
+          l_row.error_message := 'Backlog of ' || p_settings.max_backlog
             || ' messages reached (setting max_backlog): is the worker running?';
-        else
-          p_row.message_id := rtm_aq.enqueue(
-            p_channel      => p_row.channel,
-            p_event_name   => p_row.event_name,
-            p_payload      => l_payload,
-            p_ts_ms        => l_ts_ms,
-            p_expiration_s => p_settings.expiration_s
-          );
-          p_row.status := 'QUEUED';
+          l_row.payload_json  := rtm_log_row.kept(p_message.payload, p_settings.log_payload, true);
+          l_row.id            := rtm_log_row.add(l_row);
+          return;
         end if;
-        p_row.payload_json := rtm_log_row.kept(
-          l_payload,
-          p_settings.log_payload,
-          p_is_error => p_row.status = 'REJECTED'
-        );
-        if p_settings.log_messages = 'Y' or p_row.status = 'REJECTED' then
-          if p_api_key is not null or p_base_url is not null then
-            p_row.extra_info := 'p_api_key and p_base_url are not used on the AQ transport';
-          end if;
-          l_id := rtm_log_row.add(p_row);
-        end if;
+        p_message.id := rtm_aq.enqueue(p_message, p_settings.expiration_s);
       when 'HTTP_DEFERRED' then
-        p_row.message_id := lower(rawtohex(sys_guid()));
-        p_row.status     := 'QUEUED';
-        rtm_sender.put(p_row, p_base_url, p_api_key);
+        rtm_sender.put(p_message, p_settings, p_base_url, p_api_key);
       when 'HTTP' then
-        p_row.message_id := lower(rawtohex(sys_guid()));
-        rtm_sender.send_now(p_row, l_ts_ms, p_base_url, p_api_key);
+        -- Logs what it sent by itself.
+        rtm_sender.send_now(p_message, p_settings, p_base_url, p_api_key);
+        return;
       else
-        raise_application_error(-20110, 'Messages cannot be sent: ' || l_reason);
+        raise_application_error(-20110, 'Messages cannot be sent: ' || p_reason);
     end case;
-  exception
-    when others then
-      p_row.payload_json := l_payload;
-      raise;
+    if p_settings.log_messages = 'Y' then
+      l_row              := rtm_log_row.row_of(p_message, p_way, 'QUEUED');
+      l_row.payload_json := rtm_log_row.kept(p_message.payload, p_settings.log_payload, false);
+      if p_way = 'AQ' and (p_api_key is not null or p_base_url is not null) then
+        l_row.extra_info := 'p_api_key and p_base_url are not used on the AQ transport';
+      end if;
+      -- The message is on its way: a log that cannot be written is no error of the call.
+      rtm_log_row.note(l_row);
+    end if;
   end send;
+
+  -- The error of a call in RTM_LOG, in a transaction of its own, so that it survives the caller's
+  -- rollback. p_is_checked: the payload is JSON and not too long, and was not delivered.
+  procedure log_failure(
+    p_source     in varchar2,
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_is_checked in boolean,
+    p_settings   in rtm_config%rowtype,
+    p_error      in varchar2
+  ) is
+    l_row rtm_log%rowtype;
+  begin
+    l_row               := rtm_log_row.new_row(p_source, p_channel, coalesce(p_event_name, 'message'));
+    l_row.status        := 'FAILED';
+    l_row.error_message := rtm_text.fit(p_error, 4000);
+    if p_is_checked then
+      l_row.payload_json := rtm_log_row.kept(p_payload, p_settings.log_payload, true);
+    else
+      l_row.payload_json := rtm_log_row.kept_refused(p_payload, p_settings.log_payload);
+    end if;
+    rtm_log_row.try_add_now(l_row);
+  end log_failure;
+
+  -- Raises what the caller can act upon in place of errors of the database that say nothing to him.
+  -- -1456: read-only transaction. -14551: DML inside of a query. -164: beside an XA transaction.
+  procedure explain(p_code in number) is
+  begin
+    if p_code in (-1456, -14551) then
+      raise_application_error(
+        -20115,
+        'This transaction is read-only, or the call is inside of a query: WEBSOCKET_API.BROADCAST_NOW works there',
+        true
+      );
+    elsif p_code = -164 then
+      raise_application_error(
+        -20115,
+        'Nothing can be written beside a transaction of an XA monitor: call WEBSOCKET_API.BROADCAST, which'
+          || ' takes part in it',
+        true
+      );
+    end if;
+  end explain;
 
   procedure broadcast_item(
     p_api_key    in varchar2,
@@ -187,27 +201,26 @@ create or replace package body websocket_api as
     p_on_error   in varchar2 default null,
     p_source     in varchar2 default 'APEX'
   ) is
-    l_settings rtm_config%rowtype := rtm_config_api.settings;
-    l_row      rtm_log%rowtype;
-    l_policy   varchar2(5) := 'RAISE';
+    l_settings   rtm_config%rowtype := rtm_config_api.settings;
+    l_message    rtm_message.t_message;
+    l_policy     varchar2(5) := 'RAISE';
+    l_is_checked boolean := false;
+    l_reason     varchar2(4000);
+    l_way        varchar2(13);
   begin
-    l_row    := rtm_log_row.new_row(p_source, p_channel, coalesce(p_event_name, 'message'));
-    l_policy := error_policy(p_on_error, l_settings);
-    rtm_text.check_name(p_channel, 'p_channel');
-    rtm_text.check_name(coalesce(p_event_name, 'message'), 'p_event_name');
-    l_row.payload_json := checked_payload(p_payload, l_settings);
-    send(l_row, l_settings, p_api_key, p_base_url);
+    l_policy     := error_policy(p_on_error, l_settings);
+    l_message    := rtm_message.checked(p_channel, p_event_name, p_payload, p_source, l_settings);
+    l_is_checked := true;
+    l_way        := way(l_settings, l_reason);
+    send(l_message, l_settings, l_way, l_reason, p_api_key, p_base_url);
   exception
     when others then
-      l_row.payload_json  := rtm_log_row.kept(p_payload, l_settings.log_payload, true);
-      l_row.status        := 'FAILED';
-      l_row.error_message := rtm_text.fit(
-        sqlerrm || chr(10) || dbms_utility.format_error_backtrace,
-        4000
+      log_failure(
+        p_source, p_channel, p_event_name, p_payload, l_is_checked, l_settings,
+        sqlerrm || chr(10) || dbms_utility.format_error_backtrace
       );
-      -- In a transaction of its own, so that the reason survives the caller's rollback.
-      rtm_log_row.try_add_now(l_row);
       if l_policy = 'RAISE' then
+        explain(sqlcode);
         raise;
       end if;
   end broadcast_item;
@@ -231,7 +244,38 @@ create or replace package body websocket_api as
     );
   end broadcast;
 
-  $if dbms_db_version.version >= 21 $then
+  procedure broadcast_user(
+    p_user       in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  ) is
+  begin
+    broadcast(user_channel(p_user), p_event_name, p_payload, p_on_error, p_source);
+  end broadcast_user;
+
+  procedure broadcast_json(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in json_element_t,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  ) is
+    l_payload clob;
+  begin
+    if p_payload is not null then
+      l_payload := p_payload.to_clob;
+    end if;
+    broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source);
+    rtm_text.free(l_payload);
+  exception
+    when others then
+      rtm_text.free(l_payload);
+      raise;
+  end broadcast_json;
+
+  $if rtm_features.c_json_type $then
   procedure broadcast_json(
     p_channel    in varchar2,
     p_event_name in varchar2,
@@ -245,8 +289,115 @@ create or replace package body websocket_api as
       select json_serialize(p_payload returning clob) into l_payload from dual;
     end if;
     broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source);
+    rtm_text.free(l_payload);
+  exception
+    when others then
+      rtm_text.free(l_payload);
+      raise;
   end broadcast_json;
   $end
+
+  procedure broadcast_many(
+    p_messages in t_messages,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  ) is
+    type t_checked is table of rtm_message.t_message index by pls_integer;
+    l_settings   rtm_config%rowtype := rtm_config_api.settings;
+    l_policy     varchar2(5) := error_policy(p_on_error, l_settings);
+    l_checked    t_checked;
+    l_index      pls_integer := p_messages.first;
+    l_is_checked boolean := false;
+    l_reason     varchar2(4000);
+    l_way        varchar2(13) := way(l_settings, l_reason);
+
+    procedure fail(p_at in pls_integer) is
+    begin
+      log_failure(
+        p_source, p_messages(p_at).channel, p_messages(p_at).event_name, p_messages(p_at).payload,
+        l_is_checked, l_settings,
+        'p_messages(' || p_at || '): ' || sqlerrm || chr(10) || dbms_utility.format_error_backtrace
+      );
+      if l_policy = 'RAISE' then
+        explain(sqlcode);
+        if sqlcode <= -20000 then
+          -- The same error, with the index in front of its text.
+          raise_application_error(
+            sqlcode,
+            'p_messages(' || p_at || '): ' || substr(sqlerrm, length('ORA-20000: ') + 1, 1500)
+          );
+        end if;
+      end if;
+    end fail;
+  begin
+    while l_index is not null loop
+      begin
+        l_checked(l_index) := rtm_message.checked(
+          p_messages(l_index).channel, p_messages(l_index).event_name, p_messages(l_index).payload,
+          p_source, l_settings
+        );
+      exception
+        when others then
+          fail(l_index);
+          if l_policy = 'RAISE' then
+            raise;
+          end if;
+      end;
+      l_index := p_messages.next(l_index);
+    end loop;
+    l_is_checked := true;
+    l_index      := l_checked.first;
+    while l_index is not null loop
+      begin
+        send(l_checked(l_index), l_settings, l_way, l_reason, null, null);
+      exception
+        when others then
+          fail(l_index);
+          if l_policy = 'RAISE' then
+            raise;
+          end if;
+      end;
+      l_index := l_checked.next(l_index);
+    end loop;
+  end broadcast_many;
+
+  procedure broadcast_many(
+    p_messages in sys_refcursor,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  ) is
+    l_messages t_messages;
+  begin
+    loop
+      fetch p_messages bulk collect into l_messages limit c_slice;
+      exit when l_messages.count = 0;
+      broadcast_many(l_messages, p_on_error, p_source);
+    end loop;
+    close p_messages;
+  exception
+    when others then
+      if p_messages%isopen then
+        close p_messages;
+      end if;
+      raise;
+  end broadcast_many;
+
+  procedure broadcast_now(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  ) is
+    pragma autonomous_transaction;
+  begin
+    broadcast(p_channel, p_event_name, p_payload, p_on_error, p_source);
+    commit;
+  exception
+    when others then
+      rollback;
+      raise;
+  end broadcast_now;
 
   function apex_user(p_user in varchar2) return varchar2 is
     l_user varchar2(4000) := coalesce(trim(p_user), sys_context('APEX$SESSION', 'APP_USER'));

@@ -10,12 +10,21 @@ create or replace package websocket_api authid definer as
   -- Channels of a token, in any index order.
   type t_channels is table of varchar2(32767) index by pls_integer;
 
+  -- A message of BROADCAST_MANY, and a list of them in any index order.
+  type t_message is record (
+    channel    varchar2(512),
+    event_name varchar2(512),
+    payload    clob
+  );
+  type t_messages is table of t_message index by pls_integer;
+
   -- Broadcasts one message.
   -- p_api_key, p_base_url: for the HTTP transport only, and null for the configured ones; on the AQ
   -- transport they are ignored, and the log row says so.
   -- p_event_name: null is "message".
-  -- p_payload: any JSON value; null is {}.
+  -- p_payload: any JSON value; null is {}. A temporary LOB stays the caller's; none is left behind.
   -- p_source: where the message comes from, for RTM_LOG; at most 30 bytes.
+  -- Raises -20115 in a read-only transaction, or inside of a query: BROADCAST_NOW works there.
   procedure broadcast_item(
     p_api_key    in varchar2,
     p_base_url   in varchar2,
@@ -35,8 +44,27 @@ create or replace package websocket_api authid definer as
     p_source     in varchar2 default 'PLSQL'
   );
 
-  $if dbms_db_version.version >= 21 $then
-  -- The same for a value of type JSON (21c and later).
+  -- The same to one user: on the channel USER_CHANNEL(p_user), which the Listener of that user's pages
+  -- hears with #USER#. p_user: required outside of an APEX session.
+  procedure broadcast_user(
+    p_user       in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  );
+
+  -- The same for a JSON_OBJECT_T or JSON_ARRAY_T.
+  procedure broadcast_json(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in json_element_t,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  );
+
+  $if rtm_features.c_json_type $then
+  -- The same for a value of type JSON (21c and later, COMPATIBLE of at least 20).
   procedure broadcast_json(
     p_channel    in varchar2,
     p_event_name in varchar2,
@@ -45,6 +73,34 @@ create or replace package websocket_api authid definer as
     p_source     in varchar2 default 'PLSQL'
   );
   $end
+
+  -- Many messages at once, in the order of the list: settings and backlog are read once. With RAISE all
+  -- are checked before the first one is sent, and the error names the index; with LOG a bad one is
+  -- logged and the others are sent.
+  procedure broadcast_many(
+    p_messages in t_messages,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  );
+  -- The same for an open cursor of three columns: channel, event name, payload (CLOB). Closes it. Checks
+  -- and sends 100 rows at a time.
+  procedure broadcast_many(
+    p_messages in sys_refcursor,
+    p_on_error in varchar2 default null,
+    p_source   in varchar2 default 'PLSQL'
+  );
+
+  -- Broadcasts in a transaction of its own, which is committed when the call returns: for read-only
+  -- transactions, for queries, and for the progress of a long job. Your rollback does not take it back.
+  -- Raises -20115 inside of a transaction of an XA monitor, where nothing can be written beside it;
+  -- BROADCAST takes part in that transaction.
+  procedure broadcast_now(
+    p_channel    in varchar2,
+    p_event_name in varchar2,
+    p_payload    in clob,
+    p_on_error   in varchar2 default null,
+    p_source     in varchar2 default 'PLSQL'
+  );
 
   -- A token with which a page may subscribe to p_channels (at most 100 names; one may end in *).
   -- p_user: by default the user of the APEX session; -20106 when there is none.
@@ -62,8 +118,9 @@ create or replace package websocket_api authid definer as
     p_ttl_s   in number   default null
   ) return varchar2;
 
-  -- The channel of one user: "user:" and the name in upper case, without blanks around it. Control
-  -- characters, * and % are written as %XX; what gets longer than 128 bytes is "user:#" and a hash.
+  -- The channel of one user, the only place that knows how it is called: "user:" and the name in upper
+  -- case, without blanks around it. Control characters, * and % are written as %XX; what gets longer
+  -- than 128 bytes is "user:#" and the SHA-256 of the upper-case name in hex.
   -- p_user: by default the user of the APEX session.
   function user_channel(p_user in varchar2 default null) return varchar2;
 

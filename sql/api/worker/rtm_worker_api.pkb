@@ -11,7 +11,10 @@ create or replace package body rtm_worker_api as
 
   procedure check_word(p_name in varchar2, p_value in varchar2, p_list in varchar2) is
   begin
-    if p_value is null or instr('|' || p_list || '|', '|' || p_value || '|') = 0 then
+    if p_value is null
+      or instr(p_value, '|') > 0
+      or instr('|' || p_list || '|', '|' || p_value || '|') = 0
+    then
       raise_application_error(-20120, p_name || ' must be one of ' || replace(p_list, '|', ', '));
     end if;
   end check_word;
@@ -199,11 +202,14 @@ create or replace package body rtm_worker_api as
       raise_application_error(-20120, 'p_message_ids and p_recipients must have the same length');
     end if;
     forall i in 1 .. p_message_ids.count
-      update rtm_log
-      set status       = 'DELIVERED',
-          delivered_ts = systimestamp,
-          recipients   = p_recipients(i)
-      where message_id = p_message_ids(i);
+      insert into rtm_log(
+        ts, source, channel, event_name, message_id, transport, status, delivered_ts, recipients
+      )
+      select systimestamp, 'WORKER', max(channel), max(event_name), p_message_ids(i), 'AQ', 'DELIVERED',
+             systimestamp, p_recipients(i)
+      from rtm_log
+      where message_id = p_message_ids(i)
+      having count(*) > 0;
   end receipts;
 
   procedure claim(
@@ -216,18 +222,18 @@ create or replace package body rtm_worker_api as
     l_pieces rtm_text.t_pieces;
   begin
     check_range('p_offset', p_offset, 1, 2147483647);
-    select body into l_body from rtm_payload where id = p_claim_id;
+    select body into l_body from rtm_delivery where id = p_claim_id and relay is null;
     rtm_text.pieces(l_body, p_offset, l_pieces, p_next_offset);
     p_pieces := worker_pieces(l_pieces);
   exception
     when no_data_found then
-      raise_application_error(-20121, 'No claim check ' || p_claim_id || ' in RTM_PAYLOAD');
+      raise_application_error(-20121, 'No claim check ' || p_claim_id || ' in RTM_DELIVERY');
   end claim;
 
   procedure delete_claims(p_claim_ids in t_names) is
   begin
     forall i in 1 .. p_claim_ids.count
-      delete from rtm_payload where id = p_claim_ids(i);
+      delete from rtm_delivery where id = p_claim_ids(i) and relay is null;
   end delete_claims;
 
   procedure dequeue_text(
@@ -244,8 +250,6 @@ create or replace package body rtm_worker_api as
   ) is
     e_no_queue exception;
     pragma exception_init(e_no_queue, -24010);
-    e_no_privilege exception;
-    pragma exception_init(e_no_privilege, -24018);
     e_not_allowed exception;
     pragma exception_init(e_not_allowed, -1031);
     l_text   blob;
@@ -269,13 +273,18 @@ create or replace package body rtm_worker_api as
       p_text        => l_text
     );
     if l_text is not null then
-      rtm_text.pieces(l_text, 1, l_pieces, l_next);
+      if p_kind = 'RAW' and not rtm_text.is_text(l_text) then
+        -- Poison, and kept as it is: what the conversion to characters makes of it would be lost.
+        rtm_text.base64_pieces(l_text, l_pieces);
+      else
+        rtm_text.pieces(l_text, 1, l_pieces, l_next);
+      end if;
       p_pieces    := worker_pieces(l_pieces);
       p_truncated := case when l_next is null then 0 else 1 end;
       rtm_text.free(l_text);
     end if;
   exception
-    when e_no_queue or e_no_privilege or e_not_allowed then
+    when e_no_queue or e_not_allowed then
       raise_application_error(
         -20122,
         'Queue ' || p_queue_name || ' is unknown or not accessible: ' || sqlerrm
@@ -294,10 +303,6 @@ create or replace package body rtm_worker_api as
     l_row    rtm_log%rowtype;
     l_pieces rtm_text.t_pieces;
     l_index  pls_integer := p_pieces.first;
-    l_cut    varchar2(100) := case
-                                when p_reason_code = 'too_large'
-                                  then '; the payload is cut to about 256,000 bytes'
-                              end;
   begin
     while l_index is not null loop
       l_pieces(l_index) := p_pieces(l_index);
@@ -307,21 +312,14 @@ create or replace package body rtm_worker_api as
     l_row.message_id    := rtm_text.fit(p_message_id, 128);
     l_row.transport     := 'AQ';
     l_row.status        := 'REJECTED';
-    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 3900);
+    l_row.extra_info    := rtm_text.fit('Queue ' || p_queue_name, 3900)
+      || case
+           when p_reason_code = 'too_large' then '; the payload is cut to about 256,000 bytes'
+         end;
     l_row.error_message := rtm_text.fit(p_reason_code || ': ' || p_reason, 4000);
-    -- Whatever the setting log_payload says: the queue does not keep this message any more. What the
-    -- broadcast itself has logged is whole, and stays.
+    -- Whatever the setting log_payload says: the queue does not keep this message any more.
     l_row.payload_json  := rtm_text.join(l_pieces);
-    update rtm_log
-    set status        = l_row.status,
-        extra_info    = l_row.extra_info || case when payload_json is null then l_cut end,
-        error_message = l_row.error_message,
-        payload_json  = coalesce(payload_json, l_row.payload_json)
-    where message_id = l_row.message_id;
-    if sql%rowcount = 0 then
-      l_row.extra_info := l_row.extra_info || l_cut;
-      l_row.id := rtm_log_row.add(l_row);
-    end if;
+    l_row.id            := rtm_log_row.add(l_row);
   end set_aside;
 
   function probe(p_nonce in varchar2, p_channel in varchar2 default 'rtm:probe') return varchar2 is

@@ -45,8 +45,8 @@ create or replace package rtm_worker_api authid definer as
     p_exceptions    out number        -- depth of the exception queue, bounded by p_limit too
   );
 
-  -- In the dequeue transaction: sets RTM_LOG rows to DELIVERED with time and recipients.
-  -- The lists run from 1 to n in step. An id without a row is ignored.
+  -- In the dequeue transaction: adds a row DELIVERED to RTM_LOG, with time and recipients, for each
+  -- message that has a row there. The lists run from 1 to n in step.
   procedure receipts(p_message_ids in t_names, p_recipients in t_numbers);
 
   -- Text of a claim check: as many pieces as fit in one call (at most 32). p_offset is 1 in the
@@ -74,13 +74,13 @@ create or replace package rtm_worker_api authid definer as
     p_message_id    out varchar2,     -- lower-case hex
     p_attempts      out number,
     p_enq_time_ms   out number,
-    p_pieces        out t_pieces,     -- the text up to 32 pieces
+    p_pieces        out t_pieces,     -- the text up to 32 pieces; bytes that are no UTF-8: base64:...
     p_truncated     out number        -- 1 when it was longer (256,000 bytes): it is too large
   );
 
-  -- In the dequeue transaction: keeps a poison message in RTM_LOG (status REJECTED).
-  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read; a
-  -- payload that the broadcast has logged is not replaced. The text of a claim check stays where it is.
+  -- In the dequeue transaction: keeps a poison message in a row of RTM_LOG (status REJECTED).
+  -- p_reason_code: see docs/errors.md, Poison. p_pieces: the payload as far as it could be read. The
+  -- text of a claim check stays where it is until it is purged.
   procedure set_aside(
     p_queue_name  in varchar2,
     p_message_id  in varchar2,

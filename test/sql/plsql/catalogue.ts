@@ -183,7 +183,8 @@ class UnitChecker {
         this.#checkCall(prefix, member, i + 3);
       } else if (
         /^(dbms|utl|apex|rtm|websocket|xs)_/.test(prefix) &&
-        !this.#catalogue.tables.has(prefix)
+        !this.#catalogue.tables.has(prefix) &&
+        !(prefix.endsWith("_seq") && isName(member, "nextval"))
       ) {
         this.#report(token, `unknown package ${prefix}`);
       }

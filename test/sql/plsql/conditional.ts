@@ -26,6 +26,7 @@ export const VARIANTS: Readonly<Record<string, Flags>> = {
     features: {
       c_aq: true,
       c_json_queue: true,
+      c_json_type: true,
       c_lock: true,
       c_crypto: true,
       c_utl_http: true,

@@ -77,6 +77,9 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       converttoblob: [
         "dest_lob src_clob amount dest_offset src_offset blob_csid lang_context warning",
       ],
+      converttoclob: [
+        "dest_lob src_blob amount dest_offset src_offset blob_csid lang_context warning",
+      ],
     },
     names: "call session default_lang_ctx lobmaxsize",
   },
@@ -182,6 +185,10 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       to_clob: [""],
     },
   },
+  json_element_t: {
+    source: `${ARPLS} 19c, JSON_ELEMENT_T: the supertype of JSON_OBJECT_T and JSON_ARRAY_T`,
+    subprograms: { to_string: [""], to_clob: [""] },
+  },
   json_array_t: { source: `${ARPLS} 19c, JSON_ARRAY_T`, subprograms: { append: ["val"] } },
   aq$_jms_text_message: {
     source: "AQ types 9.2-23: SYS.AQ$_JMS_TEXT_MESSAGE",
@@ -204,6 +211,11 @@ export const VIEWS: Readonly<Record<string, string>> = {
   session_privs: "privilege",
   product_component_version: "product version version_full status",
   all_queues: "owner name queue_table",
+  user_queues: "name queue_table enqueue_enabled dequeue_enabled",
+  // Of 12.2 and later: GUID, and CON_ID 0 in a database without containers.
+  v$containers: "con_id dbid name guid",
+  // Our own, before the first release; sql/install/upgrade.sql moves its rows.
+  rtm_outbox: "log_id base_url api_key created_ts attempts next_try_ts",
   all_tables: "owner table_name",
   all_tab_columns: "owner table_name column_name data_type column_id",
   all_errors: "owner name type sequence line position text attribute",
