@@ -94,7 +94,7 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
         const [message] = await received();
         expect(message?.payload === payload, "same text").toBe(true);
         expect(message?.claimed).toBe(bytes > 32_700);
-        expect(await value(app, "select count(*) from rtm_payload")).toBe(0);
+        expect(await value(app, "select count(*) from rtm_delivery")).toBe(0);
       },
     );
 
@@ -154,14 +154,222 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
     ).rejects.toThrow("ORA-20106");
   });
 
-  it("refuses tokens in a clone until it is confirmed", async () => {
-    await app.execute("update rtm_database set db_unique_name = 'ORIGINAL'");
-    await app.commit();
+  describe("a copy of the database", () => {
     const token = () =>
       app.execute("begin :t := websocket_api.client_token('a', 'SCOTT'); end;", { t: text(4000) });
-    await expect(token()).rejects.toThrow("ORA-20111");
-    await app.execute("begin rtm_config_api.confirm_database; end;");
-    await token();
+    const pretend = async (change: string) => {
+      await app.execute("begin rtm_config_api.confirm_database; end;");
+      await app.execute(`update rtm_database set ${change}`);
+      await app.commit();
+    };
+    const state = () => value(app, "select rtm_config_api.database_state from dual");
+    const forget = async () => {
+      await app.execute("delete from rtm_database");
+      await app.commit();
+      await app.execute("begin rtm_config_api.confirm_database; end;");
+    };
+    afterAll(forget);
+
+    it("that is a clone gets no tokens until it is confirmed", async () => {
+      await pretend("db_unique_name = 'ORIGINAL', pdb_guid = null");
+      expect(await state()).toBe("CLONE");
+      await expect(token()).rejects.toThrow("ORA-20111");
+      await app.execute("begin rtm_config_api.confirm_database; end;");
+      await token();
+      await forget();
+    });
+
+    it("on a new host goes on, and the check asks for a confirmation", async () => {
+      await pretend("server_host = 'elsewhere'");
+      expect(await state()).toBe("NEW_HOST");
+      await token();
+      expect(await schema.run("status")).toMatch(
+        /missing Database is confirmed: it runs on a new host/,
+      );
+      await forget();
+    });
+
+    it("that was relocated under another name asks in the log, goes on for a day, then stops", async ({
+      skip,
+    }) => {
+      await schema.asAdmin(`grant select on sys.v_$containers to ${schema.name}`).catch(() => {});
+      await forget();
+      const guid = await value(app, "select max(pdb_guid) from rtm_database");
+      skip(guid === null, "V_$CONTAINERS cannot be granted by the test user");
+      await pretend("db_unique_name = 'BEFORE'");
+      expect(await state()).toBe("NEW_NAME");
+      await token();
+      expect(await state()).toBe("ASKED");
+      expect(await value(app, "select last_error from rtm_status")).toContain("has a new name");
+      await app.execute(
+        "update rtm_database set confirmed_ts = confirmed_ts - interval '25' hour where state = 'ASKED'",
+      );
+      await app.commit();
+      await expect(token()).rejects.toThrow("ORA-20111");
+      await forget();
+      await pretend("pdb_guid = '00'");
+      expect(await state()).toBe("CLONE");
+      await forget();
+    });
+  });
+
+  it("keeps one current secret, whoever sets it at the same time", async () => {
+    await app.execute("begin rtm_config_api.set_token_secret('k2', :secret); end;", {
+      secret: SECRET,
+    });
+    await app.execute("begin rtm_config_api.set_token_secret('K2', :secret); end;", {
+      secret: SECRET,
+    });
+    expect(await rows(app, "select kid from rtm_token_secret where is_current = 'Y'")).toEqual([
+      ["K2"],
+    ]);
+    await expect(
+      app.execute("update rtm_token_secret set is_current = 'Y' where kid = 'k2'"),
+    ).rejects.toThrow("ORA-00001");
+    await app.rollback();
+    await app.execute("alter session set nls_comp = linguistic nls_sort = binary_ci");
+    try {
+      await app.execute("begin rtm_config_api.drop_token_secret('K2'); end;");
+    } finally {
+      await app.execute("alter session set nls_comp = binary nls_sort = binary");
+    }
+    expect(await value(app, "select count(*) from rtm_token_secret where kid = 'k2'")).toBe(1);
+    await app.execute("begin rtm_config_api.set_token_secret('k1', :secret); end;", {
+      secret: SECRET,
+    });
+  });
+
+  it("shows dates in the Gregorian calendar, whatever the session says", async () => {
+    await expect(broadcast(app, "calendar", "{")).rejects.toThrow("ORA-20105");
+    await app.execute("alter session set nls_calendar = 'Thai Buddha'");
+    try {
+      const year = new Date().getUTCFullYear();
+      expect(await value(app, "select last_error from rtm_status")).toMatch(
+        new RegExp(`^${year}-\\d\\d-\\d\\dT`),
+      );
+    } finally {
+      await app.execute("alter session set nls_calendar = 'Gregorian'");
+    }
+  });
+
+  describe("more ways to call", () => {
+    it("BROADCAST_USER sends on the user's channel", async () => {
+      await app.execute("begin websocket_api.broadcast_user(' scott ', 'notice', '1'); end;");
+      await app.commit();
+      expect(await received()).toMatchObject([
+        { channel: "user:SCOTT", eventName: "notice", payload: "1" },
+      ]);
+    });
+
+    it("BROADCAST_JSON takes a JSON_OBJECT_T and a JSON_ARRAY_T, and leaves no temporary LOB", async () => {
+      const lobs = () =>
+        value<number>(
+          app,
+          "select coalesce(sum(cache_lobs + nocache_lobs + abstract_lobs), 0) from v$temporary_lobs where sid = sys_context('USERENV', 'SID')",
+        ).catch(() => undefined);
+      const before = await lobs();
+      await app.execute(`declare
+          l_object json_object_t := json_object_t('{"a":1}');
+          l_array  json_array_t := json_array_t('[1,"x"]');
+        begin
+          websocket_api.broadcast_json('json', 'object', l_object);
+          websocket_api.broadcast_json('json', 'array', l_array);
+        end;`);
+      await app.commit();
+      expect((await received()).map(({ payload }) => JSON.parse(payload))).toEqual([
+        { a: 1 },
+        [1, "x"],
+      ]);
+      expect(await lobs()).toBe(before);
+    });
+
+    it("BROADCAST_MANY sends a list in order, or nothing of it when one is bad", async () => {
+      const many = (second: string, policy: string) =>
+        app.execute(
+          `declare
+             l_list websocket_api.t_messages;
+           begin
+             for i in 1 .. 3 loop
+               l_list(i).channel := 'many';
+               l_list(i).event_name := 'e' || i;
+               l_list(i).payload := to_char(i);
+             end loop;
+             l_list(2).payload := :second;
+             websocket_api.broadcast_many(l_list, :policy);
+           end;`,
+          { second: { val: second, type: oracledb.CLOB }, policy },
+        );
+      await many("2", "RAISE");
+      await app.commit();
+      expect((await received()).map(({ payload }) => payload)).toEqual(["1", "2", "3"]);
+      await expect(many("{", "RAISE")).rejects.toThrow(
+        /ORA-20105: p_messages\(2\): p_payload is not/,
+      );
+      await app.commit();
+      expect(await received()).toEqual([]);
+      await many("{", "LOG");
+      await app.commit();
+      expect((await received()).map(({ payload }) => payload)).toEqual(["1", "3"]);
+    });
+
+    it("BROADCAST_MANY sends the rows of a cursor", async () => {
+      await app.execute(`declare
+          l_rows sys_refcursor;
+        begin
+          open l_rows for
+            select 'cursor', 'e', json_object('n' value level returning clob) from dual connect by level <= 250;
+          websocket_api.broadcast_many(l_rows);
+        end;`);
+      await app.commit();
+      const numbers = (await received()).map(({ payload }) => JSON.parse(payload).n);
+      expect(numbers).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+    });
+
+    it("a read-only transaction and a query get a clear error, and BROADCAST_NOW works there", async () => {
+      await app.execute("set transaction read only");
+      await expect(broadcast(app, "readonly", "1")).rejects.toThrow(/ORA-20115.*BROADCAST_NOW/);
+      await app.execute("begin websocket_api.broadcast_now('readonly', 'e', '2'); end;");
+      await app.rollback();
+      await app.execute(`create or replace function t_in_query(p_now in number) return number is
+        begin
+          if p_now = 1 then
+            websocket_api.broadcast_now('readonly', 'e', '3');
+          else
+            websocket_api.broadcast('readonly', 'e', '4');
+          end if;
+          return 1;
+        end;`);
+      await expect(app.execute("select t_in_query(0) from dual")).rejects.toThrow("ORA-20115");
+      await app.execute("select t_in_query(1) from dual");
+      await app.rollback();
+      expect((await received()).map(({ payload }) => payload)).toEqual(["2", "3"]);
+      await app.execute("drop function t_in_query");
+    });
+  });
+
+  describe("the log", () => {
+    it("that cannot be written is no error of a message that is on its way", async () => {
+      await app.execute(
+        "alter table rtm_log add constraint t_full check (channel <> 'unlogged' or status <> 'QUEUED')",
+      );
+      try {
+        await broadcast(app, "unlogged", "1");
+        await app.commit();
+      } finally {
+        await app.execute("alter table rtm_log drop constraint t_full");
+      }
+      expect((await received()).map(({ payload }) => payload)).toEqual(["1"]);
+    });
+
+    it("keeps a few KB of a payload that was refused", async () => {
+      await expect(broadcast(app, "long", "x".repeat(500_000))).rejects.toThrow("ORA-20105");
+      expect(
+        await value(
+          app,
+          "select max(dbms_lob.getlength(payload_json)) from rtm_log where channel = 'long'",
+        ),
+      ).toBe(4000);
+    });
   });
 
   describe("the worker's API", () => {
@@ -180,10 +388,16 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       });
       await consumer.commit();
       expect(
-        await rows(app, "select status, recipients from rtm_log where message_id = :id", {
-          id: message!.id,
-        }),
-      ).toEqual([["DELIVERED", 7]]);
+        await rows(
+          app,
+          "select status, recipients, channel from rtm_log where message_id = :id order by id",
+          { id: message!.id },
+        ),
+      ).toEqual([
+        ["QUEUED", null, "receipt"],
+        ["DELIVERED", 7, "receipt"],
+      ]);
+      expect(await value(app, "select count(*) from rtm_log where message_id = 'ff'")).toBe(0);
     });
 
     it("gives the lease to one session, over commits, until it ends", async () => {
@@ -318,24 +532,57 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       await broadcast(app, "aside", '{"whole":true}');
       await app.commit();
       const [message] = await received();
-      for (const id of [message!.id, "dcba"]) {
-        await consumer.execute(
-          "begin rtm_worker_api.set_aside('Q', :id, 'aside', 'e', 'too_large', 'why', :pieces); end;",
-          {
-            id,
-            pieces: { type: oracledb.STRING, dir: oracledb.BIND_IN, maxSize: 100, val: ['{"wh'] },
-          },
-        );
-      }
+      await consumer.execute(
+        "begin rtm_worker_api.set_aside('Q', :id, 'aside', 'e', 'too_large', 'why', :pieces); end;",
+        {
+          id: message!.id,
+          pieces: { type: oracledb.STRING, dir: oracledb.BIND_IN, maxSize: 100, val: ['{"wh'] },
+        },
+      );
       await consumer.commit();
-      const kept = (id: string) =>
-        rows(app, "select status, payload_json, extra_info from rtm_log where message_id = :id", {
-          id,
-        });
-      expect(await kept(message!.id)).toEqual([["REJECTED", '{"whole":true}', "Queue Q"]]);
-      expect(await kept("dcba")).toEqual([
+      expect(
+        await rows(
+          app,
+          "select status, payload_json, extra_info from rtm_log where message_id = :id order by id",
+          { id: message!.id },
+        ),
+      ).toEqual([
+        ["QUEUED", '{"whole":true}', null],
         ["REJECTED", '{"wh', "Queue Q; the payload is cut to about 256,000 bytes"],
       ]);
+    });
+
+    it("keeps bytes that are no UTF-8 as base64, also in a run longer than a piece", async () => {
+      const bytes = Buffer.alloc(20_000, 0x80);
+      const queue = await app.getQueue("RTM_QUEUE");
+      await queue.enqOne(bytes);
+      await app.commit();
+      const { outBinds } = await consumer.execute<{ pieces: string[] }>(
+        "begin rtm_worker_api.dequeue_text(:queue, 'RAW', null, 1, 1, :id, :attempts, :enqueued, :pieces, :cut); end;",
+        {
+          queue: `${schema.name}.RTM_QUEUE`,
+          id: text(32),
+          attempts: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          enqueued: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+          pieces: {
+            dir: oracledb.BIND_OUT,
+            type: oracledb.STRING,
+            maxSize: 32_767,
+            maxArraySize: 32,
+          },
+          cut: { dir: oracledb.BIND_OUT, type: oracledb.NUMBER },
+        },
+      );
+      await consumer.commit();
+      expect(outBinds!.pieces.join("")).toBe(`base64:${bytes.toString("base64")}`);
+    });
+
+    it("takes no list of words for one word", async () => {
+      await expect(
+        consumer.execute(
+          "begin rtm_worker_api.heartbeat('host:1:b', 'Q', 'host', '1', 'ACTIVE|STANDBY'); end;",
+        ),
+      ).rejects.toThrow(/ORA-20120.*p_state/);
     });
 
     it("is all that the worker's user needs", async () => {
@@ -404,7 +651,7 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
     await app.execute("begin :id := rtm_admin.requeue(:old); end;", { id: text(32), old: id });
     await app.commit();
     expect((await received()).map((message) => message.claimed)).toEqual([true]);
-    await app.execute("begin rtm_log_api.purge(0); end;");
+    await app.execute("begin rtm_admin.purge(0); end;");
     expect(await value(app, "select count(*) from rtm_log")).toBe(0);
   });
 

@@ -2,7 +2,7 @@
  * The HTTP ways on a real Oracle. The database must reach this process: RTM_TEST_CALLBACK_HOST is the
  * address under which it does (172.17.0.1 for a container on Docker's default network).
  */
-import oracledb from "oracledb";
+import oracledb, { type Connection } from "oracledb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { oracleAccess } from "../oracle-contract/target.ts";
@@ -66,13 +66,97 @@ describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
       await broadcast(app, "public:http", payload);
       await app.commit();
       expect(await client.nextText()).toContain(`"payload":${payload},`);
-      const settled = () => rows(app, "select status, http_status, payload_json from rtm_log");
-      await expect.poll(settled, { timeout: 60_000 }).toEqual([["SENT", 200, null]]);
-      expect(await value(app, "select count(*) from rtm_outbox")).toBe(0);
+      const settled = () =>
+        rows(app, "select status, http_status, payload_json from rtm_log order by id");
+      await expect.poll(settled, { timeout: 60_000 }).toEqual([
+        ["QUEUED", null, null],
+        ["SENT", 200, null],
+      ]);
+      expect(await value(app, "select count(*) from rtm_delivery")).toBe(0);
       await client.close();
     },
     TIMEOUT_MS,
   );
+
+  describe("a relay that is away", () => {
+    /** Sets the relay's URL; the job stays off, so that the test runs the sender itself. */
+    const pointTo = async (app: Connection, url: string) => {
+      await app.execute("begin rtm_config_api.set_value('base_url', :url); end;", { url });
+      await app.execute("begin dbms_scheduler.disable('RTM_SEND_JOB', force => true); end;");
+    };
+    const away = async () => {
+      const installed = await install([...GRANTS, "create job"]);
+      // Nothing listens there.
+      await pointTo(installed.app, `http://${callbackHost}:1`);
+      return installed;
+    };
+    const run = "begin rtm_sender.run; end;";
+
+    it(
+      "what has expired costs no attempt, and what is behind it is not kept waiting",
+      async () => {
+        const { schema, app } = await away();
+        await using _ = schema;
+        for (const text of ["1", "2", "3"]) await broadcast(app, "public:http", text);
+        await app.commit();
+        await app.execute(
+          "update rtm_delivery set expires_utc = sys_extract_utc(systimestamp) - interval '1' second where dbms_lob.substr(body, 1, 1) <> hextoraw('33')",
+        );
+        await app.commit();
+        await app.execute(run);
+        expect(
+          await rows(
+            app,
+            "select status, extra_info from rtm_log where status <> 'QUEUED' order by id",
+          ),
+        ).toEqual([
+          ["FAILED", "expired after 0 attempts (setting expiration_s)"],
+          ["FAILED", "expired after 0 attempts (setting expiration_s)"],
+        ]);
+        expect(await rows(app, "select attempts from rtm_delivery")).toEqual([[1]]);
+        // Left alone: the next run does not try.
+        await app.execute(run);
+        expect(await rows(app, "select attempts from rtm_delivery")).toEqual([[1]]);
+        expect(await value(app, "select relays from rtm_status")).toContain("failed 1 times");
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      "a call that sends at once fails fast while the relay is left alone, in every session",
+      async () => {
+        const { schema, app } = await away();
+        await using _ = schema;
+        await app.execute("begin rtm_config_api.set_value('http_deferred', 'N'); end;");
+        await expect(broadcast(app, "public:http", "1")).rejects.toThrow("ORA-20113");
+        const other = await schema.connect();
+        await expect(broadcast(other, "public:http", "2")).rejects.toThrow("ORA-20114");
+        // Another relay is not left alone.
+        await pointTo(app, `http://${callbackHost}:${relay.port}/`);
+        await broadcast(app, "public:http", "3");
+      },
+      TIMEOUT_MS,
+    );
+
+    it(
+      "two spellings of a URL are one relay, and keep their order",
+      async () => {
+        const { schema, app } = await away();
+        await using _ = schema;
+        const url = `http://${callbackHost}:${relay.port}`;
+        await pointTo(app, url);
+        for (const spelling of [null, `${url}/`, url.replace("http", "HTTP")]) {
+          await app.execute(
+            "begin websocket_api.broadcast_item(:key, :url, 'public:http', 'e', '1'); end;",
+            { key: spelling === null ? null : API_KEY, url: spelling },
+          );
+        }
+        await app.commit();
+        expect(await rows(app, "select distinct relay from rtm_delivery")).toEqual([["-"]]);
+      },
+      TIMEOUT_MS,
+    );
+  });
 
   it(
     "without jobs the call sends, and leaves nothing behind in the session",

@@ -1,4 +1,5 @@
 /** Installing, upgrading and removing on a real Oracle. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import oracledb from "oracledb";
 import { describe, expect, it } from "vitest";
@@ -13,6 +14,8 @@ const access = () => {
   return oracle;
 };
 const TIMEOUT_MS = 300_000;
+/** Tables and rows of an installation from before the first release. */
+const BEFORE_RELEASE = join(import.meta.dirname, "before-release.sql");
 
 /** The table of the published predecessor, as its script made it. */
 const PREDECESSOR = `create table rtm_log (
@@ -81,6 +84,120 @@ describe.skipIf("skip" in oracle)("installation", { timeout: TIMEOUT_MS }, () =>
       ["new", null, null],
       ["sales", "QUEUED", expect.stringContaining("not used on the AQ transport")],
     ]);
+  });
+
+  it("upgrades the tables from before the first release, and keeps every row", async () => {
+    await using schema = await OracleSchema.create(access(), [
+      "create session, create table, create view, create procedure, create sequence, create job",
+    ]);
+    const connection = await schema.connect();
+    for (const { text } of splitScript(readFileSync(BEFORE_RELEASE, "utf8"))) {
+      await connection.execute(text);
+    }
+    await connection.commit();
+    await schema.run("install");
+    const tables =
+      "select table_name from user_tables where table_name in ('RTM_OUTBOX', 'RTM_PAYLOAD')";
+    expect(await rows(connection, tables)).toEqual([]);
+    expect(
+      await rows(
+        connection,
+        `select id, relay, api_key, attempts, channel, to_char(utl_raw.cast_to_varchar2(dbms_lob.substr(body, 100, 1)))
+         from rtm_delivery order by seq`,
+      ),
+    ).toEqual([
+      ["aa", "-", null, 2, "first", '{"n":1}'],
+      ["bb", "https://other.example.com", "other-key", 0, "second", '{"n":2}'],
+      ["cc", null, null, 0, null, '{"claim":true}'],
+    ]);
+    expect(
+      await rows(connection, "select message_id, status, payload_json from rtm_log order by id"),
+    ).toEqual([
+      ["aa", "QUEUED", null],
+      ["bb", "QUEUED", null],
+    ]);
+    expect(
+      await rows(connection, "select kid from rtm_token_secret where is_current = 'Y'"),
+    ).toEqual([["new"]]);
+    expect(await value(connection, "select count(*) from rtm_token_secret")).toBe(2);
+    expect(
+      await rows(
+        connection,
+        "select base_url, log_payload, state from rtm_config, rtm_database where con_name = sys_context('USERENV', 'CON_NAME')",
+      ),
+    ).toEqual([["https://rtm.example.com", "ERROR", "CONFIRMED"]]);
+    expect(
+      await value(
+        connection,
+        "select job_action from user_scheduler_jobs where job_name = 'RTM_NIGHTLY_JOB'",
+      ),
+    ).toBe("begin rtm_admin.purge; end;");
+    await schema.run("install");
+    expect(await value(connection, "select count(*) from rtm_delivery")).toBe(3);
+    await connection.close();
+    await schema.run("uninstall");
+  });
+
+  it("leaves a queue stopped that a DBA has stopped", async () => {
+    await using schema = await OracleSchema.create(access());
+    await schema.run("install");
+    const connection = await schema.connect();
+    await connection.execute("begin dbms_aqadm.stop_queue('RTM_QUEUE'); end;");
+    expect(await schema.run("install")).toMatch(/RTM_QUEUE is stopped \(enqueue NO, dequeue NO\)/);
+    expect(
+      await value(
+        connection,
+        "select trim(enqueue_enabled) from user_queues where name = 'RTM_QUEUE'",
+      ),
+    ).toBe("NO");
+  });
+
+  it("complains of its own objects only", async () => {
+    await using schema = await OracleSchema.create(access());
+    const connection = await schema.connect();
+    await connection.execute(
+      "create or replace procedure rtm_of_somebody_else is begin no_such_thing; end;",
+    );
+    const report = await schema.run("install");
+    expect(report).not.toContain("SOMEBODY_ELSE");
+    expect(await schema.run("status")).not.toContain("SOMEBODY_ELSE");
+  });
+
+  it.each([
+    [
+      "an invalid body of RTM_WORKER_API",
+      "create or replace package body rtm_worker_api as x y z; end;",
+    ],
+    ["no RTM_TEXT", "drop package rtm_text"],
+    ["no table RTM_WORKER", "drop table rtm_worker purge"],
+    ["no RTM_AQ", "drop package rtm_aq"],
+  ])("uninstalls after a broken installation: %s", async (_, breakage) => {
+    await using schema = await OracleSchema.create(access());
+    await schema.run("install");
+    const connection = await schema.connect();
+    await connection.execute(breakage);
+    await connection.close();
+    await schema.run("uninstall");
+    const after = await schema.connect();
+    await after.execute("purge recyclebin");
+    expect(await rows(after, "select object_type, object_name from user_objects")).toEqual([]);
+  });
+
+  it("does not replace an MLE module that has not changed", async ({ skip }) => {
+    await using schema = await OracleSchema.create(access());
+    const missing = await schema.grantMle();
+    skip(missing !== undefined, `no MLE: ${missing}`);
+    await schema.run("install");
+    const connection = await schema.connect();
+    const changed = () =>
+      value<Date>(
+        connection,
+        "select last_ddl_time from user_objects where object_name = 'WEBSOCKET_SENDER_MODULE'",
+      );
+    const before = await changed();
+    await connection.execute("begin dbms_session.sleep(2); end;");
+    await schema.run("install");
+    expect(await changed()).toEqual(before);
   });
 
   it("works without a single optional grant, and says what is missing", async () => {
