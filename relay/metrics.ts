@@ -4,7 +4,11 @@ import type { Distribution, Tally } from "./channels/stats.ts";
 import type { Clients } from "./clients/clients.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
-export function registerMetrics(registry: Registry, clients: Clients): void {
+export function registerMetrics(
+  registry: Registry,
+  clients: Clients,
+  { duplicateIds }: { duplicateIds: () => number },
+): void {
   const { stats, hub } = clients;
   const registers = [registry];
   const counter = (name: string, help: string, read: () => number) =>
@@ -50,7 +54,7 @@ export function registerMetrics(registry: Registry, clients: Clients): void {
   gauge("rtm_relay_held_bytes", "Unsent bytes held for clients.", () => hub.measure());
   gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
   gauge("rtm_relay_history_bytes", "Bytes in history.", () => hub.history.bytes);
-  gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () => hub.duplicates.size);
+  gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () => duplicateIds());
 
   counter(
     "rtm_relay_connections_opened_total",
@@ -124,7 +128,7 @@ export function registerMetrics(registry: Registry, clients: Clients): void {
     "rtm_relay_slow_client_disconnects_total",
     "Connections dropped for the bytes they held, by reason.",
     "reason",
-    stats.kills,
+    stats.drops,
   );
   tally(
     "rtm_relay_authorization_failures_total",

@@ -7,7 +7,7 @@ import { ConfigError } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
 import { loadKeys } from "./access/keys.ts";
 import { Hub } from "./channels/hub.ts";
-import { LocalPublisher } from "./channels/local-publisher.ts";
+import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
 import { readBootId, restoreState, saveState } from "./channels/state-file.ts";
 import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
@@ -19,6 +19,8 @@ import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { createBroadcast } from "./http/broadcast.ts";
 import { closeServer, listen } from "./http/listen.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./http/routes.ts";
+import type { Log } from "./log/log.ts";
+import { MemoryLog } from "./log/memory-log.ts";
 import { registerMetrics } from "./metrics.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
 import { bestWire, type WireKind, wireFactory } from "./wire/wire-check.ts";
@@ -46,6 +48,8 @@ export interface RelayOptions {
   readonly serving?: boolean;
   /** Where the history is kept during a restart. Without it a restart forgets it. */
   readonly stateDirectory?: string | undefined;
+  /** What numbers the messages and feeds this node. Default: a log in this process. */
+  readonly messageLog?: Log;
   /** How frames reach the sockets. Default: the fastest way that works with this Node and `ws`. */
   readonly wire?: WireKind;
 }
@@ -93,7 +97,9 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   const clock = () => clockBase + performance.now();
 
   const stats = new Stats();
-  const hub = new Hub(config, stats, clock);
+  const messageLog = options.messageLog ?? new MemoryLog({ duplicates: config.duplicates, clock });
+  const ownLog = messageLog instanceof MemoryLog ? messageLog : undefined;
+  const hub = new Hub({ config, stats, clock, keepsHeads: messageLog.keepsHeads });
   const wire = options.wire ?? (await checkedWire(log));
   const clients = new Clients({
     config,
@@ -104,9 +110,23 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     makeWire: wireFactory(wire),
   });
   const registry = options.registry ?? new Registry();
-  registerMetrics(registry, clients);
+  registerMetrics(registry, clients, { duplicateIds: () => ownLog?.duplicates.size ?? 0 });
   const serving = new Serving();
-  const publisher = new LocalPublisher(hub, serving, config.history.bytes);
+  const publisher = new LocalPublisher({
+    hub,
+    log: messageLog,
+    serving,
+    messageBytes: config.limits.messageBytes,
+    quantum: ownLog
+      ? turnQuantum(hub.connectionBytes, config.history.bytes)
+      : Number.POSITIVE_INFINITY,
+  });
+  await messageLog.follow({
+    headOf: (channel) => hub.headOf(channel),
+    reset: (snapshot) => hub.reset(snapshot),
+    apply: (batch) => hub.apply(batch),
+    current: () => {},
+  });
 
   const readiness = (): readonly ReadinessReason[] => [
     ...(serving.reason
@@ -158,13 +178,13 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     await listen(server, config.host, config.port, "relay.port");
     // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
     // is accepted before `setServing`.
-    if (stateDirectory !== undefined) {
-      restored = restoreState(stateDirectory, hub, log, bootId, clock());
+    if (stateDirectory !== undefined && ownLog) {
+      restored = restoreState(stateDirectory, { hub, messageLog: ownLog }, log, bootId, clock());
     }
   } catch (error) {
     stopTimers();
     clients.stop();
-    await closeServer(server);
+    await Promise.all([messageLog.close(), closeServer(server)]);
     throw error;
   }
   const { port } = server.address() as AddressInfo;
@@ -193,7 +213,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     const wanted = on ? undefined : "standby";
     if (serving.reason === "draining" || serving.reason === wanted) return;
     if (on) {
-      if (servedBefore || takeover) hub.startEpoch();
+      if (servedBefore || takeover) ownLog?.beginAnew();
       serving.set(undefined);
       servedBefore = true;
     } else {
@@ -204,10 +224,10 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   }
 
   function save(): void {
-    if (saved || stateDirectory === undefined || !(servedBefore || restored)) return;
+    if (saved || stateDirectory === undefined || !ownLog || !(servedBefore || restored)) return;
     saved = true;
     hub.flush();
-    saveState(stateDirectory, hub, bootId, clock());
+    saveState(stateDirectory, { hub, messageLog: ownLog }, bootId, clock());
     log.info({ messages: hub.history.count, bytes: hub.history.bytes }, "history saved");
   }
 
@@ -236,7 +256,7 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     clients.stop();
     hub.stop();
     upgrades.close();
-    await closeServer(server);
+    await Promise.all([messageLog.close(), closeServer(server)]);
     log.info("relay stopped");
   }
 

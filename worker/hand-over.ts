@@ -15,8 +15,15 @@ export class RelayUnavailableError extends RtmError {
   }
 }
 
+/** Another worker leads the queue now, and has handed messages over. */
+export class FencedError extends RtmError {
+  constructor(message: string) {
+    super("RTM_FENCED", `this worker does not lead the queue any more: ${message}`);
+  }
+}
+
 /** What `publish` answered for one message once the relay had taken or refused it. */
-export type Settled = Exclude<PublishResult, { status: "unavailable" }>;
+export type Settled = Exclude<PublishResult, { status: "unavailable" | "fenced" }>;
 
 export interface HandOverOptions {
   readonly publisher: Publisher;
@@ -37,7 +44,7 @@ export interface HandOverOptions {
 /**
  * Returns one settled answer per message, in order. A rollback would count towards max_retries and
  * exile good messages, so an unavailable relay is waited for with the transaction open.
- * @throws what `ping` threw, or the signal's reason. The caller then drops the batch: the database
+ * @throws {FencedError}, what `ping` threw, or the signal's reason. The caller then drops the batch: the database
  * delivers it again, and the relay drops what it has seen by id.
  */
 export async function handOver(
@@ -70,6 +77,7 @@ export async function handOver(
     let reason: { code: string; message: string } | undefined;
     for (const [position, index] of pending.entries()) {
       const result = results[position];
+      if (result?.status === "fenced") throw new FencedError(result.message);
       if (result && result.status !== "unavailable") settled.set(index, result);
       else {
         unavailable.push(index);

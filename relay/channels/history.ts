@@ -72,16 +72,17 @@ export class ChannelLog {
     }
   }
 
-  /** Messages from `seq` on, until they exceed `maxBytes`; one at least when there is one. */
-  slice(seq: number, maxBytes: number): Entry[] {
+  /** Messages `seq` to `last`, until they exceed `maxBytes`; one at least when there is one. */
+  slice(seq: number, last: number, maxBytes: number): Entry[] {
     const result: Entry[] = [];
     let bytes = 0;
-    for (let next = seq; ; next++) {
+    for (let next = seq; next <= last; next++) {
       const entry = this.get(next);
-      if (!entry || (result.length > 0 && bytes + entry.frame.length > maxBytes)) return result;
+      if (!entry || (result.length > 0 && bytes + entry.frame.length > maxBytes)) break;
       result.push(entry);
       bytes += entry.frame.length;
     }
+    return result;
   }
 
   /** `seq` of the first message accepted at `at` or later; the next one when there is none. */
@@ -132,6 +133,8 @@ export class History {
   #newest: Kept | undefined;
   #count = 0;
   #bytes = 0;
+  /** Where channels go on that are not known; undefined: above all numbers that were forgotten. */
+  readonly #heads: Map<string, number> | undefined;
   #forgottenSeq = 0;
   #forgottenAt: number;
   #provableSince: number;
@@ -139,9 +142,15 @@ export class History {
   /**
    * @param startedAt ms of the monotonic clock. Of what was accepted before it nothing is known,
    *   so no age that reaches behind it can be recovered.
+   * @param heads `seq` of the last message of channels that have some, when numbers go on exactly
    */
-  constructor(limits: HistoryLimits, startedAt: number) {
+  constructor(
+    limits: HistoryLimits,
+    startedAt: number,
+    heads?: ReadonlyMap<string, number> | undefined,
+  ) {
     this.#limits = limits;
+    this.#heads = heads && new Map(heads);
     this.#forgottenAt = startedAt;
     this.#provableSince = startedAt;
   }
@@ -154,20 +163,26 @@ export class History {
     return this.#bytes;
   }
 
-  /** The `seq` after which a channel that is not known starts. */
-  get forgottenSeq(): number {
-    return this.#forgottenSeq;
+  /** `seq` of the last message of a channel that was never seen, or was forgotten. */
+  headOf(channel: string): number {
+    return this.#heads ? (this.#heads.get(channel) ?? 0) : this.#forgottenSeq;
   }
 
   /** The log of a channel that was never seen, or was forgotten. */
-  open(): ChannelLog {
-    return new ChannelLog(this.#forgottenSeq, this.#forgottenAt);
+  open(channel: string): ChannelLog {
+    return new ChannelLog(this.headOf(channel), this.#forgottenAt);
+  }
+
+  /** The log of a channel whose messages from `seq` on are appended next. */
+  openAt(seq: number): ChannelLog {
+    return new ChannelLog(seq - 1, this.#forgottenAt);
   }
 
   /** Remembers that `log` existed: its numbers are never given out again. */
-  forget(log: ChannelLog): void {
+  forget(channel: string, log: ChannelLog): void {
     while (this.#evict(log));
-    this.#forgottenSeq = Math.max(this.#forgottenSeq, log.seq);
+    if (this.#heads) this.#heads.set(channel, log.seq);
+    else this.#forgottenSeq = Math.max(this.#forgottenSeq, log.seq);
     this.#forgottenAt = Math.max(this.#forgottenAt, log.evictedAt);
   }
 

@@ -1,64 +1,136 @@
-/** The publisher for a worker in the same process, and what REST publishes through. */
-
+/**
+ * The way into the log, for a worker in the same process and for REST: what is checked there, and how
+ * much of it in one turn of the event loop.
+ */
 import type { Message } from "../contract/message.ts";
-import type { Publisher, PublishResult, Source } from "../contract/publisher.ts";
+import { inOrder, type Publisher, type PublishResult, type Source } from "../contract/publisher.ts";
+import { MessageChecks, type MessageProblem } from "../log/checks.ts";
+import type { Appended, Log } from "../log/log.ts";
 import type { Serving } from "../serving.ts";
 import type { Hub } from "./hub.ts";
 
-/** The most that is published in one turn of the event loop, bytes. */
-const MAX_QUANTUM_BYTES = 512 * 1024;
+/** A message on its way in. */
+export interface Incoming {
+  readonly message: Message;
+  /** The id was made here and cannot have been seen before. */
+  readonly ownId: boolean;
+}
+
+/** Messages that are appended together: all with ids of one kind. */
+type Part = readonly Incoming[];
+
+export interface LocalPublisherOptions {
+  readonly hub: Hub;
+  readonly log: Log;
+  readonly serving: Serving;
+  /** The largest encoded message. */
+  readonly messageBytes: number;
+  /**
+   * The most that is appended in one turn, bytes: clients take what was written only when the event
+   * loop gets a turn. Infinite for a log elsewhere, whose batches must not be parted.
+   */
+  readonly quantum: number;
+}
 
 export class LocalPublisher implements Publisher {
-  readonly #hub: Hub;
-  readonly #serving: Serving;
-  /** Clients take what was written only when the event loop gets a turn. */
-  readonly #quantum: number;
-  #turn = 0;
-  #bytes = 0;
+  readonly #options: LocalPublisherOptions;
+  readonly #checks: MessageChecks;
 
-  /** @param historyBytes what is kept of one channel; a burst must not outrun it */
-  constructor(hub: Hub, serving: Serving, historyBytes: number) {
-    this.#hub = hub;
-    this.#serving = serving;
-    const cap = hub.limits.connectionBytes;
-    this.#quantum = Math.min(MAX_QUANTUM_BYTES, cap / 4, Math.max(historyBytes / 4, cap / 64));
+  constructor(options: LocalPublisherOptions) {
+    this.#options = options;
+    this.#checks = new MessageChecks(options.messageBytes);
   }
 
-  async publish(batch: readonly Message[], source: Source): Promise<readonly PublishResult[]> {
-    const results: PublishResult[] = [];
-    for (const message of batch) {
-      if (this.full) await this.nextTurn();
-      const result = this.publishOne(message, { source, ownId: false });
-      // None after it is taken either: a later message must not overtake one that is tried again.
-      if (result.status === "unavailable") {
-        return [...results, ...batch.slice(results.length).map(() => result)];
+  publish(batch: readonly Message[], source: Source): Promise<readonly PublishResult[]> {
+    return this.publishAll(
+      batch.map((message) => ({ message, ownId: false })),
+      source,
+    );
+  }
+
+  /** One result per message, in order; as `Publisher.publish`. */
+  publishAll(batch: readonly Incoming[], source: Source): Promise<readonly PublishResult[]> {
+    return inOrder(this.#parts(batch), (part) => {
+      const { turn } = this.#options.hub;
+      if (turn.bytes < this.#options.quantum) return this.#append(part, source);
+      return turn.next().then(() => this.#append(part, source));
+    });
+  }
+
+  *#parts(batch: readonly Incoming[]): Generator<Part> {
+    let part: Incoming[] = [];
+    let bytes = 0;
+    for (const incoming of batch) {
+      if (part.length > 0 && part[0]?.ownId !== incoming.ownId) {
+        yield part;
+        part = [];
+        bytes = 0;
       }
-      results.push(result);
+      part.push(incoming);
+      bytes += incoming.message.payload.length;
+      if (bytes >= this.#options.quantum) {
+        yield part;
+        part = [];
+        bytes = 0;
+      }
     }
-    return results;
+    if (part.length > 0) yield part;
   }
 
-  /** Whether this turn of the event loop had its share; wait for `nextTurn` then. */
-  get full(): boolean {
-    return this.#turn === this.#hub.turn && this.#bytes >= this.#quantum;
+  #append(
+    part: Part,
+    source: Source,
+  ): readonly PublishResult[] | Promise<readonly PublishResult[]> {
+    const { hub, log, serving } = this.#options;
+    const down = serving.problem;
+    if (down !== undefined) {
+      return part.map(() => ({ status: "unavailable", code: "unavailable", message: down }));
+    }
+    const problems = part.map(({ message }) => this.#checks.problemOf(message));
+    const good = part.flatMap(({ message }, index) => (problems[index] ? [] : [message]));
+    for (const { payload } of good) hub.turn.bytes += payload.length;
+    const appended =
+      good.length > 0 ? log.append(good, { source, ownIds: part[0]?.ownId ?? false }) : [];
+    return appended instanceof Promise
+      ? appended.then((answers) => this.#results(part, problems, answers))
+      : this.#results(part, problems, appended);
   }
 
-  nextTurn(): Promise<void> {
-    // The hub's immediate, which ends the turn, was set before this one and comes first.
-    return new Promise((resolve) => setImmediate(resolve));
+  #results(
+    part: Part,
+    problems: readonly (MessageProblem | undefined)[],
+    appended: readonly Appended[],
+  ): readonly PublishResult[] {
+    const { hub } = this.#options;
+    let next = 0;
+    return part.map(({ message }, index) => {
+      const problem = problems[index];
+      if (problem) {
+        hub.stats.rejected(problem.code);
+        return { status: "rejected", ...problem };
+      }
+      const answer = appended[next++] as Appended;
+      if (answer.status !== "accepted") return answer;
+      const recipients = hub.recipients(message.channel);
+      if (!answer.duplicate) return { status: "accepted", recipients };
+      hub.stats.duplicate();
+      return { status: "accepted", recipients, duplicate: true };
+    });
   }
+}
 
-  /** `ownId`: the id was made here and cannot have been seen before. */
-  publishOne(message: Message, options: { source: Source; ownId: boolean }): PublishResult {
-    const problem = this.#serving.problem;
-    if (problem !== undefined) {
-      return { status: "unavailable", code: "unavailable", message: problem };
-    }
-    if (this.#turn !== this.#hub.turn) {
-      this.#turn = this.#hub.turn;
-      this.#bytes = 0;
-    }
-    this.#bytes += message.payload.length;
-    return this.#hub.publish(message, options);
-  }
+/** The most that one node publishes in a turn, bytes. */
+const MAX_QUANTUM_BYTES = 512 * 1024;
+
+/**
+ * How much may be published in one turn.
+ * @param connectionBytes what is held for one client
+ * @param historyBytes what is kept of one channel; a burst must not outrun it
+ */
+export function turnQuantum(connectionBytes: number, historyBytes: number): number {
+  return Math.min(
+    MAX_QUANTUM_BYTES,
+    connectionBytes / 4,
+    Math.max(historyBytes / 4, connectionBytes / 64),
+  );
 }

@@ -2,14 +2,18 @@
  * The way out of one connection: what it is sent, in which order, and how much of it this process
  * may hold. Live messages go straight to the wire. A client that cannot take them is, by the
  * channel's policy, disconnected or given only the latest; a replay waits in the history.
+ *
+ * It never acts on anything but itself: what it makes of a write it says in a verdict.
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
 import { oneFrame, textFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
 import { Bundle, type Format } from "./bundle.ts";
+import type { Channel } from "./channel.ts";
 import type { Entry } from "./history.ts";
-import type { Channel, Hub } from "./hub.ts";
+import type { Stats } from "./stats.ts";
+import type { Turn } from "./turn.ts";
 
 /** How much of a replay is written at once, bytes. */
 const CHUNK_BYTES = 64 * 1024;
@@ -29,25 +33,48 @@ export interface Subscription {
   cursor: number;
 }
 
+/** Stands for the subscription of an outlet that gets every public channel (the firehose). */
+export const EVERYTHING = Symbol("everything");
+
 interface Offer {
   readonly bundle: Bundle;
-  /** Undefined for a client of everything (the firehose). */
-  readonly subscription: Subscription | undefined;
+  readonly to: Subscription | typeof EVERYTHING;
 }
 
-export type KillReason = "slow_client" | "total_cap";
+/**
+ * What became of a write. `taken`: it is on the wire, or not for this client any more; `behind`: some
+ * of it waits until the wire drains; `too_slow`: no more may be held for the client, so it has to go.
+ */
+export type Verdict = "taken" | "behind" | "too_slow";
+
+/** What an outlet needs of the hub it belongs to. */
+export interface OutletHost {
+  readonly stats: Stats;
+  readonly turn: Turn;
+  /** Unsent bytes that may be held for one connection. */
+  readonly connectionBytes: number;
+  /** Acts on the verdict of a write that did not come from the hub itself. */
+  settle(outlet: Outlet, verdict: Verdict): void;
+}
+
+/** Whose outlet it is. */
+export interface OutletOwner {
+  /** The log began anew; the subscription goes on behind `seq`, what was before is not recovered. */
+  restarted(subscription: Subscription, seq: number): void;
+}
 
 export class Outlet {
   readonly wire: Wire;
   readonly format: Format;
-  /** User-space bytes of this connection as of the last look. */
+  readonly owner: OutletOwner;
+  /** What it held when the hub last looked, bytes. */
   accounted = 0;
   /** Nothing is written any more: closing or gone. */
   dead = false;
-  readonly #hub: Hub;
+  readonly #host: OutletHost;
   /** What this flush brings: nearly always one bundle, so the first one needs no list. */
   #bundle: Bundle | undefined;
-  #subscription: Subscription | undefined;
+  #to: Subscription | typeof EVERYTHING = EVERYTHING;
   #more: Offer[] | undefined;
   /** The turn in which pending bytes did not drain any more; 0 while they do. */
   #congestedTurn = 0;
@@ -56,10 +83,11 @@ export class Outlet {
   #latestBytes = 0;
   #listening = false;
 
-  constructor(hub: Hub, wire: Wire, format: Format) {
-    this.#hub = hub;
+  constructor(host: OutletHost, wire: Wire, format: Format, owner: OutletOwner) {
+    this.#host = host;
     this.wire = wire;
     this.format = format;
+    this.owner = owner;
   }
 
   /** Unsent bytes held in this process for this connection. */
@@ -82,96 +110,97 @@ export class Outlet {
     const frame = textFrame(text);
     if (!this.makeRoom(frame.length)) return;
     this.wire.write(oneFrame(frame));
-    this.account();
+    this.#host.settle(this, "taken");
   }
 
   /** False, and the connection is gone, when `bytes` more would exceed its cap. */
   makeRoom(bytes: number): boolean {
     if (this.dead) return false;
-    if (this.held + bytes <= this.#hub.limits.connectionBytes) return true;
-    this.kill("slow_client");
+    if (this.held + bytes <= this.#host.connectionBytes) return true;
+    this.#host.settle(this, "too_slow");
     return false;
   }
 
   /** Takes a bundle for the end of this flush. True when it was the first one. */
-  offer(bundle: Bundle, subscription: Subscription | undefined): boolean {
+  offer(bundle: Bundle, to: Subscription | typeof EVERYTHING): boolean {
     if (this.#bundle) {
       this.#more ??= [];
-      this.#more.push({ bundle, subscription });
+      this.#more.push({ bundle, to });
       return false;
     }
     this.#bundle = bundle;
-    this.#subscription = subscription;
+    this.#to = to;
     return true;
   }
 
   /** Writes what was offered, all channels in one write where possible. */
-  writeOffers(): void {
+  writeOffers(): Verdict {
     const bundle = this.#bundle;
-    const subscription = this.#subscription;
+    const to = this.#to;
     const more = this.#more;
     this.#forgetOffers();
-    if (!bundle || this.dead) return;
-    if (!more) this.#writeLive(bundle, subscription);
-    else this.#writeAll([{ bundle, subscription }, ...more]);
-    this.account();
+    if (!bundle || this.dead) return "taken";
+    return more ? this.#writeAll([{ bundle, to }, ...more]) : this.#writeLive(bundle, to);
   }
 
-  #writeAll(offers: readonly Offer[]): void {
+  #writeAll(offers: readonly Offer[]): Verdict {
     const bytes = offers.reduce(
       (sum, { bundle }) => sum + bundle.frames(this.format).joined.length,
       0,
     );
     // Corked bytes count as pending: joined is only what fits under every policy anyway.
-    const joined = this.held + bytes <= Math.min(CHUNK_BYTES, this.#hub.limits.connectionBytes / 2);
+    const joined = this.held + bytes <= Math.min(CHUNK_BYTES, this.#host.connectionBytes / 2);
     if (joined) this.wire.cork();
-    for (const { bundle, subscription } of offers) this.#writeLive(bundle, subscription);
+    let verdict: Verdict = "taken";
+    for (const { bundle, to } of offers) {
+      const one = this.#writeLive(bundle, to);
+      if (one !== "taken") verdict = one;
+      if (one === "too_slow") break;
+    }
     if (joined) this.wire.uncork();
+    return verdict;
   }
 
   #forgetOffers(): void {
     this.#bundle = undefined;
-    this.#subscription = undefined;
     this.#more = undefined;
   }
 
-  #writeLive(bundle: Bundle, subscription: Subscription | undefined): void {
-    if (this.dead || (subscription !== undefined && subscription.state === "behind")) return;
+  #writeLive(bundle: Bundle, to: Subscription | typeof EVERYTHING): Verdict {
+    const subscription = to === EVERYTHING ? undefined : to;
+    // It fell behind in this flush, and has the bundle from the history.
+    if (subscription?.state === "behind") return "taken";
     const frames = bundle.frames(this.format);
     const bytes = frames.joined.length;
     const pending = this.wire.pending;
     if (pending === 0) this.#congestedTurn = 0;
-    const policy = subscription?.channel.policy;
-    const cap = this.#hub.limits.connectionBytes;
+    const latest = subscription?.channel.policy === "latest";
+    const cap = this.#host.connectionBytes;
     // A client under `latest` fills half of the cap; the other half is for its latest messages.
-    const room = policy === "latest" ? Math.floor(cap / 2) : cap - this.#latestBytes;
+    const room = latest ? Math.floor(cap / 2) : cap - this.#latestBytes;
+    const turn = this.#host.turn.number;
     if (subscription?.state !== "latest" && pending + bytes <= room) {
       this.wire.write(frames);
-      this.#hub.stats.delivered(bundle.entries.length, bytes);
-      if (this.#congestedTurn === 0 && this.wire.pending > 0) {
-        this.#congestedTurn = this.#hub.turn;
-      }
-    } else if (subscription && policy === "latest") {
-      this.#keepLatest(subscription, bundle);
-    } else if (
-      subscription &&
-      (this.#congestedTurn === 0 || this.#congestedTurn === this.#hub.turn)
-    ) {
-      // The burst of a single turn is no sign of a slow client: nothing could drain meanwhile.
-      this.startBehind(subscription, (bundle.entries[0] as Entry).seq);
-    } else {
-      this.kill("slow_client");
+      this.#host.stats.delivered(bundle.entries.length, bytes);
+      if (this.#congestedTurn === 0 && this.wire.pending > 0) this.#congestedTurn = turn;
+      return "taken";
     }
+    if (subscription && latest) return this.#keepLatest(subscription, bundle);
+    // The burst of a single turn is no sign of a slow client: nothing could drain meanwhile.
+    if (subscription && (this.#congestedTurn === 0 || this.#congestedTurn === turn)) {
+      return this.startBehind(subscription, (bundle.entries[0] as Entry).seq);
+    }
+    return "too_slow";
   }
 
   /** Feeds the subscription from the history, beginning with message `from`. */
-  startBehind(subscription: Subscription, from: number): void {
-    this.#hub.setState(subscription, "behind");
+  startBehind(subscription: Subscription, from: number): Verdict {
+    subscription.state = "behind";
     subscription.cursor = from;
     this.#behind ??= [];
     if (!this.#behind.includes(subscription)) this.#behind.push(subscription);
-    this.#wait();
-    this.resume();
+    this.#listen();
+    return this.resume();
   }
 
   /** The subscription ends or starts anew: what is kept for it goes. */
@@ -187,50 +216,50 @@ export class Outlet {
         this.#latestBytes -= this.#bytesOf(kept.entry);
       }
       if (this.#latest.size === 0) this.#latest = undefined;
-      this.account();
     }
   }
 
   /** Goes on with what waits, as far as the wire takes it. */
-  resume(): void {
-    if (this.dead) return;
+  resume(): Verdict {
+    if (this.dead) return "taken";
     if (this.wire.pending === 0) this.#congestedTurn = 0;
     if (this.#latest) this.#resumeLatest();
-    this.#resumeBehind();
-    this.account();
+    return this.#resumeBehind() ? this.#waits() : "too_slow";
   }
 
-  #resumeBehind(): void {
-    while (this.#behind && !this.dead) {
+  #waits(): Verdict {
+    return this.waiting ? "behind" : "taken";
+  }
+
+  /** False when a message that the client was promised is not remembered any more. */
+  #resumeBehind(): boolean {
+    while (this.#behind) {
       const subscription = this.#behind[0] as Subscription;
-      const { channel } = subscription;
-      if (subscription.cursor > channel.log.seq) {
-        // What the channel's other subscribers were not given yet, this one has from the history.
-        this.#hub.flushChannel(channel);
+      const { log, offeredSeq } = subscription.channel;
+      if (subscription.cursor > offeredSeq) {
+        // What waits for the end of the turn is offered to it like to all others.
         this.#behind.shift();
         if (this.#behind.length === 0) this.#behind = undefined;
-        this.#hub.setState(subscription, "live");
+        subscription.state = "live";
         continue;
       }
-      if (subscription.cursor <= channel.log.evictedSeq) {
-        this.kill("slow_client");
-        return;
-      }
+      if (subscription.cursor <= log.evictedSeq) return false;
       const pending = this.held;
-      if (pending >= REPLAY_PENDING_BYTES) return;
-      const entries = channel.log.slice(subscription.cursor, CHUNK_BYTES);
+      if (pending >= REPLAY_PENDING_BYTES) return true;
+      const entries = log.slice(subscription.cursor, offeredSeq, CHUNK_BYTES);
       const frames = new Bundle(entries).frames(this.format);
-      if (pending + frames.joined.length > this.#hub.limits.connectionBytes) return;
+      if (pending + frames.joined.length > this.#host.connectionBytes) return true;
       this.wire.write(frames);
       subscription.cursor = (entries.at(-1) as Entry).seq + 1;
-      this.#hub.stats.delivered(entries.length, frames.joined.length);
+      this.#host.stats.delivered(entries.length, frames.joined.length);
     }
+    return true;
   }
 
-  #keepLatest(subscription: Subscription, bundle: Bundle): void {
+  #keepLatest(subscription: Subscription, bundle: Bundle): Verdict {
     this.#latest ??= new Map();
     if (subscription.state !== "latest") {
-      this.#hub.setState(subscription, "latest");
+      subscription.state = "latest";
       subscription.cursor = (bundle.entries[0] as Entry).seq;
     }
     for (const entry of bundle.entries) {
@@ -238,28 +267,29 @@ export class Outlet {
       const older = this.#latest.get(key);
       if (older) {
         this.#latestBytes -= this.#bytesOf(older.entry);
-        this.#hub.stats.conflated();
+        this.#host.stats.conflated();
         // Deleted first, so that the map stays in the order of the messages.
         this.#latest.delete(key);
       }
       this.#latest.set(key, { entry, subscription });
       this.#latestBytes += this.#bytesOf(entry);
     }
-    if (this.held > this.#hub.limits.connectionBytes) this.kill("slow_client");
-    else this.#wait();
+    if (this.held > this.#host.connectionBytes) return "too_slow";
+    this.#listen();
+    return "behind";
   }
 
   #resumeLatest(): void {
     // At half the room under which it began, so that it does not begin again at once.
-    if (!this.#latest || this.wire.pending > this.#hub.limits.connectionBytes / 4) return;
+    if (!this.#latest || this.wire.pending > this.#host.connectionBytes / 4) return;
     const kept = [...this.#latest.values()];
     this.#latest = undefined;
     this.#latestBytes = 0;
     for (const { entry, subscription } of kept) {
-      this.#hub.setState(subscription, "live");
+      subscription.state = "live";
       const frames = new Bundle([entry]).frames(this.format);
       this.wire.write(frames);
-      this.#hub.stats.delivered(1, frames.joined.length);
+      this.#host.stats.delivered(1, frames.joined.length);
     }
   }
 
@@ -269,51 +299,28 @@ export class Outlet {
       : entry.payloadEnd - entry.payloadStart + 10;
   }
 
-  #wait(): void {
-    this.#hub.wait(this);
+  #listen(): void {
     if (this.#listening) return;
     this.#listening = true;
-    this.wire.onDrain(() => this.resume());
+    this.wire.onDrain(() => this.#host.settle(this, this.resume()));
   }
 
-  /** Tells the hub how much this connection holds now. */
-  account(): void {
-    const held = this.dead ? 0 : this.held;
-    if (held !== this.accounted) this.#hub.account(this, held);
-  }
-
-  /** Drops the connection and what it holds: its client is too slow. */
-  kill(reason: KillReason): void {
-    if (this.dead) return;
-    this.#end();
-    this.#hub.stats.killed(reason);
-    this.#hub.onKill(reason);
-    this.wire.destroy();
-  }
-
-  /** Writes what is pending for this connection, then a close frame; nothing follows it. */
+  /** Writes what is kept for the client, then a close frame; nothing follows it. */
   close(code: number, reason: string): void {
-    if (this.dead) return;
-    this.#hub.flush();
     if (this.dead) return;
     for (const { entry } of this.#latest?.values() ?? []) {
       this.wire.write(new Bundle([entry]).frames(this.format));
     }
-    this.#end();
+    this.end();
     this.wire.close(code, reason);
   }
 
-  /** The connection is gone. */
-  ended(): void {
-    this.#end();
-  }
-
-  #end(): void {
+  /** Nothing is written any more, and what is kept goes. */
+  end(): void {
     this.dead = true;
     this.#forgetOffers();
     this.#behind = undefined;
     this.#latest = undefined;
     this.#latestBytes = 0;
-    this.account();
   }
 }

@@ -5,9 +5,10 @@
  */
 
 const MAX_SLAB_BYTES = 16 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 export class Slab {
-  #buffer = Buffer.alloc(0);
+  #buffer: Buffer = NOTHING;
   #used = 0;
 
   /**

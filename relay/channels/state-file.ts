@@ -24,8 +24,9 @@ import { z } from "zod";
 import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { nameProblem } from "../contract/message.ts";
+import type { DuplicateWindow } from "../log/duplicates.ts";
+import type { MemoryLog } from "../log/memory-log.ts";
 import { frameText, textFrameOf } from "../wire/frame.ts";
-import type { DuplicateWindow } from "./duplicates.ts";
 import { ChannelLog, type Entry } from "./history.ts";
 import type { Hub } from "./hub.ts";
 
@@ -67,6 +68,12 @@ const channelRecord = z.object({
   entries: z.array(z.tuple([z.number(), name, count, count, count])),
 });
 
+/** What is kept: the history, and the ids that the log knows. */
+export interface Kept {
+  readonly hub: Hub;
+  readonly messageLog: MemoryLog;
+}
+
 /** The state directory cannot be used. */
 function unusable(action: string, path: string, cause: unknown): RtmError {
   return new RtmError(
@@ -103,7 +110,7 @@ function syncDirectory(directory: string): void {
  */
 export function saveState(
   directory: string,
-  hub: Hub,
+  kept: Kept,
   bootId: string | undefined,
   now: number,
 ): void {
@@ -119,7 +126,7 @@ export function saveState(
         for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
       };
       write(MAGIC);
-      for (const chunk of records(hub, bootId, now)) write(chunk);
+      for (const chunk of records(kept, bootId, now)) write(chunk);
       writeSync(descriptor, hash.digest("hex"));
       fsyncSync(descriptor);
     } finally {
@@ -158,14 +165,18 @@ function removeLeftOvers(directory: string): void {
   }
 }
 
-function* records(hub: Hub, bootId: string | undefined, now: number): Generator<string | Buffer> {
+function* records(
+  { hub, messageLog }: Kept,
+  bootId: string | undefined,
+  now: number,
+): Generator<string | Buffer> {
   const head: z.input<typeof headRecord> = {
     kind: "head",
     epoch: hub.epoch,
     bootId: bootId ?? null,
     savedAt: now,
     ...hub.history.floor,
-    duplicates: bySource(hub.duplicates),
+    duplicates: bySource(messageLog.duplicates),
   };
   yield `${JSON.stringify(head)}\n`;
   for (const { name, log } of hub.channels.values()) {
@@ -208,7 +219,7 @@ function bySource(window: DuplicateWindow): z.input<typeof headRecord>["duplicat
  */
 export function restoreState(
   directory: string,
-  hub: Hub,
+  kept: Kept,
   log: Logger,
   bootId: string | undefined,
   now: number,
@@ -219,7 +230,7 @@ export function restoreState(
   if (!take(path, taken)) return false;
   let restore: (() => void) | undefined;
   try {
-    restore = readState(readFileSync(taken), hub, bootId, now);
+    restore = readState(readFileSync(taken), kept, bootId, now);
   } catch (error) {
     log.warn(
       { path, reason: messageOf(error) },
@@ -234,6 +245,7 @@ export function restoreState(
   }
   if (!restore) return false;
   restore();
+  const { hub } = kept;
   log.info(
     { epoch: hub.epoch, messages: hub.history.count, channels: hub.channels.size },
     "history restored",
@@ -275,7 +287,12 @@ function take(path: string, taken: string): boolean {
 }
 
 /** Checks and reads all of it; returns what puts it into the hub. */
-function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: number): () => void {
+function readState(
+  bytes: Buffer,
+  { hub, messageLog }: Kept,
+  bootId: string | undefined,
+  now: number,
+): () => void {
   const first = bytes.subarray(0, MAGIC.length).toString();
   if (first !== MAGIC && first !== MAGIC_1) throw new Error("unknown format or version");
   const end = bytes.length - DIGEST_LENGTH;
@@ -319,17 +336,16 @@ function readState(bytes: Buffer, hub: Hub, bootId: string | undefined, now: num
   // The history keeps its messages in the order in which they were accepted, across channels.
   all.sort((a, b) => a.entry.at - b.entry.at);
   return () => {
-    hub.startEpoch();
-    hub.epoch = head.epoch;
+    messageLog.resume(head.epoch);
     hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
     for (const { name, log } of logs) hub.addChannel(name, log);
     for (const { log, entry } of all) hub.history.append(log, entry);
     if ("version" in head) {
-      for (const [id, at] of head.duplicates) hub.duplicates.restoreForAll(id, time(at));
+      for (const [id, at] of head.duplicates) messageLog.duplicates.restoreForAll(id, time(at));
     } else {
       for (const [source, ids] of head.duplicates) {
         for (const [key, at, seq] of ids) {
-          hub.duplicates.restore({ source, key, at: time(at), seq });
+          messageLog.duplicates.restore({ source, key, at: time(at), seq });
         }
       }
     }

@@ -47,7 +47,7 @@ export class Stats {
   /** Connections closed by the relay, by the name of the close code. */
   readonly closes = new Tally();
   /** Connections dropped for their held bytes, by reason. */
-  readonly kills = new Tally();
+  readonly drops = new Tally();
   /** Refused tokens, API keys, channels and origins, by reason. */
   readonly authFailures = new Tally();
   /** Connections per message. */
@@ -100,8 +100,8 @@ export class Stats {
     this.closes.add(name);
   }
 
-  killed(reason: string): void {
-    this.kills.add(reason);
+  dropped(reason: string): void {
+    this.drops.add(reason);
   }
 
   authFailed(reason: string): void {

@@ -4,7 +4,7 @@ import { type RawData, WebSocket } from "ws";
 import { messageOf } from "../../common/errors.ts";
 import { type Grant, TokenError, type TokenRefusal } from "../access/token.ts";
 import type { Format } from "../channels/bundle.ts";
-import { Outlet, type Subscription } from "../channels/outlet.ts";
+import { Outlet, type OutletOwner, type Subscription } from "../channels/outlet.ts";
 import { CLOSE, type CloseName } from "../contract/protocol.ts";
 import type { Clients } from "./clients.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -61,7 +61,7 @@ function onError(this: WebSocket, error: Error): void {
   of(this)?.clients.log.debug({ reason: messageOf(error) }, "connection error");
 }
 
-export abstract class ClientConnection {
+export abstract class ClientConnection implements OutletOwner {
   readonly clients: Clients;
   readonly ws: RelaySocket;
   readonly outlet: Outlet;
@@ -77,7 +77,7 @@ export abstract class ClientConnection {
     this.clients = clients;
     this.ws = ws;
     this.rights = new Rights(clients.openChannels, clients.rightsLimits);
-    this.outlet = new Outlet(clients.hub, clients.makeWire(ws, socket), format);
+    this.outlet = new Outlet(clients.hub, clients.makeWire(ws, socket), format, this);
     this.#heardAt = performance.now();
     this.#rate = new RateLimit(clients.commandRate, this.#heardAt);
     ws.connection = this;
@@ -93,6 +93,7 @@ export abstract class ClientConnection {
   protected abstract ping(): void;
   /** The rights to `channel` have ended. */
   protected abstract lost(channel: string): void;
+  abstract restarted(subscription: Subscription, seq: number): void;
 
   /** Something arrived that costs `cost` commands. False when that was too much. */
   heard(cost: number): boolean {
@@ -187,7 +188,7 @@ export abstract class ClientConnection {
   close(name: CloseName, reason: string): void {
     if (this.outlet.dead) return;
     this.clients.stats.closed(name);
-    this.outlet.close(CLOSE[name], reason);
+    this.clients.hub.close(this.outlet, CLOSE[name], reason);
     this.#remove();
   }
 
@@ -205,7 +206,7 @@ export abstract class ClientConnection {
   #remove(): void {
     if (this.#removed) return;
     this.#removed = true;
-    this.clients.hub.removeOutlet(this.outlet);
+    this.clients.hub.remove(this.outlet);
     for (const subscription of this.subscriptions.values()) {
       this.clients.hub.unsubscribe(subscription);
     }

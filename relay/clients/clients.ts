@@ -63,7 +63,7 @@ export class Clients {
     this.stats = options.stats;
     this.log = options.log;
     this.warnings = new RateLimitedLog(options.log);
-    this.hub.onKill = (reason) =>
+    this.hub.onDrop = (reason) =>
       this.warnings.warn(reason, { reason }, "a slow client was disconnected");
     this.keys = options.keys;
     const { insecure, publicChannels, limits } = this.config;

@@ -51,8 +51,12 @@ export function parsePlainRequest(
 }
 
 export class PlainConnection extends ClientConnection {
+  /** It was promised everything after a position. */
+  readonly #recovers: boolean;
+
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
     super(clients, ws, socket, request.format);
+    this.#recovers = request.since !== undefined;
     this.#start(request);
   }
 
@@ -60,6 +64,10 @@ export class PlainConnection extends ClientConnection {
 
   protected override ping(): void {
     this.outlet.wire.ping();
+  }
+
+  override restarted(): void {
+    if (this.#recovers) this.close("not_recovered", "the relay began anew; connect without since");
   }
 
   protected override lost(): void {

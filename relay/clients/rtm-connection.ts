@@ -1,6 +1,7 @@
 /** A connection that speaks `rtm.v1` (docs/protocol.md). */
 import type { Duplex } from "node:stream";
 import type { Grant } from "../access/token.ts";
+import type { Subscription } from "../channels/outlet.ts";
 import { nameProblem } from "../contract/message.ts";
 import { SUBPROTOCOL } from "../contract/protocol.ts";
 import { ClientConnection, type RelaySocket } from "./client-connection.ts";
@@ -11,6 +12,9 @@ import {
   type SubscribeEntry,
 } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
+
+/** Over which time pages spread the refresh that a new beginning of the log asks of all of them. */
+const REFRESH_SPREAD_MS = 10_000;
 
 const PING = JSON.stringify({ op: "ping" });
 
@@ -43,6 +47,14 @@ export class RtmConnection extends ClientConnection {
 
   protected override lost(channel: string): void {
     this.outlet.control({ op: "unsubscribed", channel, code: "token_expired" });
+  }
+
+  /** Answers a subscription anew, unasked: what was missed is not known. */
+  override restarted(subscription: Subscription, seq: number): void {
+    const { epoch } = this.clients.hub;
+    const { name } = subscription.channel;
+    const answer = { op: "subscribed", channel: name, epoch, seq, recovered: false } as const;
+    this.outlet.control({ ...answer, spreadMs: REFRESH_SPREAD_MS });
   }
 
   #connect(frame: ReturnType<typeof parseClientFrame>): void {

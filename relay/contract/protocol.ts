@@ -52,6 +52,11 @@ export type ServerFrame =
       readonly epoch: string;
       readonly seq: number;
       readonly recovered: boolean;
+      /**
+       * Only in an answer that nobody asked for: every subscriber gets one now, so whoever refreshes
+       * waits a random part of this time first, ms.
+       */
+      readonly spreadMs?: number;
     }
   | { readonly op: "unsubscribed"; readonly channel: string; readonly code?: Code }
   | {

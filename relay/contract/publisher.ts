@@ -30,14 +30,44 @@ export type PublishResult =
   /** It can never be accepted; set it aside. `code` is one of docs/protocol.md, "Codes". */
   | { readonly status: "rejected"; readonly code: string; readonly message: string }
   /** The relay cannot take it now: hold it and try again. */
-  | { readonly status: "unavailable"; readonly code: string; readonly message: string };
+  | { readonly status: "unavailable"; readonly code: string; readonly message: string }
+  /**
+   * A later holder of the queue's lease has handed messages over. Drop the batch with the session that
+   * dequeued it: the database delivers it to the holder.
+   */
+  | { readonly status: "fenced"; readonly code: string; readonly message: string };
 
 /**
  * Hands messages over. Implemented by the relay in the same process and by `HttpPublisher` for a
- * relay on another host. One result per message, in order; after the first `unavailable` one there
- * are only such, so that no later message overtakes one that is tried again. It does not throw for a
+ * relay on another host. One result per message, in order; no later message of a channel is accepted
+ * behind one that is `unavailable` and will be tried again. It does not throw for a
  * message's sake; when the relay cannot be reached every result is `unavailable`.
  */
 export interface Publisher {
   publish(batch: readonly Message[], source: Source): Promise<readonly PublishResult[]>;
+}
+
+/**
+ * Hands the parts of a batch over, one after the other. After the first that holds a message which
+ * could not be taken none is tried: a later message must not overtake one that is tried again.
+ * @param take one result per message of the part
+ */
+export async function inOrder<Part extends { readonly length: number }>(
+  parts: Iterable<Part>,
+  take: (part: Part) => readonly PublishResult[] | Promise<readonly PublishResult[]>,
+): Promise<readonly PublishResult[]> {
+  const results: PublishResult[] = [];
+  let down: PublishResult | undefined;
+  for (const part of parts) {
+    if (down) {
+      for (let left = part.length; left > 0; left--) results.push(down);
+      continue;
+    }
+    const taken = take(part);
+    for (const result of taken instanceof Promise ? await taken : taken) {
+      if (result.status === "unavailable" || result.status === "fenced") down ??= result;
+      results.push(result);
+    }
+  }
+  return results;
 }

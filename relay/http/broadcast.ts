@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ApiKey } from "../access/keys.ts";
-import type { LocalPublisher } from "../channels/local-publisher.ts";
+import type { Incoming, LocalPublisher } from "../channels/local-publisher.ts";
 import type { Clients } from "../clients/clients.ts";
 import { DEFAULT_EVENT_NAME, type Message } from "../contract/message.ts";
 import { matchesAny } from "../contract/patterns.ts";
@@ -96,22 +96,22 @@ async function broadcast(
   const text = await readText(request, batchBytes);
   const value = parse(text, batchMessages);
   const raw = rawMember(text, "payload");
+  const items = (Array.isArray(value) ? value : [value]).map((item, index) =>
+    read(item, raw[index], key),
+  );
+  const incoming = items.filter((item): item is Incoming => "ownId" in item);
+  const results = await publisher.publishAll(incoming, { name: `key:${key.name}` });
+  let next = 0;
+  const answers = items.map((item) =>
+    "ownId" in item ? asAnswer(item.message.id, results[next++] as PublishResult) : item,
+  );
   if (Array.isArray(value)) {
-    const results: BroadcastAnswer[] = [];
-    let unavailable: BroadcastAnswer | undefined;
-    for (const [index, item] of value.entries()) {
-      if (publisher.full) await publisher.nextTurn();
-      // After the first that cannot be taken none is: a later message must not overtake it.
-      const result = unavailable ?? publishOne(item, raw[index], key, publisher);
-      if (isUnavailable(result)) unavailable = result;
-      results.push(result);
-    }
-    answer(response, 200, { ok: results.every(({ ok }) => ok), results });
+    answer(response, 200, { ok: answers.every(({ ok }) => ok), results: answers });
     return;
   }
-  const result = publishOne(value, raw[0], key, publisher);
-  if (isUnavailable(result)) response.setHeader("retry-after", String(RETRY_AFTER_S));
-  answer(response, result.ok ? 200 : (STATUS[result.code as Code] ?? 400), result);
+  const [only] = answers as [BroadcastAnswer];
+  if (isUnavailable(only)) response.setHeader("retry-after", String(RETRY_AFTER_S));
+  answer(response, only.ok ? 200 : (STATUS[only.code as Code] ?? 400), only);
 }
 
 function isUnavailable(answer: BroadcastAnswer): answer is BroadcastRefusal {
@@ -208,13 +208,20 @@ function parse(text: string, most: number): Record<string, unknown> | Record<str
   return value as Record<string, unknown>;
 }
 
-function publishOne(
+/** A message of the body, or why it is refused. */
+function read(
   body: Readonly<Record<string, unknown>>,
   payload: string | undefined,
   key: ApiKey,
-  publisher: LocalPublisher,
-): BroadcastAnswer {
+): Incoming | BroadcastAnswer {
   const { channel } = body;
+  if (channel === undefined || channel === null || channel === "") {
+    // Word for word what the published predecessor answers.
+    return { ok: false, code: "bad_channel", message: "channel is required" };
+  }
+  if (typeof channel === "string" && !matchesAny(key.channels, channel)) {
+    return { ok: false, code: "channel_forbidden", message: "the key does not grant this channel" };
+  }
   const given = key.trusted ? (body.id ?? undefined) : undefined;
   const ts = key.trusted ? (body.ts ?? undefined) : undefined;
   // The publisher checks names and numbers at run time; whatever is no string fails there.
@@ -225,15 +232,7 @@ function publishOne(
     id: (given as string | undefined) ?? randomUUID(),
     ts: (ts as number | undefined) ?? Date.now(),
   };
-  if (channel === undefined || channel === null || channel === "") {
-    // Word for word what the published predecessor answers.
-    return { ok: false, code: "bad_channel", message: "channel is required" };
-  }
-  if (typeof channel === "string" && !matchesAny(key.channels, channel)) {
-    return { ok: false, code: "channel_forbidden", message: "the key does not grant this channel" };
-  }
-  const options = { source: { name: `key:${key.name}` }, ownId: given === undefined };
-  return asAnswer(message.id, publisher.publishOne(message, options));
+  return { message, ownId: given === undefined };
 }
 
 function asAnswer(id: string, result: PublishResult): BroadcastAnswer {

@@ -4,7 +4,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { messageOf } from "../../common/errors.ts";
 import type { Message } from "../contract/message.ts";
 import { IDS_HEADER } from "../contract/protocol.ts";
-import type { Publisher, PublishResult } from "../contract/publisher.ts";
+import { inOrder, type Publisher, type PublishResult } from "../contract/publisher.ts";
 import { type BroadcastAnswer, broadcastAnswers, broadcastRefusal } from "./broadcast-answer.ts";
 
 /** Answers are short; more than this is not from a relay, bytes per message. */
@@ -41,7 +41,6 @@ const TRY_AGAIN: ReadonlyMap<string, string | undefined> = new Map([
 const TOO_LARGE = new Set(["batch_too_large"]);
 
 interface Encoded {
-  readonly index: number;
   readonly id: string;
   readonly text: string;
   readonly bytes: number;
@@ -56,6 +55,10 @@ function unavailable(message: string, code = "unavailable"): Unavailable {
     code,
     message: fix === undefined ? message : `${message}; ${fix}`,
   };
+}
+
+function all(part: readonly Encoded[], result: Unavailable): readonly PublishResult[] {
+  return part.map(() => result);
 }
 
 /** The payload's text is put in as it is: no number loses a digit. */
@@ -97,16 +100,7 @@ export class HttpPublisher implements Publisher {
 
   /** The relay takes its key for the source of all that is posted with it. */
   async publish(batch: readonly Message[]): Promise<readonly PublishResult[]> {
-    const results: PublishResult[] = [];
-    let down: Unavailable | undefined;
-    for (const part of this.#split(batch)) {
-      // After a failure the rest is not tried: its order must be kept, and it would fail too.
-      if (down === undefined) down = await this.#post(part, results);
-      if (down !== undefined) {
-        for (const { index } of part) results[index] ??= down;
-      }
-    }
-    return results;
+    return inOrder(this.#split(batch), (part) => this.#post(part));
   }
 
   /** Takes effect with the next POST. */
@@ -123,9 +117,9 @@ export class HttpPublisher implements Publisher {
     const parts: Encoded[][] = [];
     let part: Encoded[] = [];
     let bytes = 2;
-    for (const [index, message] of batch.entries()) {
+    for (const message of batch) {
       const text = encode(message);
-      const item = { index, id: message.id, text, bytes: Buffer.byteLength(text) + 1 };
+      const item = { id: message.id, text, bytes: Buffer.byteLength(text) + 1 };
       if (
         part.length > 0 &&
         (part.length >= this.#batchMessages || bytes + item.bytes > this.#batchBytes)
@@ -141,37 +135,26 @@ export class HttpPublisher implements Publisher {
     return parts;
   }
 
-  /** Fills in the results of `part`; returns why the relay takes nothing now, if so. */
-  async #post(
-    part: readonly Encoded[],
-    results: PublishResult[],
-  ): Promise<Unavailable | undefined> {
+  /** One result per message of `part`. */
+  async #post(part: readonly Encoded[]): Promise<readonly PublishResult[]> {
     let status: number;
     let text: string;
     try {
       const body = `[${part.map((item) => item.text).join(",")}]`;
       ({ status, text } = await this.#send(body, part.length));
     } catch (error) {
-      return unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`);
+      return all(part, unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`));
     }
     const answer = parseAnswer(status, text, part);
-    if (answer.kind === "results") {
-      for (const [position, { index }] of part.entries()) {
-        results[index] = answer.results[position] as PublishResult;
-      }
-      return answer.results.find((result) => result.status === "unavailable");
-    }
-    if (answer.kind === "unavailable") return answer.result;
-    const [only] = part;
-    if (part.length === 1 && only) {
+    if (answer.kind === "results") return answer.results;
+    if (answer.kind === "unavailable") return all(part, answer.result);
+    if (part.length === 1) {
       const code = TOO_LARGE.has(answer.code) ? "message_too_large" : answer.code;
-      results[only.index] = { status: "rejected", code, message: answer.message };
-      return undefined;
+      return [{ status: "rejected", code, message: answer.message }];
     }
-    // Something in the body is refused as a whole: halves find out what, in order.
+    // Something in the body is refused as a whole: halves find out what.
     const middle = Math.ceil(part.length / 2);
-    const down = await this.#post(part.slice(0, middle), results);
-    return down ?? (await this.#post(part.slice(middle), results));
+    return inOrder([part.slice(0, middle), part.slice(middle)], (half) => this.#post(half));
   }
 
   #send(body: string, messages: number): Promise<{ status: number; text: string }> {

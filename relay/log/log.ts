@@ -77,6 +77,8 @@ export interface LogReader {
   reset(snapshot: Snapshot): void;
   /** Messages that follow what was applied before; each is its channel's head + 1. Never empty. */
   apply(batch: readonly Numbered[]): void;
+  /** Number of the channel's last message that was applied; where it goes on when it is forgotten. */
+  headOf(channel: string): number;
   /**
    * False: the log was not heard for longer than its grace, so pages would be deaf. They are closed
    * with a code that makes them reconnect, and the node is not ready. True: it is heard again, with

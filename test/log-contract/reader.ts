@@ -36,6 +36,10 @@ export class RecordingReader implements LogReader {
     }
   }
 
+  headOf(channel: string): number {
+    return this.heads.get(channel) ?? 0;
+  }
+
   apply(batch: readonly Numbered[]): void {
     if (this.resets.length === 0) this.violations.push("applied before the first reset");
     if (batch.length === 0) this.violations.push("applied an empty batch");

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DuplicateWindow } from "../../relay/channels/duplicates.ts";
 import { type ChannelLog, type Entry, History } from "../../relay/channels/history.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
+import { DuplicateWindow } from "../../relay/log/duplicates.ts";
 import { textFrame } from "../../relay/wire/frame.ts";
 
 const LIMITS = { count: 5, bytes: 1000, age: 1000, totalCount: 12, totalBytes: 3000 };
@@ -20,7 +20,7 @@ function append(history: History, log: ChannelLog, at: number, bytes?: number): 
 describe("History", () => {
   it("keeps count, bytes and age, per channel and in all", () => {
     const history = new History(LIMITS, 0);
-    const [a, b, c] = [history.open(), history.open(), history.open()];
+    const [a, b, c] = [history.open("c"), history.open("c"), history.open("c")];
     for (let n = 0; n < 8; n++) append(history, a, 10 + n);
     expect([a.size, a.evictedSeq, a.evictedAt]).toEqual([5, 3, 12]);
     for (let n = 0; n < 5; n++) append(history, b, 30 + n);
@@ -38,7 +38,7 @@ describe("History", () => {
 
   it("recovers an age only when nothing after it was evicted, with the margin", () => {
     const history = new History(LIMITS, 0);
-    const log = history.open();
+    const log = history.open("c");
     for (let n = 1; n <= 7; n++) append(history, log, n * 100);
     const ask = (ageMs: number) =>
       history.recover(log, { ageMs }, { epoch: EPOCH, now: 1000, marginMs: 50 });
@@ -52,7 +52,7 @@ describe("History", () => {
 
   it("cannot recover an age that reaches behind its start", () => {
     const history = new History(LIMITS, 500);
-    const log = history.open();
+    const log = history.open("c");
     const options = { epoch: EPOCH, now: 1000, marginMs: 0 };
     expect(history.recover(log, { ageMs: 499 }, options).recovered).toBe(true);
     expect(history.recover(log, { ageMs: 500 }, options).recovered).toBe(false);
@@ -60,11 +60,11 @@ describe("History", () => {
 
   it("a forgotten channel comes back above every number it can have had", () => {
     const history = new History(LIMITS, 0);
-    const a = history.open();
+    const a = history.open("c");
     for (let n = 1; n <= 9; n++) append(history, a, n);
-    history.forget(a);
+    history.forget("c", a);
     expect(history.count).toBe(0);
-    const again = history.open();
+    const again = history.open("c");
     const ask = (seq: number) =>
       history.recover(again, { epoch: EPOCH, seq }, { epoch: EPOCH, now: 10, marginMs: 0 });
     expect(ask(9)).toEqual({ recovered: true, from: 10 });
@@ -117,13 +117,13 @@ describe("History", () => {
       },
     );
     fc.assert(
-      fc.property(fc.array(command, { maxLength: 200 }), (commands) => {
+      fc.property(fc.array(command, { maxLength: 200 }), fc.boolean(), (commands, keepsHeads) => {
         let now = 1;
-        const history = new History(LIMITS, 0);
+        const history = new History(LIMITS, 0, keepsHeads ? new Map() : undefined);
         const logs = new Map<number, ChannelLog>();
         const model = new Map<number, { seq: number; at: number }[]>();
         const logOf = (channel: number) => {
-          const log = logs.get(channel) ?? history.open();
+          const log = logs.get(channel) ?? history.open(String(channel));
           logs.set(channel, log);
           return log;
         };
@@ -144,10 +144,11 @@ describe("History", () => {
           if (step.do === "append") {
             const last = all.at(-1)?.seq ?? 0;
             append(history, log, now, step.bytes);
-            expect(log.seq).toBeGreaterThan(last);
+            if (keepsHeads) expect(log.seq).toBe(last + 1);
+            else expect(log.seq).toBeGreaterThan(last);
             all.push({ seq: log.seq, at: now });
           } else if (step.do === "forget") {
-            history.forget(log);
+            history.forget(String(step.channel), log);
             logs.delete(step.channel);
           } else {
             const since: { ageMs?: number; epoch?: string; seq?: number } =
@@ -163,7 +164,7 @@ describe("History", () => {
             if (!answer.recovered) {
               expect(answer.from).toBe(log.seq + 1);
             } else {
-              const given = log.slice(answer.from, Number.POSITIVE_INFINITY);
+              const given = log.slice(answer.from, log.seq, Number.POSITIVE_INFINITY);
               expect(given.map(({ seq }) => seq)).toEqual(wanted.map(({ seq }) => seq));
             }
           }
@@ -185,11 +186,12 @@ describe("History", () => {
 describe("ChannelLog.slice", () => {
   it("gives one message at least, and no more than fits", () => {
     const history = new History({ ...LIMITS, bytes: 10_000, totalBytes: 10_000 }, 0);
-    const log = history.open();
+    const log = history.open("c");
     for (const bytes of [300, 300, 100]) append(history, log, 1, bytes);
-    expect(log.slice(1, 10).map(({ seq }) => seq)).toEqual([1]);
-    expect(log.slice(2, 420).map(({ seq }) => seq)).toEqual([2, 3]);
-    expect(log.slice(4, 420)).toEqual([]);
+    expect(log.slice(1, 3, 10).map(({ seq }) => seq)).toEqual([1]);
+    expect(log.slice(2, 3, 420).map(({ seq }) => seq)).toEqual([2, 3]);
+    expect(log.slice(2, 2, 420).map(({ seq }) => seq)).toEqual([2]);
+    expect(log.slice(4, 9, 420)).toEqual([]);
   });
 });
 

@@ -1,13 +1,12 @@
 /** Channels and outlets on wires whose kernel takes exactly what the test says. */
 import { describe, expect, it } from "vitest";
-import { Hub } from "../../relay/channels/hub.ts";
 import { Outlet, type Subscription } from "../../relay/channels/outlet.ts";
-import { Stats } from "../../relay/channels/stats.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
+import type { Numbered, Snapshot } from "../../relay/log/log.ts";
 import type { Frames } from "../../relay/wire/frame.ts";
 import { frameText } from "../../relay/wire/frame.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
-import { message, SOURCE, testConfig } from "./support.ts";
+import { message, SOURCE, startHub, testConfig } from "./support.ts";
 
 const KIB = 1024;
 const CAP = 256 * KIB;
@@ -60,7 +59,7 @@ class TestWire implements Wire {
   }
 }
 
-function setUp(overrides: object = {}) {
+function setUp(overrides: object = {}, keepsHeads = false) {
   const config = testConfig({
     limits: { messageBytes: "64KiB" },
     history: { bytes: "256KiB", count: 10_000 },
@@ -68,15 +67,14 @@ function setUp(overrides: object = {}) {
     ...overrides,
   });
   let now = 1000;
-  const hub = new Hub(config, new Stats(), () => now);
+  const { hub, messageLog } = startHub(config, () => now, keepsHeads);
   const publish = (channel: string, bytes: number, eventName = "e") =>
-    hub.publish(message(channel, "x".repeat(bytes), { eventName }), {
-      source: SOURCE,
-      ownId: false,
-    });
+    messageLog.append([message(channel, "x".repeat(bytes), { eventName })], { source: SOURCE });
   const reader = (format: "message" | "payload" = "message") => {
     const wire = new TestWire();
-    const outlet = new Outlet(hub, wire, format);
+    const outlet: Outlet = new Outlet(hub, wire, format, {
+      restarted: ({ channel }, seq) => outlet.controlText(`restarted ${channel.name} ${seq}`),
+    });
     const subscribe = (channel: string, since?: Since, old?: Subscription) => {
       const answer = hub.subscribe(outlet, channel, since, old);
       answer.replay();
@@ -85,7 +83,7 @@ function setUp(overrides: object = {}) {
     return { wire, outlet, subscribe };
   };
   const turn = () => new Promise((resolve) => setImmediate(resolve));
-  return { hub, publish, reader, turn, advance: (ms: number) => (now += ms) };
+  return { hub, messageLog, publish, reader, turn, advance: (ms: number) => (now += ms) };
 }
 
 const range = (from: number, to: number) =>
@@ -159,11 +157,11 @@ describe("the seam between what was and what comes", () => {
   });
 
   it("a close comes after everything that was published before it, and nothing comes after", async () => {
-    const { publish, reader, turn } = setUp();
+    const { hub, publish, reader, turn } = setUp();
     const { wire, outlet, subscribe } = reader();
     subscribe("c");
     publish("c", 10);
-    outlet.close(4000, "x");
+    hub.close(outlet, 4000, "x");
     publish("c", 10);
     outlet.control({ op: "ping" });
     await turn();
@@ -260,7 +258,7 @@ describe("a reader that does not read", () => {
     wire.fast = false;
     expect(subscribe("c", { epoch: hub.epoch, seq: 0 }).recovered).toBe(true);
     for (let n = 0; n < 60; n++) publish("c", 4 * KIB);
-    await turn();
+    hub.flush();
     expect(wire.destroyed).toBe(false);
     wire.drain();
     // A message it was promised is gone: a gap must not be seen.
@@ -353,12 +351,139 @@ describe("channels", () => {
     expect(hub.channels.size).toBe(0);
     expect([hub.history.count, hub.history.bytes]).toEqual([0, 0]);
   });
+});
 
-  it("that were made by a refused message cost nothing", () => {
-    const { hub, publish } = setUp();
-    expect(publish("c", 65 * KIB)).toMatchObject({ status: "rejected", code: "message_too_large" });
-    expect(publish("c", 64 * KIB - 20)).toMatchObject({ code: "message_too_large" });
+describe("a log that begins anew", () => {
+  const numbered = (channel: string, seq: number, payload: unknown = seq): Numbered => ({
+    ...message(channel, payload),
+    seq,
+  });
+  const snapshot = (more: Partial<Snapshot>): Snapshot => ({
+    epoch: "next",
+    reason: "lost",
+    heads: new Map(),
+    retained: [],
+    ...more,
+  });
+  const seqsOf = (texts: readonly string[]) =>
+    texts.map((text) => (text.startsWith("restarted") ? text : JSON.parse(text).seq));
+
+  it("sends what was pending, then answers every subscription with its head, then goes on", async () => {
+    const { hub, publish, reader, turn } = setUp({}, true);
+    const { wire, subscribe } = reader();
+    subscribe("a");
+    subscribe("b");
+    publish("a", 10);
+    hub.reset(snapshot({ heads: new Map([["a", 7]]) }));
+    hub.apply([numbered("a", 8), numbered("b", 1)]);
+    await turn();
+    expect(seqsOf(wire.texts)).toEqual([1, "restarted a 7", "restarted b 0", 8, 1]);
+    expect(hub.epoch).toBe("next");
+  });
+
+  it("answers a subscription under replay, and the rest of the replay is not sent", async () => {
+    const { hub, publish, reader, turn } = setUp({}, true);
+    for (let n = 0; n < 60; n++) publish("c", 4 * KIB);
+    await turn();
+    const { wire, subscribe } = reader();
+    wire.fast = false;
+    expect(subscribe("c", { epoch: hub.epoch, seq: 0 }).recovered).toBe(true);
+    const sent = wire.seqs.length;
+    hub.reset(snapshot({ heads: new Map([["c", 3]]) }));
+    hub.apply([numbered("c", 4)]);
+    await turn();
+    for (let n = 0; n < 20; n++) wire.drain();
+    expect(seqsOf(wire.texts)).toEqual([...range(1, sent), "restarted c 3", 4]);
+  });
+
+  it("answers a client under latest, and what was kept for it goes", async () => {
+    const policies = [{ channels: "*", policy: "latest" }];
+    const { hub, publish, reader, turn } = setUp(
+      { slowClients: { connectionBytes: "256KiB", totalBytes: "4MiB", policies } },
+      true,
+    );
+    const { wire, subscribe } = reader();
+    subscribe("c");
+    wire.fast = false;
+    for (let n = 0; n < 60; n++) {
+      publish("c", 4 * KIB);
+      await turn();
+    }
+    const sent = wire.seqs.length;
+    expect(sent).toBeLessThan(60);
+    hub.reset(snapshot({}));
+    hub.apply([numbered("c", 1)]);
+    await turn();
+    wire.drain();
+    expect(seqsOf(wire.texts)).toEqual([...range(1, sent), "restarted c 0", 1]);
+  });
+
+  it("fills the history with what the log still has, and sends none of it", async () => {
+    const { hub, reader, turn } = setUp({}, true);
+    const { wire, subscribe } = reader();
+    subscribe("a");
+    const heads = new Map([
+      ["a", 7],
+      ["quiet", 3],
+      ["b", 2],
+    ]);
+    const retained = [numbered("a", 6), numbered("b", 2), numbered("a", 7)];
+    hub.reset(snapshot({ epoch: "same", reason: "behind", heads, retained }));
+    hub.apply([numbered("a", 8)]);
+    await turn();
+    expect(seqsOf(wire.texts)).toEqual(["restarted a 7", 8]);
+    const other = reader();
+    expect(other.subscribe("a", { epoch: "same", seq: 5 }).recovered).toBe(true);
+    expect(other.subscribe("b", { epoch: "same", seq: 1 }).recovered).toBe(true);
+    // One who had all of a channel without messages in the log goes on; nobody else can.
+    expect(other.subscribe("quiet", { epoch: "same", seq: 3 })).toMatchObject({
+      recovered: true,
+      seq: 3,
+    });
+    await turn();
+    expect(other.wire.seqs).toEqual([6, 7, 8, 2]);
+    const late = reader();
+    expect(late.subscribe("a", { epoch: "same", seq: 4 }).recovered).toBe(false);
+    expect(late.subscribe("quiet", { epoch: "same", seq: 2 }).recovered).toBe(false);
+  });
+
+  it("keeps the exact head of a channel that is forgotten, where numbers go on exactly", async () => {
+    const { hub, advance, turn } = setUp({ history: { age: "1s", bytes: "256KiB" } }, true);
+    hub.reset(snapshot({ heads: new Map([["other", 100]]) }));
+    hub.apply([numbered("c", 1), numbered("c", 2)]);
+    await turn();
+    advance(1001);
     hub.sweep();
-    expect(hub.channels.size).toBe(0);
+    expect([hub.channels.size, hub.headOf("c"), hub.headOf("other"), hub.headOf("new")]).toEqual([
+      0, 2, 100, 0,
+    ]);
+    hub.apply([numbered("c", 3), numbered("new", 1)]);
+    expect(hub.headOf("c")).toBe(3);
+  });
+
+  it("refuses a number that is not the channel's next one", () => {
+    const { hub } = setUp({}, true);
+    hub.apply([numbered("c", 1)]);
+    expect(() => hub.apply([numbered("c", 3)])).toThrow("the log gave c 3 after 1");
+    const retained = [numbered("c", 1)];
+    const wrong = snapshot({ heads: new Map([["c", 2]]), retained });
+    expect(() => hub.reset(wrong)).toThrow("ends c at 1");
+  });
+
+  it("of the memory's own: a relay that serves again begins a new epoch and forgets ids", () => {
+    const { hub, messageLog, publish } = setUp();
+    const sent = message("c", 1);
+    messageLog.append([sent], { source: SOURCE });
+    expect(messageLog.append([sent], { source: SOURCE })).toMatchObject([
+      { seq: 1, duplicate: true },
+    ]);
+    const before = hub.epoch;
+    messageLog.beginAnew();
+    expect(hub.epoch).not.toBe(before);
+    expect(messageLog.epoch).toBe(hub.epoch);
+    expect(messageLog.append([sent], { source: SOURCE })).toMatchObject([
+      { seq: 1, duplicate: false },
+    ]);
+    expect(publish("c", 1)).toMatchObject([{ seq: 2 }]);
   });
 });

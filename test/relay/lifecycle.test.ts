@@ -63,7 +63,7 @@ describe("readiness", () => {
     const lines: string[] = [];
     const log = createLogger("error", { write: (line) => lines.push(line) });
     relay = await startTestRelay({}, { log });
-    const defect = vi.spyOn(Hub.prototype, "publish").mockImplementationOnce(() => {
+    const defect = vi.spyOn(Hub.prototype, "apply").mockImplementationOnce(() => {
       throw new TypeError("a defect");
     });
     onTestFinished(() => defect.mockRestore());

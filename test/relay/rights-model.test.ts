@@ -6,13 +6,14 @@
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Hub } from "../../relay/channels/hub.ts";
+import type { Hub } from "../../relay/channels/hub.ts";
 import { Stats } from "../../relay/channels/stats.ts";
 import type { RelaySocket } from "../../relay/clients/client-connection.ts";
 import { Clients } from "../../relay/clients/clients.ts";
 import { RtmConnection } from "../../relay/clients/rtm-connection.ts";
+import type { MemoryLog } from "../../relay/log/memory-log.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
-import { log, message, SECRET, SOURCE, testConfig, token } from "./support.ts";
+import { log, message, SECRET, SOURCE, startHub, testConfig, token } from "./support.ts";
 
 const RUNS = process.env.RTM_TEST_LONG === "1" ? 20_000 : 300;
 /** How long after a step of the clock a right may still be used, ms. */
@@ -30,6 +31,7 @@ afterEach(() => {
 /** One client of a relay of its own. */
 class World {
   readonly #hub: Hub;
+  readonly #messageLog: MemoryLog;
   readonly #clients: Clients;
   readonly #connection: RtmConnection;
   readonly ws = new EventEmitter();
@@ -38,7 +40,9 @@ class World {
 
   constructor() {
     const config = testConfig({ publicChannels: [], heartbeat: { interval: "10m" } });
-    this.#hub = new Hub(config, new Stats(), () => performance.now());
+    const { hub, messageLog } = startHub(config, () => performance.now());
+    this.#hub = hub;
+    this.#messageLog = messageLog;
     const wire: Wire = {
       pending: 0,
       open: true,
@@ -87,8 +91,8 @@ class World {
 
   /** Publishes to every channel; returns the channels that were delivered. */
   deliver(): Set<string> {
-    for (const channel of CHANNELS)
-      this.#hub.publish(message(channel, 1), { source: SOURCE, ownId: false });
+    const batch = CHANNELS.map((channel) => message(channel, 1));
+    this.#messageLog.append(batch, { source: SOURCE });
     this.#hub.flush();
     const messages = this.taken().filter(({ op }) => op === undefined);
     return new Set(messages.map(({ channel }) => channel as string));
@@ -97,6 +101,7 @@ class World {
   stop(): void {
     this.#clients.stop();
     this.#hub.stop();
+    void this.#messageLog.close();
   }
 }
 

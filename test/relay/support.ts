@@ -4,9 +4,12 @@ import { randomUUID } from "node:crypto";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
 import { mintToken } from "../../relay/access/token.ts";
+import { Hub } from "../../relay/channels/hub.ts";
+import { Stats } from "../../relay/channels/stats.ts";
 import { type RelayConfig, relayConfig } from "../../relay/config.ts";
 import type { Message } from "../../relay/contract/message.ts";
 import type { Source } from "../../relay/contract/publisher.ts";
+import { MemoryLog } from "../../relay/log/memory-log.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../relay/relay.ts";
 import { post as postTo } from "../protocol-kit/client.ts";
 
@@ -56,6 +59,19 @@ export async function token(
 
 /** A queue of which no other test knows. */
 export const SOURCE: Source = { name: "queue:RTM.TEST" };
+
+/** A hub that is fed by a log in memory. */
+export function startHub(config: RelayConfig, clock: () => number, keepsHeads = false) {
+  const hub = new Hub({ config, stats: new Stats(), clock, keepsHeads });
+  const messageLog = new MemoryLog({ duplicates: config.duplicates, clock });
+  void messageLog.follow({
+    headOf: (channel) => hub.headOf(channel),
+    reset: (snapshot) => hub.reset(snapshot),
+    apply: (batch) => hub.apply(batch),
+    current: () => {},
+  });
+  return { hub, messageLog };
+}
 
 let counter = 0;
 

@@ -51,6 +51,17 @@ describe("handOver", () => {
     expect(use.onHold).toHaveBeenCalledTimes(1);
   });
 
+  it("drops the batch when another worker leads the queue, and tries nothing again", async () => {
+    const publish = vi.fn((batch: readonly Message[]): PublishResult[] =>
+      batch.map(() => ({ status: "fenced", code: "fenced", message: "token 7 after 9" })),
+    );
+    await expect(handOver(messages, options(publish))).rejects.toMatchObject({
+      code: "RTM_FENCED",
+      message: expect.stringContaining("token 7 after 9"),
+    });
+    expect(publish).toHaveBeenCalledTimes(1);
+  });
+
   it("pings the session through an outage of two hours and loses nothing", async () => {
     let down = true;
     const use = options((batch) => batch.map(() => (down ? UNAVAILABLE : ACCEPTED)));

@@ -1,0 +1,83 @@
+/** A channel: its messages, its subscriptions, and what of this turn was not written yet. */
+import { channelPrefix } from "./encode.ts";
+import type { ChannelLog, Entry } from "./history.ts";
+import type { Subscription } from "./outlet.ts";
+import { Slab } from "./slab.ts";
+
+export type Policy = "disconnect" | "latest";
+
+// There may be very many channels with one message and nobody who reads them: what they have none of
+// costs them nothing.
+const NOBODY: ReadonlySet<Subscription> = new Set();
+const NOTHING: readonly Entry[] = [];
+
+export class Channel {
+  readonly name: string;
+  /** The start of each of its messages. */
+  readonly prefix: string;
+  readonly policy: Policy;
+  readonly isPublic: boolean;
+  log: ChannelLog;
+  readonly #slab = new Slab();
+  #subscriptions: Set<Subscription> | undefined;
+  #pending: Entry[] | undefined;
+  #pendingBytes = 0;
+
+  constructor(name: string, log: ChannelLog, rules: { policy: Policy; isPublic: boolean }) {
+    this.name = name;
+    this.prefix = channelPrefix(name);
+    this.policy = rules.policy;
+    this.isPublic = rules.isPublic;
+    this.log = log;
+  }
+
+  get subscriptions(): ReadonlySet<Subscription> {
+    return this.#subscriptions ?? NOBODY;
+  }
+
+  /** `seq` of the last message that was offered to the subscriptions. */
+  get offeredSeq(): number {
+    return this.log.seq - (this.#pending?.length ?? 0);
+  }
+
+  get hasPending(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  add(subscription: Subscription): void {
+    this.#subscriptions ??= new Set();
+    this.#subscriptions.add(subscription);
+  }
+
+  delete(subscription: Subscription): void {
+    this.#subscriptions?.delete(subscription);
+    if (this.#subscriptions?.size === 0) this.#subscriptions = undefined;
+  }
+
+  /** Memory for the frame of its next message. */
+  frameMemory(bytes: number): Buffer {
+    return this.#slab.allocate(bytes, this.log.bytes);
+  }
+
+  /** Its next message waits for the end of the turn. True when it is the first one. */
+  wait(entry: Entry): boolean {
+    this.#pendingBytes += entry.frame.length;
+    if (this.#pending) {
+      this.#pending.push(entry);
+      return false;
+    }
+    this.#pending = [entry];
+    return true;
+  }
+
+  takePending(): readonly Entry[] {
+    const pending = this.#pending ?? NOTHING;
+    this.#pending = undefined;
+    this.#pendingBytes = 0;
+    return pending;
+  }
+}

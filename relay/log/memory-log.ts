@@ -1,0 +1,102 @@
+/**
+ * The log of a single node, in its memory and synchronous. It keeps no messages of its own: the reader's
+ * history is the only copy, so the reader says which number a channel is at.
+ */
+import { randomUUID } from "node:crypto";
+import type { Message } from "../contract/message.ts";
+import { DuplicateWindow, type WindowLimits } from "./duplicates.ts";
+import type { Appended, AppendOptions, Log, LogReader, ResetReason } from "./log.ts";
+
+/** How often ids that are too old are forgotten, ms. */
+const EXPIRE_MS = 5000;
+
+export interface MemoryLogOptions {
+  readonly duplicates: WindowLimits;
+  /** The monotonic clock, ms. */
+  readonly clock: () => number;
+}
+
+export class MemoryLog implements Log {
+  readonly keepsHeads = false;
+  duplicates: DuplicateWindow;
+  readonly #options: MemoryLogOptions;
+  #epoch = "";
+  #reader: LogReader | undefined;
+  /** The highest fencing token of each source that has one. */
+  readonly #fences = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: MemoryLogOptions) {
+    this.#options = options;
+    this.duplicates = new DuplicateWindow(options.duplicates);
+  }
+
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  append(batch: readonly Message[], { source, ownIds }: AppendOptions): readonly Appended[] {
+    const reader = this.#reader;
+    if (!reader) {
+      const closed = { status: "unavailable", code: "unavailable" } as const;
+      return batch.map(() => ({ ...closed, message: "the log is closed" }));
+    }
+    const highest = this.#fences.get(source.name) ?? 0;
+    if (source.fence !== undefined && source.fence < highest) {
+      const message = `the token ${source.fence} is older than ${highest}`;
+      return batch.map(() => ({ status: "fenced", code: "fenced", message }));
+    }
+    if (source.fence !== undefined) this.#fences.set(source.name, source.fence);
+    const now = this.#options.clock();
+    return batch.map((message) => {
+      const { channel, id } = message;
+      if (!ownIds) {
+        const seen = this.duplicates.find(source.name, channel, id, now);
+        if (seen !== undefined) return { status: "accepted", seq: seen, duplicate: true };
+      }
+      const seq = reader.headOf(channel) + 1;
+      if (!ownIds) this.duplicates.add(source.name, channel, id, now, seq);
+      reader.apply([{ ...message, seq }]);
+      return { status: "accepted", seq, duplicate: false };
+    });
+  }
+
+  async follow(reader: LogReader): Promise<void> {
+    this.#reader = reader;
+    this.#timer = setInterval(
+      () => this.duplicates.expire(this.#options.clock()),
+      EXPIRE_MS,
+    ).unref();
+    this.#begin(randomUUID(), "start");
+    reader.current(true);
+  }
+
+  /** Another node may have served meanwhile: positions and ids of before are worth nothing. */
+  beginAnew(): void {
+    this.duplicates = new DuplicateWindow(this.#options.duplicates);
+    this.#begin(randomUUID(), "lost");
+  }
+
+  /**
+   * Goes on with the epoch of an earlier process, before anything was appended. What it knew is put
+   * into the reader and into `duplicates` by the caller.
+   */
+  resume(epoch: string): void {
+    this.#begin(epoch, "start");
+  }
+
+  #begin(epoch: string, reason: ResetReason): void {
+    this.#epoch = epoch;
+    this.#reader?.reset({ epoch, reason, heads: new Map(), retained: [] });
+  }
+
+  /** Whoever appends here has been applied here. */
+  async caughtUp(): Promise<boolean> {
+    return true;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#reader = undefined;
+  }
+}
