@@ -111,8 +111,8 @@ export function describeLog(name: string, target: LogTarget, skipped = ""): void
 
     it("remembers at least as many ids of a source as it is told to", async () => {
       const { log } = await node({ ids: 100 });
-      await append(log, messages(1, 100));
-      const again = await append(log, messages(51, 100));
+      for (const each of messages(1, 130)) await append(log, [each]);
+      const again = await append(log, messages(31, 130));
       expect(again.every((each) => each.status === "accepted" && each.duplicate)).toBe(true);
     });
 

@@ -68,7 +68,8 @@ export class RedisServer {
       try {
         await this.command("PING");
         return;
-      } catch {
+      } catch (error) {
+        if (/NOAUTH/.test(`${error}`)) return;
         await new Promise((resolve) => setTimeout(resolve, 25));
       }
     }
@@ -103,6 +104,7 @@ export class RedisServer {
       lazyConnect: true,
       retryStrategy: () => null,
       protocol: 2,
+      enableReadyCheck: false,
     });
     client.on("error", () => {});
     try {

@@ -7,12 +7,15 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   #refusing = false;
   #swallowing = false;
+  #swallowingAnswers = false;
+  #target: number;
   /** Connections that came so far. */
   accepted = 0;
   /** Connections whose client has not closed its side. */
   clients = 0;
 
   private constructor(targetPort: number) {
+    this.#target = targetPort;
     this.#server = createServer((client) => {
       this.accepted++;
       this.clients++;
@@ -21,14 +24,15 @@ export class TcpProxy {
         client.destroy();
         return;
       }
-      const upstream = connect(targetPort, "127.0.0.1");
+      const upstream = connect(this.#target, "127.0.0.1");
       for (const [from, to] of [
         [client, upstream],
         [upstream, client],
       ] as const) {
         this.#sockets.add(from);
         from.on("data", (bytes) => {
-          if (!this.#swallowing) to.write(bytes);
+          if (this.#swallowing || (this.#swallowingAnswers && from === upstream)) return;
+          to.write(bytes);
         });
         from.on("error", () => to.destroy());
         from.on("close", () => {
@@ -56,6 +60,16 @@ export class TcpProxy {
     this.#swallowing = true;
   }
 
+  /** From now on requests arrive, and no answer does, while every socket stays open. */
+  swallowAnswers(): void {
+    this.#swallowingAnswers = true;
+  }
+
+  /** New connections go to another port; those that are open stay where they are. */
+  retarget(port: number): void {
+    this.#target = port;
+  }
+
   /** Resets every connection and accepts none until `restore`. */
   cut(): void {
     this.#refusing = true;
@@ -66,6 +80,7 @@ export class TcpProxy {
   restore(): void {
     this.#refusing = false;
     this.#swallowing = false;
+    this.#swallowingAnswers = false;
   }
 
   async close(): Promise<void> {

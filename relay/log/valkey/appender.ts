@@ -27,7 +27,7 @@ export interface AppenderOptions {
   readonly address: EngineAddress;
   readonly keys: Keys;
   readonly knowledge: Knowledge;
-  /** Message ids remembered per source. */
+  /** Message ids remembered per source, at least; up to twice as many are. */
   readonly ids: number;
   /** The log never holds more bytes than this, whoever trims it. */
   readonly hardBytes: number;
@@ -167,7 +167,7 @@ export class Appender {
         source.fence ?? "",
         token,
         ownIds ? 1 : 0,
-        Math.ceil(ids / 2),
+        ids,
         keepFrom(epoch),
         hardBytes,
       ];

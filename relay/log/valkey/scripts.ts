@@ -93,8 +93,9 @@ return {m[1], g, n, m[6], '', run}
  * Appends one entry: fence, lease, duplicates, numbers. The one write that can be refused for want of
  * memory comes first, so a refusal leaves nothing half done.
  * KEYS: state, log, ids:a, ids:b, fences. ARGV: epoch, source, fence of the lease (empty: none),
- * token of the entry, 1 when the ids are new, ids remembered per half, first entry to keep (0: do
- * not trim), hard limit of the log's bytes; then id, channel and rest of each message.
+ * token of the entry, 1 when the ids are new, ids that fill one of the two halves (so between that
+ * many and twice as many are remembered), first entry to keep (0: do not trim), hard limit of the
+ * log's bytes; then id, channel and rest of each message.
  * Returns `moved` (another epoch, or too many channels: attach), `fenced` with the higher token, or
  * `ok` with the number of the last entry and each message's number, negative for a repeated one.
  */

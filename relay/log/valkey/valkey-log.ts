@@ -20,7 +20,7 @@ export interface ValkeyLogOptions {
   readonly bytes: number;
   /** How long it keeps a message, ms. */
   readonly age: number;
-  /** Message ids remembered per source. */
+  /** Message ids remembered per source, at least; up to twice as many are. */
   readonly ids: number;
   readonly log: Logger;
   /** The monotonic clock, ms. Default `performance.now`. */
