@@ -1,6 +1,7 @@
 /** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
 import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 import type { Environment } from "./environment.ts";
+import { Parking } from "./parking.ts";
 import { RelayConnection } from "./relay-connection.ts";
 import { relayUrl } from "./url.ts";
 
@@ -69,9 +70,17 @@ export function connectionTo(url: string): RelayConnection {
   return connection;
 }
 
+/** A dialog is a page of the same tab: what it has noted meanwhile may be newer than ours. */
 function remember(address: string, connection: RelayConnection): void {
   try {
-    sessionStorage.setItem(STORED + address, JSON.stringify(connection.positions()));
+    const positions = connection.positions();
+    for (const [channel, theirs] of Object.entries(environment.positionsBefore(address))) {
+      const ours = positions[channel];
+      if (!ours || (ours.epoch === theirs?.epoch && ours.seq < theirs.seq)) {
+        positions[channel] = theirs;
+      }
+    }
+    sessionStorage.setItem(STORED + address, JSON.stringify(positions));
   } catch {
     // No storage, or no room: see positionsBefore.
   }
@@ -88,14 +97,24 @@ function followPage(connection: RelayConnection, address: string): void {
     link.pause();
   };
   addEventListener("pagehide", leave, { signal });
-  addEventListener("pageshow", () => link.resume(), { signal });
-  addEventListener("online", () => link.wake(), { signal });
-  document.addEventListener(
-    "visibilitychange",
-    () => document.visibilityState === "visible" && link.wake(),
+  const parking = new Parking(link, () => connection.parkMs);
+  const look = () => {
+    parking.look(document.visibilityState === "visible");
+    if (document.visibilityState === "visible") link.wake();
+  };
+  addEventListener(
+    "pageshow",
+    () => {
+      link.resume();
+      look();
+    },
     { signal },
   );
-  document.addEventListener("resume", () => link.wake(), { signal });
+  addEventListener("online", () => link.wake(), { signal });
+  document.addEventListener("visibilitychange", look, { signal });
+  document.addEventListener("resume", look, { signal });
+  document.addEventListener("freeze", () => parking.freeze(), { signal });
+  look();
   document.addEventListener(
     "securitypolicyviolation",
     ({ effectiveDirective, blockedURI }) => {
@@ -106,6 +125,8 @@ function followPage(connection: RelayConnection, address: string): void {
     { signal },
   );
   link.watch(({ state }) => {
-    if (state === "stopped") ended.abort();
+    if (state !== "stopped") return;
+    ended.abort();
+    parking.end();
   });
 }

@@ -19,6 +19,8 @@ export interface ListenerEvents {
    * interruption, so that what the page shows must be fetched again.
    */
   onSubscribed(channel: string, recovered: boolean): void;
+  /** The right has ended. The channel goes on where it was when another token arrives. */
+  onSuspended(channel: string, code: string): void;
   /** The relay refuses the channel, with a code of docs/protocol.md. */
   onDenied(channel: string, code: string, message: string): void;
 }
@@ -30,6 +32,8 @@ export class Listener {
   readonly events: ReadonlySet<string> | undefined;
   readonly source: TokenSource | undefined;
   readonly on: ListenerEvents;
+  /** Its page may give up the socket after being hidden for so long, ms. */
+  readonly parkMs: number;
   position: Position | undefined;
   readonly #fromPage: boolean;
   readonly #ids = new Set<string>();
@@ -40,7 +44,9 @@ export class Listener {
     start: Start,
     source: TokenSource | undefined,
     on: ListenerEvents,
+    parkMs: number,
   ) {
+    this.parkMs = parkMs;
     this.events = events;
     this.source = source;
     this.on = on;

@@ -27,6 +27,11 @@ export interface SubscribeOptions {
    * may be missing: fetch again what the page shows.
    */
   onSubscribed?(channel: string, recovered: boolean): void;
+  /**
+   * Called when the token for a channel has ended. It goes on where it was, with `onSubscribed`,
+   * when the next token arrives; `code` says why.
+   */
+  onSuspended?(channel: string, code: string): void;
   /** Called when the relay refuses a channel; `code` is explained in docs/protocol.md. */
   onDenied?(channel: string, code: string, message: string): void;
 }
@@ -45,10 +50,12 @@ function tokenSource(token: Token | undefined): TokenSource | undefined {
 export class RtmClient {
   readonly #connection: RelayConnection;
   readonly #source: TokenSource | undefined;
+  readonly #parkMs: number;
   readonly #ends = new Set<() => void>();
 
-  constructor(connection: RelayConnection, token: Token | undefined) {
+  constructor(connection: RelayConnection, token?: Token, parkMs = Number.POSITIVE_INFINITY) {
     this.#connection = connection;
+    this.#parkMs = parkMs;
     this.#source = tokenSource(token);
   }
 
@@ -78,11 +85,12 @@ export class RtmClient {
       },
       onSubscribed: (channel: string, recovered: boolean) =>
         options.onSubscribed?.(channel, recovered),
+      onSuspended: (channel: string, code: string) => options.onSuspended?.(channel, code),
       onDenied: (channel: string, code: string, message: string) =>
         options.onDenied?.(channel, code, message),
     };
     const listeners = names.map((name) => {
-      const listener = new Listener(wanted, options.from ?? "page", source, on);
+      const listener = new Listener(wanted, options.from ?? "page", source, on, this.#parkMs);
       this.#connection.add(name, listener);
       return [name, listener] as const;
     });

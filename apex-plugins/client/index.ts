@@ -5,16 +5,28 @@ import { RtmClient, type Token } from "./client.ts";
 export interface ConnectOptions {
   /** The relay: `wss://host/ws`, a path of the page's host, or absent for `/ws` there. */
   readonly url?: string | undefined;
+  /**
+   * A page that was hidden for so many minutes gives up its socket and catches up when it is shown.
+   * Default 5; `false`: it stays connected. All clients of a socket have to agree.
+   */
+  readonly park?: number | false | undefined;
   /** The token for subscriptions that bring none. Public channels need no token. */
   readonly token?: Token | undefined;
 }
 
+const PARK_MINUTES = 5;
+
 /**
  * A client of the relay. Clients of one URL share a socket, which opens with the first
- * subscription. Throws `TypeError` when the URL cannot be used.
+ * subscription. Throws `TypeError` when the URL or `park` cannot be used.
  */
 export function connect(options: ConnectOptions = {}): RtmClient {
-  return new RtmClient(connectionTo(options.url ?? ""), options.token);
+  const { url = "", token, park = PARK_MINUTES } = options;
+  if (park !== false && !(park >= 0)) {
+    throw new TypeError(`rtm: park must be a number of minutes or false, not ${park}`);
+  }
+  const parkMs = park === false ? Number.POSITIVE_INFINITY : park * 60_000;
+  return new RtmClient(connectionTo(url), token, parkMs);
 }
 
 export type { MessageFrame } from "../../relay/contract/protocol.ts";

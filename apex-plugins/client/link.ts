@@ -5,7 +5,8 @@ import type { Environment, Socket } from "./environment.ts";
 
 /**
  * `idle` nothing to listen to; `waiting` for the next attempt; `token` nothing can be asked for
- * before a token arrives; `paused` the page lies in the back-forward cache; `stopped` for good.
+ * before a token arrives; `paused` the page lies in the back-forward cache; `parked` the page was
+ * hidden for long and gave up its socket until it is shown; `stopped` for good.
  */
 export type State =
   | "idle"
@@ -14,6 +15,7 @@ export type State =
   | "waiting"
   | "token"
   | "paused"
+  | "parked"
   | "stopped";
 
 export interface Status {
@@ -41,6 +43,10 @@ export interface LinkOwner {
 const CONNECT_MS = 15_000;
 /** A connection that lived this long (ms) starts the backoff anew. */
 const STABLE_MS = 10_000;
+/** Silence (ms) after which a relay that does not say how often it pings is taken for dead. */
+const SILENCE_MS = 60_000;
+/** Longest silence, ms: an hour. A timer cannot be set for any number. */
+const LONGEST_SILENCE_MS = 3_600_000;
 
 export class Link {
   readonly #env: Environment;
@@ -86,7 +92,7 @@ export class Link {
   /** Connects unless that is under way, done, or not wanted. */
   open(): void {
     const { state } = this.#status;
-    if (this.#socket || state === "paused" || state === "stopped") return;
+    if (this.#socket || state === "paused" || state === "parked" || state === "stopped") return;
     clearTimeout(this.#timer);
     const unready = this.#owner.unready();
     if (unready) {
@@ -118,8 +124,15 @@ export class Link {
     if (this.#status.state !== "stopped") this.#drop("paused");
   }
 
-  resume(): void {
-    if (this.#status.state !== "paused") return;
+  /** Nobody looks at the page: the socket is given up until `resume`. */
+  park(): void {
+    const { state } = this.#status;
+    if (state !== "stopped" && state !== "paused" && state !== "idle") this.#drop("parked");
+  }
+
+  /** Ends `from`; in any other state it does nothing. */
+  resume(from: "paused" | "parked" = "paused"): void {
+    if (this.#status.state !== from) return;
     this.#attempt = 0;
     this.#set({ state: "idle" });
     this.open();
@@ -127,7 +140,8 @@ export class Link {
 
   /** Nothing to listen to any more. */
   idle(): void {
-    if (this.#status.state !== "stopped" && this.#status.state !== "paused") this.#drop("idle");
+    const { state } = this.#status;
+    if (state !== "stopped" && state !== "paused" && state !== "parked") this.#drop("idle");
   }
 
   /** Ends it for good. */
@@ -173,7 +187,8 @@ export class Link {
       this.send({ op: "pong" });
     } else if (frame.op === "connected") {
       this.#connectedAt = this.#heardAt;
-      this.#silenceMs = 2 * frame.pingMs;
+      const silenceMs = 2 * frame.pingMs;
+      this.#silenceMs = silenceMs > 0 ? Math.min(silenceMs, LONGEST_SILENCE_MS) : SILENCE_MS;
       this.#set({ state: "connected" });
       this.#watch();
       this.#owner.connected(frame);

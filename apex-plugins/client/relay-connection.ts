@@ -12,8 +12,11 @@ import type { Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
 import { isStop, type TokenSource } from "./token.ts";
 
-/** A token is renewed after this part of its life. */
+/** A token is renewed after this part of its life, and not sooner than after `RENEW_MS`. */
 const RENEW_AT = 0.8;
+const RENEW_MS = 1_000;
+/** A token that was good for so long (ms) ends a series of refusals. */
+const GOOD_MS = 10_000;
 /** Longest delay a timer can have, ms. */
 const LONGEST_TIMER = 2_147_483_647;
 
@@ -27,6 +30,8 @@ export class RelayConnection {
   /** The source whose token the last connect, subscribe or refresh frame carried, unanswered. */
   #presenting: TokenSource | undefined;
   #toPresent: TokenSource[] = [];
+  /** The relay has closed a connection because it brought no token. */
+  #tokenRequired = false;
   #scheduled = false;
 
   constructor(env: Environment, url: string) {
@@ -72,6 +77,15 @@ export class RelayConnection {
     else if (channel.state !== "new") this.link.send({ op: "unsubscribe", channels: [name] });
   }
 
+  /** After how long in a hidden page the socket may be given up, ms: all listeners must agree. */
+  get parkMs(): number {
+    let most = 0;
+    for (const { listeners } of this.#channels.values()) {
+      for (const { parkMs } of listeners) most = Math.max(most, parkMs);
+    }
+    return most;
+  }
+
   /** Where this page stands, for the tab's next page. */
   positions(): Record<string, Position> {
     const positions = { ...this.#before };
@@ -105,7 +119,7 @@ export class RelayConnection {
     if (this.#channels.size === 0) return "idle";
     const sources = this.#sources();
     for (const source of sources) if (source) this.#want(source);
-    const ready = [...sources].some((source) => !source || source.usable);
+    const ready = [...sources].some((source) => (source ? source.usable : !this.#tokenRequired));
     return ready ? undefined : "token";
   }
 
@@ -136,6 +150,7 @@ export class RelayConnection {
   #connected(frame: Connected): void {
     const source = this.#presenting;
     this.#presenting = undefined;
+    // Null: the relay took no notice of the token.
     if (source && frame.expiresInMs !== null) this.#accepted(source, frame.expiresInMs);
     this.#askForNew();
   }
@@ -161,6 +176,9 @@ export class RelayConnection {
       if (!source) return;
       if (!source.usable) continue;
       const token = source.token!;
+      const twin = this.#twin(source);
+      // Several sources may be given one token; the relay needs it once.
+      if (twin) this.#accepted(source, twin.endsAt - Date.now());
       const subscribe = this.#entries(source);
       if (source.presented !== token) {
         this.#presenting = source;
@@ -172,23 +190,45 @@ export class RelayConnection {
     }
   }
 
+  /** A source whose token this socket has taken, and which is `source`'s new token too. */
+  #twin({ presented, token }: TokenSource): TokenSource | undefined {
+    if (presented === token) return undefined;
+    return [...this.#sources()].find((other) => other?.presented === token);
+  }
+
   #accepted(source: TokenSource, expiresInMs: number): void {
     source.presented = source.token;
     source.failures = 0;
+    source.acceptedAt = Date.now();
     // What was refused without a token may be granted now.
     for (const channel of this.#channels.values()) {
       if (channel.state === "denied" && channel.tried.has(undefined)) channel.reset();
     }
     clearTimeout(source.timer);
-    const left = Math.min(expiresInMs, LONGEST_TIMER);
-    source.timer = setTimeout(() => this.#fetchToken(source, "renew"), left * RENEW_AT);
+    // A relay that does not say when is heard when the token has ended.
+    if (!Number.isFinite(expiresInMs)) return;
+    source.endsAt = source.acceptedAt + expiresInMs;
+    const renewMs = Math.max(RENEW_MS, Math.min(expiresInMs * RENEW_AT, LONGEST_TIMER));
+    source.timer = setTimeout(() => this.#fetchToken(source, "renew"), renewMs);
   }
 
   /** The relay refused `source`'s token, or it has ended. */
   #refused(source: TokenSource, code: string): void {
     source.drop();
-    if (source.failures++ === 0) this.#fetchToken(source, code);
-    else this.#fetchLater(source, code);
+    if (Date.now() - source.acceptedAt > GOOD_MS) source.refusals = 0;
+    if (source.refusals++ > 0) {
+      source.failures = source.refusals;
+      this.#fetchLater(source, code);
+      return;
+    }
+    for (const channel of this.#channels.values()) {
+      for (const listener of channel.listeners) {
+        if (listener.source !== source) continue;
+        this.#call(() => listener.on.onSuspended(channel.name, code));
+      }
+    }
+    source.failures++;
+    this.#fetchToken(source, code);
   }
 
   /** After a failure the next attempt is under way or has its time already. */
@@ -214,6 +254,7 @@ export class RelayConnection {
       (token) => {
         source.fetching = false;
         source.token = token;
+        source.endsAt = Number.POSITIVE_INFINITY;
         for (const channel of this.#channels.values()) {
           if (channel.state === "denied" && channel.tried.has(source)) channel.reset();
         }
@@ -257,6 +298,7 @@ export class RelayConnection {
     }
     switch (frame.op) {
       case "subscribed":
+        if (typeof frame.epoch !== "string" || !Number.isFinite(frame.seq)) return;
         // What came before the interruption is told before the interruption.
         this.#dispatcher.flush();
         this.#call(() =>
@@ -276,7 +318,7 @@ export class RelayConnection {
         return;
       case "error":
         if (frame.channel !== undefined) this.#denied(frame.channel, frame.code, frame.message);
-        else if (frame.code.startsWith("token_") && this.#presenting) {
+        else if (String(frame.code).startsWith("token_") && this.#presenting) {
           const source = this.#presenting;
           this.#presenting = undefined;
           if (frame.code === "token_subject_mismatch" || frame.code === "token_limit") {
@@ -323,14 +365,12 @@ export class RelayConnection {
     this.#toPresent = [];
     for (const channel of this.#channels.values()) channel.reset();
     const tokenCode = closeAction(code) === "token";
-    if (tokenCode && early && !presented) {
-      this.link.stop(code);
-      return;
-    }
+    // Whoever brings a token later is not to find a dead connection.
+    if (tokenCode && early && !presented) this.#tokenRequired = true;
     for (const source of this.#sources()) {
       if (!source) continue;
       source.presented = undefined;
-      const ended = early ? source === presented : source.usable;
+      const ended = early ? source === presented : source.token !== undefined;
       if (tokenCode && ended) this.#refused(source, `closed with ${code}`);
     }
   }

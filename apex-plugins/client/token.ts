@@ -40,6 +40,11 @@ export class TokenSource {
   dead = false;
   fetching = false;
   failures = 0;
+  /** Refusals of tokens one after the other, for the backoff. */
+  refusals = 0;
+  /** When the relay took the present token, and when it ends; ms of the page's clock. */
+  acceptedAt = 0;
+  endsAt = Number.POSITIVE_INFINITY;
   timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: TokenOptions) {
@@ -48,7 +53,7 @@ export class TokenSource {
   }
 
   get usable(): boolean {
-    return this.token !== undefined && !this.dead;
+    return this.token !== undefined && !this.dead && Date.now() < this.endsAt;
   }
 
   /** Nobody needs it at present: no renewal. The token stays for the next subscription. */
@@ -60,6 +65,7 @@ export class TokenSource {
   drop(): void {
     this.token = undefined;
     this.presented = undefined;
+    this.endsAt = Number.POSITIVE_INFINITY;
     clearTimeout(this.timer);
   }
 }

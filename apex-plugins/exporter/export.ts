@@ -1,9 +1,9 @@
 /** One plug-in as an importable SQL script, in the syntax of an APEX component export. */
 import { readFileSync } from "node:fs";
+import { type Asset, assets } from "./assets.ts";
 import { componentId, filesVersion, idOf } from "./ids.ts";
 import { block, call, quoted, text } from "./literals.ts";
 import { type Attribute, type Manifest, RELEASES, type Release } from "./manifest.ts";
-import { type Script, scripts } from "./scripts.ts";
 
 /** Bytes per row of an embedded file, as APEX writes them. */
 const BYTES_PER_ROW = 100;
@@ -35,7 +35,7 @@ function createPlugin(
   manifest: Manifest,
   release: Release,
   version: string,
-  files: readonly Script[],
+  files: readonly Asset[],
 ) {
   const { functions, file } = manifest;
   return call("wwv_flow_imp_shared.create_plugin", {
@@ -48,6 +48,7 @@ function createPlugin(
     p_supported_component_types:
       manifest.componentTypes && quoted((manifest.componentTypes[release] ?? []).join(":")),
     p_javascript_file_urls: file && quoted(`#PLUGIN_FILES#js/${file.name}#MIN#.js`),
+    p_css_file_urls: file?.style && quoted(`#PLUGIN_FILES#css/${file.name}#MIN#.css`),
     p_plsql_code: text(code(manifest)),
     p_api_version: "1",
     p_render_function: functions.render && quoted(functions.render),
@@ -79,7 +80,7 @@ function createAttribute(manifest: Manifest, attribute: Attribute, position: num
     p_default_value: attribute.defaultValue && quoted(attribute.defaultValue),
     p_max_length: attribute.maxLength?.toString(),
     p_unit: attribute.unit && quoted(attribute.unit),
-    p_is_translatable: boolean(false),
+    p_is_translatable: boolean(attribute.translatable ?? false),
     p_depending_on_attribute_id:
       shownWhen &&
       idOf(...attributePath(manifest, { number: shownWhen.attribute, scope: attribute.scope })),
@@ -103,7 +104,7 @@ function createAttribute(manifest: Manifest, attribute: Attribute, position: num
   return [statement, ...values];
 }
 
-function createFile(manifest: Manifest, { fileName, content }: Script): string[] {
+function createFile(manifest: Manifest, { fileName, mimeType, content }: Asset): string[] {
   const hex = Buffer.from(content).toString("hex").toUpperCase();
   const rows = hex.match(new RegExp(`.{1,${2 * BYTES_PER_ROW}}`, "g")) ?? [];
   return [
@@ -116,7 +117,7 @@ function createFile(manifest: Manifest, { fileName, content }: Script): string[]
         p_id: idOf(manifest.name, "file", fileName),
         p_plugin_id: idOf(manifest.name),
         p_file_name: quoted(fileName),
-        p_mime_type: quoted("text/javascript"),
+        p_mime_type: quoted(mimeType),
         p_file_charset: quoted("utf-8"),
         p_file_content: "wwv_flow_imp.varchar2_to_blob(wwv_flow_imp.g_varchar2_table)",
       }),
@@ -130,7 +131,7 @@ export async function exportSql(
   release: Release,
   version: string,
 ): Promise<string> {
-  const files = manifest.file ? await scripts(manifest.file, version) : [];
+  const files = manifest.file ? await assets(manifest.file, version) : [];
   const folder = FOLDERS[manifest.type];
   const parts = [
     "prompt --application/set_environment",

@@ -44,6 +44,8 @@ export interface Attribute {
   readonly defaultValue?: string;
   readonly unit?: string;
   readonly examples?: string;
+  /** True when translators of an application are to see it. Default false. */
+  readonly translatable?: boolean;
   readonly maxLength?: number;
   readonly values?: readonly ListValue[];
   readonly shownWhen?: Condition;
@@ -54,6 +56,8 @@ export interface PluginFile {
   readonly name: string;
   /** Entry point, relative to the repository. */
   readonly entry: string;
+  /** A stylesheet, relative to the repository: `name.css` and `name.min.css` are shipped too. */
+  readonly style?: string;
 }
 
 export interface Manifest {

@@ -30,7 +30,7 @@ end json_list;
 -- after it is parsed, so that a session value cannot add a member.
 function settings_of(p_settings in varchar2) return json_object_t
 is
-  c_known    constant varchar2(200) := ':key:';
+  c_known    constant varchar2(400) := ':key:live:catchingUp:offline:signIn:';
   l_settings json_object_t := json_object_t();
   l_members  json_key_list;
   l_text     varchar2(32767);
@@ -67,6 +67,27 @@ begin
   return websocket_api.user_channel(p_user => apex_application.g_user);
 end own_channel;
 
+-- Adds a channel when the installation lets this user hear it. The only place where rights come from.
+function grant_channel(
+  p_channel  in varchar2,
+  p_function in varchar2,
+  p_granted  in out nocopy websocket_api.t_channels
+) return boolean
+is
+begin
+  for i in 1 .. p_granted.count loop
+    if p_granted(i) = p_channel then
+      return true;
+    end if;
+  end loop;
+  if is_allowed(p_function, p_channel, 'LISTEN') then
+    p_granted(p_granted.count + 1) := p_channel;
+    return true;
+  end if;
+  apex_debug.warn('rtm: %s may not listen to %s', apex_application.g_user, p_channel);
+  return false;
+end grant_channel;
+
 -- The channels of the attribute that the installation lets this user hear. Always computed from the
 -- attribute; nothing that the browser sends has a part in it.
 procedure find_channels(
@@ -95,15 +116,10 @@ begin
     elsif instr(l_channel, '*') between 1 and length(l_channel) - 1 then
       raise_usage('Channel: * may only be the last character of ' || l_entries(i));
     end if;
-    if is_allowed(l_function, l_channel, 'LISTEN') then
-      p_granted(p_granted.count + 1) := l_channel;
-      -- A prefix grants; what a script of the page subscribes to has a full name.
-      if l_channel not like '%*' then
-        p_subscribed.extend;
-        p_subscribed(p_subscribed.count) := l_channel;
-      end if;
-    else
-      apex_debug.warn('rtm: %s may not listen to %s', apex_application.g_user, l_channel);
+    -- A prefix grants; what a script of the page subscribes to has a full name.
+    if grant_channel(l_channel, l_function, p_granted) and l_channel not like '%*' then
+      p_subscribed.extend;
+      p_subscribed(p_subscribed.count) := l_channel;
     end if;
   end loop;
 end find_channels;
@@ -114,6 +130,74 @@ begin
   return nvl(p_dynamic_action.attribute_12, 'TOKEN') <> 'PUBLIC';
 end wants_token;
 
+-- What the page's listeners were granted is kept in the APEX session, where the browser cannot change
+-- it: one listener can then renew the token for all. Returns the number under which it is found again,
+-- or null when there is no room for it.
+function noted_grant(p_channels in websocket_api.t_channels) return pls_integer
+is
+  l_list   json_array_t := json_array_t();
+  l_text   varchar2(32767);
+  l_number pls_integer;
+begin
+  for i in 1 .. p_channels.count loop
+    l_list.append(p_channels(i));
+  end loop;
+  l_text := l_list.to_string;
+  if lengthb(l_text) > 4000 then
+    return null;
+  end if;
+  if not apex_collection.collection_exists(p_collection_name => 'RTM_LISTENERS') then
+    apex_collection.create_collection(p_collection_name => 'RTM_LISTENERS');
+  end if;
+  select min(seq_id) into l_number
+    from apex_collections
+   where collection_name = 'RTM_LISTENERS' and c001 = l_text;
+  if l_number is null then
+    l_number := apex_collection.add_member(p_collection_name => 'RTM_LISTENERS', p_c001 => l_text);
+  end if;
+  return l_number;
+end noted_grant;
+
+-- Adds what the page's other listeners were granted. The request names numbers, never channels, and
+-- every channel is asked for again.
+procedure add_noted(p_function in varchar2, p_granted in out nocopy websocket_api.t_channels)
+is
+  c_most   constant pls_integer := 100;
+  l_number varchar2(32767);
+  l_text   varchar2(4000);
+  l_list   json_array_t;
+  l_known  boolean;
+begin
+  for i in 1 .. apex_application.g_f01.count loop
+    l_number := apex_application.g_f01(i);
+    if regexp_like(l_number, '^[[:digit:]]{1,9}$') then
+      select max(c001) into l_text
+        from apex_collections
+       where collection_name = 'RTM_LISTENERS' and seq_id = to_number(l_number);
+      l_list := json_array_t.parse(nvl(l_text, '[]'));
+      for j in 0 .. l_list.get_size - 1 loop
+        exit when p_granted.count >= c_most;
+        l_known := grant_channel(l_list.get_string(j), p_function, p_granted);
+      end loop;
+    end if;
+  end loop;
+end add_noted;
+
+-- How long a token may live: as long as the attribute says, and not longer than the APEX session.
+function token_seconds(p_minutes in varchar2) return number
+is
+  l_wanted  constant number := 60 * whole_number(p_minutes, 'Token Life', 1, 1440);
+  l_ends    date;
+begin
+  if l_wanted is null then
+    return null;
+  end if;
+  select min(least(session_idle_timeout_on, session_life_timeout_on)) into l_ends
+    from apex_workspace_sessions
+   where apex_session_id = apex_application.g_instance;
+  return greatest(10, least(l_wanted, nvl(trunc((l_ends - sysdate) * 86400), l_wanted)));
+end token_seconds;
+
 -- An action from before there were tokens (Access is null) goes on without one when none can be made;
 -- the relay then lets it listen to public channels only.
 procedure add_token(
@@ -122,9 +206,14 @@ procedure add_token(
   p_configuration  in out nocopy json_object_t
 )
 is
+  l_seconds constant number := token_seconds(p_dynamic_action.attribute_14);
+  l_token   varchar2(32767);
 begin
-  p_configuration.put('token', websocket_api.client_token(p_channels => p_channels));
+  l_token := websocket_api.client_token(p_channels => p_channels, p_ttl_s => l_seconds);
+  p_configuration.put('token', l_token);
   p_configuration.put('renew', true);
+  p_configuration.put('grant', noted_grant(p_channels));
+  p_configuration.put('sessionEnded', apex_lang.message(p_name => 'APEX.SESSION.EXPIRED'));
 exception
   when others then
     if p_dynamic_action.attribute_12 is not null then
@@ -148,7 +237,7 @@ is
   l_items       constant varchar2(32767) := p_dynamic_action.attribute_06;
   l_regions     constant varchar2(32767) := p_dynamic_action.attribute_07;
   l_text        constant varchar2(32767) := p_dynamic_action.attribute_08;
-  l_throttle    constant varchar2(32767) := p_dynamic_action.attribute_09;
+  l_throttle    constant varchar2(32767) := nvl(p_dynamic_action.attribute_09, '200');
   l_after_gap   constant varchar2(32767) := p_dynamic_action.attribute_10;
   l_fire_change constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, 'Y');
   l_options     constant varchar2(32767) := p_dynamic_action.attribute_13;
@@ -176,7 +265,7 @@ begin
   p_configuration.put('items', json_list(entries(upper(l_items))));
   p_configuration.put('regions', json_list(entries(l_regions)));
   p_configuration.put('text', apex_plugin_util.replace_substitutions(p_value => l_text, p_escape => false));
-  p_configuration.put('throttleMs', to_number(nvl(l_throttle, '200'), '99999'));
+  p_configuration.put('throttleMs', whole_number(l_throttle, 'Throttle', 0, 60000));
   p_configuration.put('refreshAfterGap', nvl(l_after_gap, 'EVENT') = 'REFRESH');
   p_configuration.put('fireChange', l_fire_change = 'Y');
   p_configuration.put('options', json_list(entries(replace(l_options, ':', ','))));
@@ -213,7 +302,7 @@ begin
   return l_result;
 end rtm_listener_render;
 
--- Renews the token. APEX has checked the session before it gets here; the request has no parameter.
+-- Renews the token for all listeners of the page. APEX has checked the session before it gets here.
 function rtm_listener_ajax(
   p_dynamic_action in apex_plugin.t_dynamic_action,
   p_plugin         in apex_plugin.t_plugin
@@ -223,14 +312,16 @@ is
   l_answer     json_object_t := json_object_t();
   l_granted    websocket_api.t_channels;
   l_subscribed apex_t_varchar2;
+  l_seconds    number;
 begin
   begin
     find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
+    add_noted(p_plugin.attribute_01, l_granted);
     if not wants_token(p_dynamic_action) or l_granted.count = 0 then
       l_answer.put('code', 'not_authorized');
     else
-      l_answer.put('token', websocket_api.client_token(p_channels => l_granted));
-      l_answer.put('channels', json_list(l_subscribed));
+      l_seconds := token_seconds(p_dynamic_action.attribute_14);
+      l_answer.put('token', websocket_api.client_token(p_channels => l_granted, p_ttl_s => l_seconds));
     end if;
   exception
     when others then

@@ -10,6 +10,7 @@ export const listener: Manifest = {
   releases: ["22.1"],
   plsql: [
     "apex-plugins/shared/plsql/errors.sql",
+    "apex-plugins/shared/plsql/numbers.sql",
     "apex-plugins/shared/plsql/names.sql",
     "apex-plugins/listener/listener.sql",
   ],
@@ -18,7 +19,11 @@ export const listener: Manifest = {
     { name: "rtm_listener_message", displayName: "Message" },
     { name: "rtm_listener_status", displayName: "Status" },
   ],
-  file: { name: "rtm-listener", entry: "apex-plugins/listener/page/index.ts" },
+  file: {
+    name: "rtm-listener",
+    entry: "apex-plugins/listener/page/index.ts",
+    style: "apex-plugins/listener/page/listener.css",
+  },
   help: `<p>Listens to channels of the relay and reacts in the page. The server makes a token that
 grants exactly the channels named here; the page never sees a key. All listeners of a page share one
 WebSocket, which comes back by itself and receives what it missed.</p>
@@ -27,7 +32,7 @@ WebSocket, which comes back by itself and receives what it missed.</p>
 into the page as HTML.</p>
 <p>The event Status tells what the connection does: <code>this.data.state</code> is connecting,
 connected, subscribed, gap (messages may be missing: fetch the data again), waiting, token, denied,
-paused or stopped, pending (a grid with unsaved edits waits) or missing (no such region);
+paused or stopped, parked (hidden for long), pending (a grid with unsaved edits waits) or missing (no such region);
 <code>this.data.code</code> says why.</p>`,
   description:
     "Listens to real-time messages pushed by the database and refreshes regions, sets items or notifies.",
@@ -137,6 +142,7 @@ Empty: the affected elements, when they are a region.`,
       number: 8,
       label: "Notification",
       type: "TEXT",
+      translatable: true,
       help: `The text; #name# is replaced by that member of the payload. Empty: the member message or value
 of the payload, or the payload itself.`,
       examples: "<pre>Order #id# has arrived</pre>",
@@ -182,7 +188,8 @@ fires nothing, and the Broadcast action does not send back what a message put th
           display: "Token",
           value: "TOKEN",
           help: `The server makes a token for this user and these channels. It is renewed while somebody
-uses the page, so that an idle page does not keep its APEX session alive.`,
+uses the page, so that an idle page does not keep its APEX session alive: one call for all listeners of
+the page.`,
         },
         {
           display: "Public Channels",
@@ -203,16 +210,47 @@ uses the page, so that an idle page does not keep its APEX session alive.`,
           value: "KEEP_PAGE",
           help: "A refreshed region stays on its page. Without it the region starts again at its first page.",
         },
+        {
+          display: "Connection Indicator",
+          value: "INDICATOR",
+          help: `A small badge says whether the page is live, catching up, offline, or has to sign in again.
+It stands in the element with the attribute data-rtm-indicator, without one in a corner of the page.`,
+        },
+        {
+          display: "From Now On",
+          value: "NOW",
+          help: `Messages from the moment on in which the action fires. Without it those since the
+navigation to the page come too, also to a listener that is fired late.`,
+        },
+        {
+          display: "Stay Connected When Hidden",
+          value: "STAY",
+          help: `Without it a page that was hidden for five minutes gives up its socket, and catches up when
+it is shown.`,
+        },
       ],
+    },
+    {
+      number: 14,
+      label: "Token Life",
+      type: "INTEGER",
+      unit: "minutes",
+      defaultValue: "480",
+      help: `How long a token lets the page listen, 1 to 1440, and never longer than the APEX session
+lives. A page that nobody touches stays live for so long; a user who logs out can hear for so long what
+the page was told, if he keeps it open. Empty: the setting token_ttl_s of the database (15 minutes).`,
+      shownWhen: { attribute: 12, is: "NOT_EQUALS", value: "PUBLIC" },
     },
     {
       number: 15,
       label: "Settings",
       type: "TEXTAREA",
+      translatable: true,
       help: `More, as a JSON object; &amp;ITEM. is replaced in its texts.
 <ul>
 <li>key: Refresh Rows. The member of the payload that holds the primary key or a list of keys. Without
 it id, ids, key or keys. The case of the name does not matter.</li>
+<li>live, catchingUp, offline, signIn: the texts of the connection indicator.</li>
 </ul>`,
       examples: '<pre>{"key": "ORDER_ID"}</pre>',
     },

@@ -14,7 +14,12 @@ const COLUMN = "p_context in t_context, p_column_idx in pls_integer";
 export const APEX_PACKAGES: Readonly<Record<string, string>> = {
   apex_application: `
     g_user constant varchar2(255) := null;
+    g_instance constant number := null;
     function g_f01(p_index in pls_integer default null) return t_table;`,
+  apex_collection: `
+    function collection_exists(p_collection_name in varchar2) return boolean;
+    procedure create_collection(p_collection_name in varchar2);
+    function add_member(p_collection_name in varchar2, p_c001 in varchar2 default null) return number;`,
   apex_debug: `
     procedure error(${MESSAGE});
     procedure warn(${MESSAGE});
@@ -42,6 +47,8 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     function get_timestamp_ltz(${COLUMN}) return timestamp with local time zone;
     function get_clob(${COLUMN}) return clob;
     procedure close(p_context in t_context);`,
+  apex_lang: `
+    function message(p_name in varchar2 default null, p0 in varchar2 default null) return varchar2;`,
   apex_plugin: `
     type t_plugin is record (name varchar2(45), file_prefix varchar2(4000), ${ATTRIBUTES});
     type t_dynamic_action is record (id number, action varchar2(50), ${ATTRIBUTES});
@@ -69,6 +76,8 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     function parse(jsn in clob) return json_array_t;
     function get(pos in number) return json_element_t;
     function get_size return number;
+    function get_string(pos in number) return varchar2;
+    function to_string return varchar2;
     function to_clob return clob;`,
   json_object_t: `
     procedure put(key in varchar2, val in varchar2);

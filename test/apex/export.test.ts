@@ -195,13 +195,17 @@ describe.each(exports)("%s", (name) => {
       expect(files.size).toBe(0);
       return;
     }
+    const urls = [url, plugin?.args.p_css_file_urls].filter((given) => given !== undefined);
     for (const min of ["", ".min"]) {
-      const file = String(url).replace("#PLUGIN_FILES#", "").replace("#MIN#", min);
-      const script = files.get(file)?.toString("utf8") ?? "";
-      expect(script).toContain(`${version} of apex-rtm`);
-      expect(script).not.toMatch(/\r|\beval\(|new Function|innerHTML|console\.|document\.write/);
+      for (const given of urls) {
+        const file = String(given).replace("#PLUGIN_FILES#", "").replace("#MIN#", min);
+        const text = files.get(file)?.toString("utf8") ?? "";
+        expect(text).toContain(`${version} of apex-rtm`);
+        expect(text).not.toMatch(/\r|\beval\(|new Function|innerHTML|console\.|document\.write/);
+        expect(text).not.toMatch(/url\(|@import/);
+      }
     }
-    expect(files.size).toBe(2);
+    expect(files.size).toBe(2 * urls.length);
   });
 });
 

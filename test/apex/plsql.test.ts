@@ -33,7 +33,14 @@ const catalogue: Catalogue = {
       select(readFileSync("sql/api/public/websocket_api.pks", "utf8"), VARIANTS.aq19!),
     ),
   ]),
-  tables: new Map(),
+  // Views of APEX.
+  tables: new Map([
+    ["apex_collections", new Set(["collection_name", "seq_id", "c001"])],
+    [
+      "apex_workspace_sessions",
+      new Set(["apex_session_id", "session_idle_timeout_on", "session_life_timeout_on"]),
+    ],
+  ]),
 };
 
 describe("the plug-ins' PL/SQL", () => {

@@ -9,6 +9,8 @@ afterEach(() => {
   world.site.secret = SECRET;
   world.site.tokenLifetimeMs = 900_000;
   world.site.refused.clear();
+  world.site.trouble = undefined;
+  world.site.timeouts = true;
 });
 
 const REFRESHING = { 5: "REFRESH", 7: "ORDERS", 9: "20", 10: "REFRESH" } as const;
@@ -81,6 +83,92 @@ describe("tokens", () => {
     expect(tab.sockets).toBe(1);
   });
 
+  it.each(["ORA-04068", "incident", "proxy page", "503", "not made"] as const)(
+    "a renewal that meets trouble (%s) is tried again until it is over",
+    async (trouble) => {
+      const channel = `trouble-${trouble.replaceAll(" ", "-")}`;
+      world.site.tokenLifetimeMs = 2_000;
+      const tab = await Tab.open(world, listening({ 2: channel }));
+      await tab.subscribed(channel);
+      world.site.trouble = trouble;
+      const calls = world.site.ajaxCalls.length;
+      await until("it was tried twice", async () => {
+        await tab.active();
+        return world.site.ajaxCalls.length >= calls + 2;
+      });
+      world.site.trouble = undefined;
+      world.site.tokenLifetimeMs = 900_000;
+      await world.stack.send(channel, "e", "after the trouble");
+      expect(await tab.payloadCount(1)).toEqual(["after the trouble"]);
+      expect(await tab.seen("statuses")).not.toContainEqual(
+        expect.objectContaining({ state: "stopped" }),
+      );
+    },
+  );
+
+  it("where nothing tells whether the session lives, it goes on trying", async () => {
+    world.site.timeouts = false;
+    world.site.tokenLifetimeMs = 2_000;
+    const tab = await Tab.open(world, listening({ 2: "unknown" }));
+    world.site.trouble = "incident";
+    const calls = world.site.ajaxCalls.length;
+    await until("it was tried twice", async () => {
+      await tab.active();
+      return world.site.ajaxCalls.length >= calls + 2;
+    });
+    world.site.trouble = undefined;
+    await world.stack.send("unknown", "e", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+  });
+
+  it("one call renews the token for all listeners of the page, of which one tells another channel", async () => {
+    world.site.tokenLifetimeMs = 5_000;
+    const channels = Array.from({ length: 10 }, (_, n) => `many-${n}`);
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "many" },
+        {
+          actions: channels.map((channel) => ({
+            event: "ready",
+            actions: [{ listener: { 2: channel, 3: "*" } }],
+          })),
+        },
+      ),
+    );
+    for (const channel of ["many", ...channels]) await tab.subscribed(channel);
+    world.site.tokenLifetimeMs = 900_000;
+    const calls = world.site.ajaxCalls.length;
+    await until("the token is renewed", async () => {
+      await tab.active();
+      return world.site.ajaxCalls.length > calls;
+    });
+    // The first tokens end; what is heard after them is due to the one that was fetched.
+    const ended = performance.now() + 6_000;
+    await until("the first tokens have ended", () => performance.now() > ended);
+    for (const channel of channels) await world.stack.send(channel, "e", channel);
+    expect((await tab.payloadCount(10)).sort()).toEqual(channels);
+    expect(world.site.ajaxCalls).toHaveLength(calls + 1);
+    expect(tab.sockets).toBe(1);
+    expect(await tab.seen("statuses")).not.toContainEqual(
+      expect.objectContaining({ state: "denied" }),
+    );
+  });
+
+  it("a hundred and ten listeners present no more tokens than the relay takes", async () => {
+    const many = Array.from({ length: 110 }, (_, n) => ({
+      event: "ready",
+      actions: [{ listener: { 2: `crowd-${n % 30}`, 3: "*", 4: `event-${n}` } }],
+    }));
+    const tab = await Tab.open(world, listening({ 2: "crowd" }, { actions: many }));
+    for (let n = 0; n < 30; n++) await tab.subscribed(`crowd-${n}`);
+    expect(world.site.ajaxCalls.length).toBeGreaterThan(0);
+    expect(await tab.seen("statuses")).not.toContainEqual(
+      expect.objectContaining({ state: "denied" }),
+    );
+    expect(tab.sockets).toBe(1);
+  });
+
   it("an idle or hidden page asks for none, and continues without a loss when it is used", async () => {
     world.site.tokenLifetimeMs = 5_000;
     const tab = await Tab.open(world, listening({ 2: "idle" }));
@@ -141,6 +229,57 @@ describe("tokens", () => {
     await tab.sees("statuses", { state: "denied", channel: "withdrawn", code: "not_authorized" });
   });
 
+  it("a public and a token listener on one page do not pull each other down", async () => {
+    world.site.tokenLifetimeMs = 3_000;
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "public-both", 12: "PUBLIC" },
+        { actions: [{ event: "ready", actions: [{ listener: { 2: "private-both", 3: "*" } }] }] },
+      ),
+    );
+    for (const channel of ["public-both", "private-both"]) await tab.subscribed(channel);
+    await tab.sees("statuses", { state: "token", channel: "private-both" });
+    await world.stack.send("public-both", "e", "public");
+    await tab.payloadCount(1);
+    await world.stack.send("private-both", "e", "private");
+    world.site.tokenLifetimeMs = 900_000;
+    await until("somebody uses the page", async () => {
+      await tab.active();
+      return (await tab.payloads()).length === 2;
+    });
+    expect(await tab.payloads()).toEqual(["public", "private"]);
+  });
+
+  it("a script that connects before the Listener without a token waits for its token", async () => {
+    const script = `
+      rtm.connect({ url: ${JSON.stringify(world.stack.url)} }).subscribe("room:9", {
+        onMessage: (message) => window.seen.messages.push(message),
+      });`;
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "public-first", 12: "PUBLIC" },
+        {
+          buttons: ["LISTEN"],
+          actions: [
+            { event: "ready", actions: [{ script }] },
+            {
+              event: "click",
+              on: "#LISTEN",
+              actions: [{ listener: { 2: "hall, room:*", 3: "*" } }],
+            },
+          ],
+        },
+      ),
+    );
+    await tab.subscribed("public-first");
+    await tab.page.click("#LISTEN");
+    await tab.subscribed("hall");
+    await world.stack.send("room:9", "e", "heard");
+    expect(await tab.payloadCount(1)).toEqual(["heard"]);
+  });
+
   it("public channels need none", async () => {
     const tab = await Tab.open(world, listening({ 2: "public-news", 12: "PUBLIC" }));
     await tab.subscribed("public-news");
@@ -194,6 +333,75 @@ describe("the page's life", () => {
       expect(payloads).not.toContain("on the page before");
       return payloads.includes("between the pages");
     });
+  });
+
+  it("a dialog does not make the page after it see again what was seen", async () => {
+    const spec = listening({ 2: "dialog" });
+    const tab = await Tab.open(world, spec);
+    await tab.subscribed("dialog");
+    const dialog = world.site.page(listening({ 2: "dialog" }));
+    await tab.page.evaluate((src) => {
+      const frame = document.createElement("iframe");
+      frame.src = src;
+      document.body.append(frame);
+    }, dialog);
+    await world.stack.send("dialog", "e", "in both");
+    await tab.payloadCount(1);
+    const frame = tab.page.frames()[1]!;
+    await frame.waitForFunction(() => (window.seen?.messages ?? []).length > 0);
+    await frame.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
+    await tab.page.evaluate(() => document.querySelector("iframe")!.remove());
+    await world.stack.send("dialog", "e", "only here");
+    await tab.sees("messages", { payload: "only here" });
+    // The dialog noted its older position last.
+    const stored = await tab.page.evaluate(() => {
+      dispatchEvent(new PageTransitionEvent("pagehide"));
+      return Object.entries(sessionStorage);
+    });
+    const older = stored.map(([key, value]) => [key, value.replace(/"seq":(\d+)/g, '"seq":1')]);
+    await tab.page.evaluate((entries) => {
+      for (const [key, value] of entries) sessionStorage.setItem(key!, value!);
+      dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+    }, older);
+    await tab.sees("statuses", { state: "subscribed", channel: "dialog" }, 2);
+    await tab.page.goto(world.site.page(spec));
+    await tab.subscribed("dialog");
+    await world.stack.send("dialog", "e", "on the next page");
+    await tab.sees("messages", { payload: "on the next page" });
+    expect(await tab.payloads()).toEqual(["on the next page"]);
+  });
+
+  it("a page hidden for long gives up its socket, and is complete when it is shown", async () => {
+    const context = await world.browser.newContext();
+    const tab = await Tab.open(world, listening({ 2: "parked" }), context);
+    await tab.subscribed("parked");
+    // So that the page has a position: its age will be that of a clock that was moved.
+    await world.stack.send("parked", "e", "seen");
+    await tab.payloadCount(1);
+    await tab.page.clock.install();
+    await tab.visible(false);
+    await tab.page.clock.runFor(4 * 60_000);
+    expect(await tab.seen("statuses")).not.toContainEqual({ state: "parked" });
+    await tab.page.clock.runFor(2 * 60_000);
+    await tab.page.clock.resume();
+    await tab.sees("statuses", { state: "parked" });
+    for (let n = 0; n < 5; n++) await world.stack.send("parked", "e", n);
+    expect(tab.sockets).toBe(1);
+    await tab.visible(true);
+    expect(await tab.payloadCount(6)).toEqual(["seen", 0, 1, 2, 3, 4]);
+    expect(tab.sockets).toBe(2);
+  });
+
+  it("and not when it is told to stay", async () => {
+    const tab = await Tab.open(world, listening({ 2: "stays", 13: "STAY" }));
+    await tab.subscribed("stays");
+    await tab.page.clock.install();
+    await tab.visible(false);
+    await tab.page.clock.runFor(30 * 60_000);
+    await tab.page.clock.resume();
+    await world.stack.send("stays", "e", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+    expect(tab.sockets).toBe(1);
   });
 
   it("a frozen page is woken and gets what it missed", async () => {

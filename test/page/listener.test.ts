@@ -83,6 +83,59 @@ describe("several listeners", () => {
     expect(await tab.payloadCount(2)).toEqual(["wanted", "other"]);
   });
 
+  it("the connection's status reaches actions that are bound later, once for all listeners", async () => {
+    const record =
+      "jQuery(document).on('rtm_listener_status', (e, s) => (window.seen.later ??= []).push(s));";
+    const listeners = Array.from({ length: 5 }, (_, n) => ({
+      event: "ready",
+      actions: [{ listener: { 2: `status-${n}`, 3: "*" } }],
+    }));
+    const tab = await Tab.open(world, {
+      actions: [
+        ...listeners,
+        { event: "ready", actions: [{ listener: { 1: "ftp://relay.example", 2: "wrong" } }] },
+        { event: "ready", actions: [{ script: record }] },
+      ],
+    });
+    await tab.sees("later", { state: "connected" });
+    await tab.sees("later", { state: "subscribed", channel: "status-4" });
+    const later = await tab.seen<{ state: string; code?: string }>("later");
+    const states = later.map(({ state }) => state);
+    expect(states.filter((state) => state === "connecting")).toHaveLength(1);
+    expect(states.filter((state) => state === "connected")).toHaveLength(1);
+    expect(states.filter((state) => state === "subscribed")).toHaveLength(5);
+    expect(later).toContainEqual(
+      expect.objectContaining({ state: "stopped", code: "configuration" }),
+    );
+  });
+
+  it("From Now On leaves out what was before the listener was fired", async () => {
+    const late = (options: string) => ({ listener: { 2: "late", 3: "*", 13: options } });
+    const tab = await Tab.open(
+      world,
+      listening(
+        { 2: "early-bird" },
+        {
+          buttons: ["NOW", "ALL"],
+          actions: [
+            { event: "click", on: "#NOW", actions: [late("NOW")] },
+            { event: "click", on: "#ALL", actions: [late("")] },
+          ],
+        },
+      ),
+    );
+    await tab.subscribed("early-bird");
+    await world.stack.send("late", "e", "before");
+    await world.stack.send("early-bird", "e", "mark");
+    await tab.payloadCount(1);
+    await tab.page.click("#NOW");
+    await tab.subscribed("late");
+    await world.stack.send("late", "e", "after");
+    expect(await tab.payloadCount(2)).toEqual(["mark", "after"]);
+    await tab.page.click("#ALL");
+    expect(await tab.payloadCount(4)).toEqual(["mark", "after", "before", "after"]);
+  });
+
   it("a prefix grants what a script of the page subscribes to", async () => {
     const script = `
       rtm.connect({ url: ${JSON.stringify(world.stack.url)} }).subscribe("room:7", {

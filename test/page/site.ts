@@ -20,7 +20,21 @@ const SUBJECT = "SCOTT";
 const DIST = "apex-plugins/dist";
 const SCRIPTS = {
   "/rtm-listener.js": ["dynamic_action_plugin_rtm_listener_da.sql", "js/rtm-listener.min.js"],
+  "/rtm-listener.css": ["dynamic_action_plugin_rtm_listener_da.sql", "css/rtm-listener.min.css"],
   "/rtm-broadcast.js": ["dynamic_action_plugin_rtm_broadcast_da.sql", "js/rtm-broadcast.min.js"],
+} as const;
+
+/** As APEX answers instead of JSON when the session is gone: its login page. */
+const LOGIN_PAGE = `<!doctype html><html><form><input type="hidden" name="p_flow_id" value="100"
+id="pFlowId"><h1>Log in</h1></form></html>`;
+
+/** Answers to a renewal that say nothing about the session. */
+const TROUBLE = {
+  "ORA-04068": [200, "application/json", '{"error":"ORA-04068: existing state of packages"}'],
+  incident: [200, "application/json", '{"error":"Contact your administrator. Incident 7"}'],
+  "proxy page": [200, "text/html", "<!doctype html><html><h1>We will be back</h1></html>"],
+  "503": [503, "text/html", "<html><h1>Service Unavailable</h1></html>"],
+  "not made": [200, "application/json", '{"code":"token_not_made"}'],
 } as const;
 
 export type Attributes = Readonly<Record<number, string>>;
@@ -81,6 +95,12 @@ export class Site {
   #stack: Stack | undefined;
   /** The APEX session: false once it has ended. */
   alive: boolean | "login page" = true;
+  /** What a renewal meets instead of our callback, while the session lives. */
+  trouble: "ORA-04068" | "incident" | "proxy page" | "503" | "not made" | undefined;
+  /** Whether there is APEX_SESSION.EMIT_TIMEOUTS. */
+  timeouts = true;
+  /** The collection RTM_LISTENERS: channels by the number that a page is given. */
+  readonly #grants: string[][] = [];
   secret = SECRET;
   tokenLifetimeMs = 900_000;
   /** Channels the installation's authorization function refuses. */
@@ -152,6 +172,7 @@ export class Site {
     const { pathname, searchParams } = new URL(request.url ?? "/", this.origin);
     const page = this.#pages.get(pathname);
     if (page) return this.#render(page, response);
+    if (pathname.endsWith("/apex_session.emit_timeouts")) return this.#timeouts(response);
     if (pathname === "/ajax") return this.#ajax(request, response);
     if (pathname === "/region") {
       try {
@@ -168,6 +189,17 @@ export class Site {
     }
     const type = pathname.endsWith(".css") ? "text/css" : "text/javascript";
     response.writeHead(200, { "content-type": type }).end(content);
+  }
+
+  #timeouts(response: ServerResponse): void {
+    if (!this.timeouts) {
+      response.writeHead(404).end("<h1>Not found</h1>");
+      return;
+    }
+    const left = this.alive === true ? 3_600_000 : 0;
+    response
+      .writeHead(200, { "content-type": "application/json" })
+      .end(JSON.stringify({ idle_time_ms: left, life_time_ms: left, max_idle_time_ms: 3_600_000 }));
   }
 
   async #static(pathname: string): Promise<Buffer | undefined> {
@@ -194,6 +226,7 @@ export class Site {
     const { items = [], displayOnly = [], buttons = [], regions = [] } = page;
     const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>page</title>
 <script src="/jquery.js"></script><script src="/apex.js"></script>
+<link rel="stylesheet" href="/rtm-listener.css">
 <script src="/rtm-listener.js"></script><script src="/rtm-broadcast.js"></script>
 ${page.head ?? ""}
 <script nonce="${nonce}">window.pageActions=[${lists.join(",\n")}];</script>
@@ -241,8 +274,11 @@ ${page.body ?? ""}
     return `{name:${JSON.stringify(kind)},javascriptFunction:${rendered.fn},attribute01:${attribute01},ajaxIdentifier:${JSON.stringify(id)},${common}}`;
   }
 
-  async #token(attributes: Attributes): Promise<{ token: string; channels: string[] } | undefined> {
-    const channels = list(attributes[2] ?? "test").filter((name) => !this.refused.has(name));
+  async #token(attributes: Attributes, grants: readonly string[] = []) {
+    const noted = grants.flatMap((number) => this.#grants[Number(number)] ?? []);
+    const channels = [...new Set([...list(attributes[2] ?? "test"), ...noted])].filter(
+      (name) => !this.refused.has(name),
+    );
     if (channels.length === 0) return undefined;
     const token = mintToken(
       {
@@ -265,6 +301,7 @@ ${page.body ?? ""}
       return { fn, configuration: { error: "Channel: you may not listen to any of the channels" } };
     }
     const access = attributes[12] ?? "TOKEN";
+    const grant = this.#grants.push(list(attributes[2] ?? "test")) - 1;
     const configuration = {
       url: attributes[1] ?? this.#stack?.url,
       channels: minted.channels,
@@ -279,7 +316,9 @@ ${page.body ?? ""}
       fireChange: (attributes[11] ?? "Y") === "Y",
       options: (attributes[13] ?? "").split(":").filter(Boolean),
       settings: attributes[15] === undefined ? {} : JSON.parse(attributes[15]),
-      ...(access === "PUBLIC" ? {} : { token: minted.token, renew: true }),
+      ...(access === "PUBLIC"
+        ? {}
+        : { token: minted.token, renew: true, grant, sessionEnded: "Your session has expired" }),
     };
     return { fn, configuration };
   }
@@ -289,15 +328,21 @@ ${page.body ?? ""}
     const action = this.#actions.get(body.get("ajaxIdentifier") ?? "");
     this.ajaxCalls.push(action?.kind ?? "unknown");
     if (this.alive === "login page") {
-      response.writeHead(200, { "content-type": "text/html" }).end("<h1>Log in</h1>");
+      response.writeHead(200, { "content-type": "text/html" }).end(LOGIN_PAGE);
+      return;
+    }
+    if (this.alive && action?.kind === "listener" && this.trouble) {
+      const [status, type, answer] = TROUBLE[this.trouble];
+      response.writeHead(status, { "content-type": type }).end(answer);
       return;
     }
     const answer = (value: object) => {
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
     };
-    if (!this.alive) answer({ error: "Your session has ended." });
+    if (!this.alive) answer({ error: "Your session has expired." });
     else if (action?.kind === "listener") {
-      answer((await this.#token(action.attributes)) ?? { code: "not_authorized" });
+      const minted = await this.#token(action.attributes, body.getAll("f01"));
+      answer(minted ? { token: minted.token } : { code: "not_authorized" });
     } else if (action?.kind === "broadcast") {
       answer(await this.#broadcast(action.attributes, body.getAll("f01").join("")));
     } else response.writeHead(404).end();

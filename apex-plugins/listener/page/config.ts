@@ -21,6 +21,10 @@ export interface ListenerConfig {
   readonly settings: Settings;
   /** Absent: public channels only. */
   readonly token?: string;
+  /** The number under which the APEX session holds the channels, for a renewal for all listeners. */
+  readonly grant?: number;
+  /** APEX's text for a session that has ended, in the user's language. */
+  readonly sessionEnded?: string;
   /** Whether the AJAX callback mints tokens. */
   readonly renew?: boolean;
   /** Set instead of everything else when the action is not usable. */

@@ -2,15 +2,21 @@
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { connect, type TokenOptions } from "../../client/index.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
+import { type ChannelState, sharedIndicator } from "./indicator.ts";
 import { notificationText, setItems } from "./items.ts";
 import { keysOf } from "./keys.ts";
 import { Regions, Throttle } from "./refresh.ts";
-import { renewal } from "./renewal.ts";
+import { renewalFor } from "./renewal.ts";
 import type { Option } from "./settings.ts";
 import { tellConnection, teller } from "./status.ts";
 
 /** Declared by the plug-in; it comes beside the event that the attribute names. */
 const MESSAGE_EVENT = "rtm_listener_message";
+
+/** With more listeners one token for all is fetched instead of presenting one for each. */
+const TOKENS = 20;
+/** Minutes after which a hidden page gives up its socket. */
+const PARK_MINUTES = 5;
 
 /** Dynamic actions that listen already. A context is new for every firing, the action is not. */
 const started = new Set<string>();
@@ -40,6 +46,18 @@ function regionIds(config: ListenerConfig, affected: ApexElements | undefined): 
   return (affected?.toArray() ?? []).map(({ id }) => id).filter((id) => id !== "");
 }
 
+function tokenOf(config: ListenerConfig, ajaxIdentifier: string | null | undefined) {
+  const { token, renew, grant, sessionEnded } = config;
+  if (token === undefined) return undefined;
+  const options: TokenOptions = { initial: token };
+  if (!renew || !ajaxIdentifier) return options;
+  const { size } = started;
+  return {
+    initial: grant !== undefined && size > TOKENS ? undefined : token,
+    renew: renewalFor({ ajaxIdentifier, grant, sessionEnded }),
+  };
+}
+
 /** Starts listening as the dynamic action's attributes say. A second firing changes nothing. */
 export function listen(this: DynamicActionContext): void {
   const { attribute01 = "{}", ajaxIdentifier } = this.action;
@@ -65,28 +83,36 @@ export function listen(this: DynamicActionContext): void {
     status,
   );
   const react = reaction(config, regions);
-  const token: TokenOptions | undefined =
-    config.renew && ajaxIdentifier
-      ? { initial: config.token, renew: renewal(ajaxIdentifier, config.channels) }
-      : config.token === undefined
-        ? undefined
-        : { initial: config.token };
+  const indicator = has("INDICATOR") ? sharedIndicator(config.settings) : undefined;
+  const note = (channel: string, state: ChannelState) =>
+    indicator?.channel(`${key} ${channel}`, state);
+  for (const channel of config.channels) note(channel, "new");
   try {
-    const client = connect({ url: config.url });
-    client.onStatus((change) => tellConnection(targets, config.url, change));
+    const client = connect({ url: config.url, park: !has("STAY") && PARK_MINUTES });
+    client.onStatus((change) => {
+      tellConnection(targets, config.url, change);
+      indicator?.connection(config.url, change);
+    });
     client.subscribe(config.channels, {
       events: config.events,
-      token,
+      from: has("NOW") ? "live" : "page",
+      token: tokenOf(config, ajaxIdentifier),
       onMessage(message) {
         react(message);
         fire(config.apexEvent, message);
         if (config.apexEvent !== MESSAGE_EVENT) fire(MESSAGE_EVENT, message);
       },
       onSubscribed(channel, recovered) {
+        note(channel, "subscribed");
         status({ state: recovered ? "subscribed" : "gap", channel });
         if (!recovered && config.refreshAfterGap) regions.ask();
       },
+      onSuspended(channel, code) {
+        note(channel, "suspended");
+        status({ state: "token", channel, code });
+      },
       onDenied(channel, code, message) {
+        note(channel, "denied");
         apex.debug.error("rtm: channel refused:", channel, code, message);
         status({ state: "denied", channel, code, message });
       },

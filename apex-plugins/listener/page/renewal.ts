@@ -1,105 +1,118 @@
-/** New tokens from the AJAX callback, without keeping an idle APEX session alive. */
+/**
+ * New tokens from the AJAX callback, without keeping an idle APEX session alive: one call for all
+ * listeners of the page, whose token grants the channels of all of them.
+ */
+import { backoffMs } from "../../client/backoff.ts";
 import { StopError, type TokenProvider } from "../../client/token.ts";
+import { Activity } from "./activity.ts";
+import { sessionState } from "./session.ts";
 
-const SIGNS = ["pointerdown", "pointermove", "keydown", "wheel", "touchmove"] as const;
+/** A token that another listener has fetched within so many ms serves for this one too. */
+const FRESH_MS = 30_000;
 
-/** Tells whether the user did something in this page since the last renewal. */
-class Activity {
-  #active = false;
-  #waiting: (() => void)[] = [];
-
-  constructor() {
-    const active = () => {
-      this.#active = true;
-      this.#check();
-    };
-    let place: string | undefined;
-    const sign = (event: Event) => {
-      if (!event.isTrusted) return;
-      if (event instanceof MouseEvent && event.type === "pointermove") {
-        // Browsers report a move when the page changes below a mouse that lies still.
-        const before = place;
-        place = `${event.screenX} ${event.screenY}`;
-        if (before === undefined || before === place) return;
-      }
-      active();
-    };
-    for (const type of SIGNS) addEventListener(type, sign, { passive: true, capture: true });
-    // Going back to a page is something the user did.
-    addEventListener("pageshow", ({ persisted }) => persisted && active());
-    document.addEventListener("visibilitychange", () => this.#check());
-  }
-
-  /** Resolves when the page is visible and the user was active since the last time. */
-  next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      this.#waiting.push(resolve);
-      this.#check();
-    });
-  }
-
-  /** A renewal took place. */
-  used(): void {
-    this.#active = false;
-  }
-
-  #check(): void {
-    if (!this.#active || document.visibilityState !== "visible") return;
-    for (const resolve of this.#waiting.splice(0)) resolve();
-  }
+export interface Member {
+  readonly ajaxIdentifier: string;
+  /** The number under which the session holds the listener's channels; absent: only its own call. */
+  readonly grant?: number | undefined;
+  /** APEX's text for a session that has ended, in the user's language. */
+  readonly sessionEnded?: string | undefined;
 }
-
-let activity: Activity | undefined;
 
 interface Answer {
   readonly token?: string;
-  readonly channels?: readonly string[];
   readonly code?: string;
 }
 
-function call(ajaxIdentifier: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
+/** What a call has come to: a token, the certainty that none will come, or neither. */
+type Outcome = { readonly token: string } | { readonly stop: string } | { readonly failed: string };
+
+/** Codes of our own callback that can be other the next time. */
+const TEMPORARY = new Set(["token_not_made"]);
+
+function call(member: Member, grants: readonly number[]): Promise<Outcome> {
+  return new Promise((resolve) => {
     apex.server.plugin(
-      ajaxIdentifier,
-      {},
+      member.ajaxIdentifier,
+      { f01: grants.map(String) },
       {
         dataType: "json",
-        success: (data) => resolve(data as Answer),
-        error(jqXHR, textStatus) {
-          // Our callback never answers with an error, so this one is APEX's own: the session has
-          // ended (also as a login page instead of JSON), or the page may not be used any more.
-          const { status = 0 } = jqXHR;
-          const ended =
-            textStatus === "APEX" ||
-            textStatus === "parsererror" ||
-            status === 401 ||
-            status === 403;
-          reject(
-            ended
-              ? new StopError("session_ended")
-              : new Error(`rtm: no new token: ${textStatus} ${status}`),
-          );
+        success(data) {
+          const { token, code = "token_refused" } = (data ?? {}) as Answer;
+          if (typeof token === "string") resolve({ token });
+          else resolve(TEMPORARY.has(code) ? { failed: code } : { stop: code });
+        },
+        error(jqXHR, textStatus, errorThrown) {
+          const failed = `${textStatus} ${jqXHR.status ?? ""} ${String(errorThrown)}`;
+          const ended = member.sessionEnded;
+          // Everything else can be an upgrade under way, a proxy or a restart.
+          if (jqXHR.status === 401 || (ended && String(errorThrown).includes(ended))) {
+            resolve({ stop: "session_ended" });
+          } else if (!(jqXHR.status && jqXHR.status < 500)) resolve({ failed });
+          else {
+            sessionState(jqXHR.responseText).then((state) =>
+              resolve(state === "ended" ? { stop: "session_ended" } : { failed }),
+            );
+          }
         },
       },
     );
   });
 }
 
-/**
- * A provider that asks the server once per user activity in a visible page. `channels` are those
- * in use; the server takes its own from the attribute.
- */
-export function renewal(ajaxIdentifier: string, channels: readonly string[]): TokenProvider {
-  activity ??= new Activity();
-  const seen = activity;
-  return async (_reason, signal) => {
-    await seen.next(signal);
-    const answer = await call(ajaxIdentifier);
-    seen.used();
-    if (typeof answer.token !== "string") throw new StopError(answer.code ?? "token_refused");
-    const gone = channels.filter((channel) => !answer.channels?.includes(channel));
-    if (gone.length > 0) apex.debug.warn("rtm: the new token no longer grants", gone.join(", "));
-    return answer.token;
-  };
+class Renewal {
+  readonly #members: Member[] = [];
+  readonly #activity = new Activity();
+  #running: Promise<string> | undefined;
+  #last: { readonly token: string; readonly at: number; readonly members: number } | undefined;
+
+  provider(member: Member): TokenProvider {
+    this.#members.push(member);
+    let had: string | undefined;
+    return async (reason, signal) => {
+      const last = this.#last;
+      const fresh =
+        last &&
+        last.token !== had &&
+        last.members === this.#members.length &&
+        performance.now() - last.at < FRESH_MS;
+      if (!fresh) {
+        // The user has just opened the page: the first token needs no other sign of life.
+        this.#running ??= this.#renew(reason === "initial").finally(() => {
+          this.#running = undefined;
+        });
+      }
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+      had = fresh ? last.token : await Promise.race([this.#running!, aborted]);
+      return had;
+    };
+  }
+
+  async #renew(atOnce: boolean): Promise<string> {
+    for (let attempt = 0; ; attempt++) {
+      if (!atOnce || attempt > 0) await this.#activity.next();
+      const members = this.#members.length;
+      // One action may be refused alone, for example by its authorization scheme: ask the others.
+      const asked = this.#members[attempt % members]!;
+      const grants = this.#members.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
+      const outcome = await call(asked, grants);
+      if ("stop" in outcome) throw new StopError(outcome.stop);
+      if ("token" in outcome) {
+        this.#activity.used();
+        this.#last = { token: outcome.token, at: performance.now(), members };
+        return outcome.token;
+      }
+      apex.debug.warn("rtm: no new token, it will be tried again:", outcome.failed);
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt, Math.random)));
+    }
+  }
+}
+
+let renewal: Renewal | undefined;
+
+/** The provider for one listener of the page. */
+export function renewalFor(member: Member): TokenProvider {
+  renewal ??= new Renewal();
+  return renewal.provider(member);
 }

@@ -48,7 +48,11 @@ interface ApexAjaxOptions {
   readonly dataType: "json";
   readonly queue?: { readonly name: string; readonly action: "wait" };
   success(data: unknown): void;
-  error(jqXHR: { readonly status?: number }, textStatus: string, errorThrown: unknown): void;
+  error(
+    jqXHR: { readonly status?: number; readonly responseText?: string },
+    textStatus: string,
+    errorThrown: unknown,
+  ): void;
 }
 
 interface ApexElements {
@@ -71,6 +75,7 @@ interface DynamicActionContext {
 }
 
 declare const apex: {
+  readonly env: { readonly APP_ID?: string; readonly APP_SESSION?: string };
   readonly da: {
     resume(callback: unknown, errorOccurred: boolean): void;
     handleAjaxErrors(

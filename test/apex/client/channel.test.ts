@@ -54,13 +54,15 @@ class Memory {
 }
 
 function listener(start: Start, seen: (string | number)[]): Listener {
-  return new Listener(undefined, start, undefined, {
+  const on = {
     onMessages() {},
-    onSubscribed: (_channel, recovered) => {
+    onSubscribed: (_channel: string, recovered: boolean) => {
       if (!recovered) seen.push("lost");
     },
+    onSuspended() {},
     onDenied() {},
-  });
+  };
+  return new Listener(undefined, start, undefined, on, 0);
 }
 
 describe("positions", () => {

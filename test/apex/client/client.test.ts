@@ -24,14 +24,16 @@ function listen(
   const batches = new Arrivals<number>();
   const answers = new Arrivals<[string, boolean]>();
   const denied = new Arrivals<[string, string]>();
+  const suspended = new Arrivals<[string, string]>();
   const subscription = page.client(options.token).subscribe(channels, {
     events: options.events,
     onMessage: (message) => messages.push(message),
     onMessages: (burst) => batches.push(burst.length),
     onSubscribed: (channel, recovered) => answers.push([channel, recovered]),
+    onSuspended: (channel, code) => suspended.push([channel, code]),
     onDenied: (channel, code) => denied.push([channel, code]),
   });
-  return { messages, batches, answers, denied, subscription };
+  return { messages, batches, answers, denied, suspended, subscription };
 }
 
 async function connected(channel = "sales", seq = 0): Promise<Peer> {
@@ -76,6 +78,45 @@ describe("connecting", () => {
     peer.message("sales", 1);
     expect((await messages.next()).seq).toBe(1);
     expect(page.errors).toHaveLength(1);
+  });
+
+  it("a relay that leaves out what it must say makes no storm and no error", async () => {
+    let minted = 0;
+    listen("sales", { token: async () => `t${++minted}` });
+    const peer = await relay.peers.next();
+    await peer.frames.next();
+    let timers = 0;
+    const { setTimeout: set } = globalThis;
+    globalThis.setTimeout = ((...given: Parameters<typeof set>) => {
+      timers++;
+      return set(...given);
+    }) as typeof set;
+    try {
+      peer.send({ op: "connected" });
+      await page.statuses.until(({ state }) => state === "connected");
+      for (const frame of [
+        { op: "subscribed", channel: "sales" },
+        { op: "subscribed" },
+        { op: "refreshed" },
+        { op: "error" },
+        { op: "error", code: 7 },
+        { op: "unsubscribed" },
+        { op: "connected", pingMs: 1e300, expiresInMs: -5 },
+        { op: "refreshed", expiresInMs: 0 },
+        { channel: "sales", eventName: "ping", id: "x" },
+      ]) {
+        peer.send(frame);
+      }
+      peer.subscribed("sales", 1, true);
+      peer.message("sales", 2);
+      // Many turns of the event loop, in which a timer of 0 ms would fire each time.
+      for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => set(resolve, 1));
+    } finally {
+      globalThis.setTimeout = set;
+    }
+    expect(timers).toBeLessThan(40);
+    expect(minted).toBeLessThan(5);
+    expect(page.errors.every((error) => String(error).startsWith("Error: rtm:"))).toBe(true);
   });
 
   it("hands a burst over in one call", async () => {
@@ -190,6 +231,27 @@ describe("reconnecting", () => {
     expect(page.connection.link.status.state).toBe("paused");
     page.connection.link.resume();
     const frame = await (await relay.peers.next()).accept();
+    expect(frame.subscribe?.[0]?.since).toEqual({ epoch: "e1", seq: 1 });
+  });
+
+  it("a page that was parked goes on where it was, with a new token when its own has ended", async () => {
+    let minted = 0;
+    const { messages } = listen("sales", { token: async () => `t${++minted}` });
+    const peer = await relay.peers.next();
+    await peer.accept({ expiresInMs: 30 });
+    peer.subscribed("sales", 0, true);
+    peer.message("sales", 1);
+    await messages.next();
+    page.connection.link.park();
+    expect(await peer.closed).toBe(1000);
+    expect(page.connection.link.status.state).toBe("parked");
+    page.connection.link.wake();
+    page.connection.link.resume();
+    expect(page.connection.link.status.state).toBe("parked");
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    page.connection.link.resume("parked");
+    const frame = await (await relay.peers.next()).accept();
+    expect(frame.token).toBe("t2");
     expect(frame.subscribe?.[0]?.since).toEqual({ epoch: "e1", seq: 1 });
   });
 
@@ -331,10 +393,10 @@ describe("tokens", () => {
     let minted = 0;
     listen("sales", { token: async () => `t${++minted}` });
     const peer = await relay.peers.next();
-    await peer.accept({ expiresInMs: 50 });
+    await peer.accept({ expiresInMs: 1_300 });
     peer.subscribed("sales", 0, true);
     expect(await peer.frames.next()).toEqual({ op: "refresh", token: "t2" });
-    peer.send({ op: "refreshed", expiresInMs: 50 });
+    peer.send({ op: "refreshed", expiresInMs: 1_300 });
     expect(await peer.frames.next()).toEqual({ op: "refresh", token: "t3" });
   });
 
@@ -423,11 +485,67 @@ describe("tokens", () => {
     expect(denied.all).toEqual([["secret", "channel_forbidden"]]);
   });
 
-  it("without a token, one that is required stops the client", async () => {
+  it("without a token, one that is required is waited for, and serves the others too", async () => {
     listen("sales");
     const peer = await relay.peers.next();
     await peer.frames.next();
     peer.close(4102);
-    expect((await page.statuses.until(({ state }) => state === "stopped")).code).toBe(4102);
+    expect((await page.statuses.until(({ state }) => state === "token")).code).toBe(4102);
+    listen("orders", { token: "t" });
+    const frame = await (await relay.peers.next()).accept();
+    expect(frame.token).toBe("t");
+    expect(frame.subscribe?.map(({ channel }) => channel)).toEqual(["sales", "orders"]);
+  });
+
+  it("a token that ends takes nothing from a public channel, and its own channel says so", async () => {
+    const late: ((token: string) => void)[] = [];
+    const open = listen("open");
+    const own = listen("own", { token: () => new Promise((resolve) => late.push(resolve)) });
+    await page.statuses.until(({ state }) => state === "connecting");
+    late[0]?.("t1");
+    const first = await relay.peers.next();
+    const hello = await first.accept();
+    if (hello.token === undefined) {
+      await first.frames.until((frame) => "token" in frame && frame.token === "t1");
+      first.send({ op: "refreshed", expiresInMs: 600_000 });
+    }
+    first.subscribed("open", 0, true);
+    first.subscribed("own", 5, true);
+    first.message("own", 5);
+    await own.messages.next();
+    first.close(4100);
+    expect(await own.suspended.next()).toEqual(["own", "closed with 4100"]);
+    const second = await relay.peers.next();
+    const frame = await second.accept({ expiresInMs: null });
+    expect(frame.token).toBeUndefined();
+    expect(frame.subscribe?.map(({ channel }) => channel)).toEqual(["open"]);
+    second.subscribed("open", 0, true);
+    second.message("open", 1);
+    await open.messages.next();
+    expect(open.suspended.all).toEqual([]);
+    late[1]?.("t2");
+    expect(await second.frames.until((sent) => sent.op === "subscribe")).toEqual({
+      op: "subscribe",
+      token: "t2",
+      subscribe: [{ channel: "own", since: { epoch: "e1", seq: 5 } }],
+    });
+  });
+
+  it("one token for several listeners is presented once", async () => {
+    let asked = 0;
+    const renew = async () => {
+      asked++;
+      return "for all";
+    };
+    for (const channel of ["a", "b", "c"]) listen(channel, { token: renew });
+    const peer = await relay.peers.next();
+    const frame = await peer.accept();
+    expect(frame.token).toBe("for all");
+    for (const channel of ["b", "c"]) {
+      const sent = await peer.frames.until((other) => other.op === "subscribe");
+      expect(sent).toEqual({ op: "subscribe", subscribe: [{ channel, since: { ageMs: 1235 } }] });
+    }
+    expect(asked).toBe(3);
+    expect(peer.frames.all.filter(({ op }) => op === "refresh")).toEqual([]);
   });
 });

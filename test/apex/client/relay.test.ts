@@ -10,7 +10,17 @@ import { Page } from "./kit.ts";
 const CHANNELS = ["a", "b"] as const;
 const END = "end";
 
-type Step = "publish a" | "publish b" | "burst" | "restart" | "crash" | "away" | "back" | "join";
+type Step =
+  | "publish a"
+  | "publish b"
+  | "burst"
+  | "restart"
+  | "crash"
+  | "away"
+  | "back"
+  | "hide"
+  | "show"
+  | "join";
 
 /** What one listener of one page saw: numbers, gaps, and the end. */
 class Stream {
@@ -77,6 +87,8 @@ async function play(steps: readonly Step[]): Promise<void> {
       else if (step === "away") pages[0]!.connection.link.pause();
       else if (step === "back") pages[0]!.connection.link.resume();
       else if (step === "join") streams.push(new Stream(pages[1]!, "a"));
+      else if (step === "hide") pages[1]!.connection.link.park();
+      else if (step === "show") pages[1]!.connection.link.resume("parked");
       else {
         if (step === "restart") await relay.drain();
         else await relay.close();
@@ -84,6 +96,7 @@ async function play(steps: readonly Step[]): Promise<void> {
       }
     }
     pages[0]!.connection.link.resume();
+    pages[1]!.connection.link.resume("parked");
     const ended = ({ seen }: Stream) => seen.includes(END);
     await until("every stream has come to its end", async () => {
       for (const channel of CHANNELS)
@@ -105,6 +118,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.constantFrom<Step>("burst", "restart", "crash", "away", "back", "join"),
   },
+  { weight: 2, arbitrary: fc.constantFrom<Step>("hide", "show") },
 );
 
 it("against the real relay: random publishing, restarts, crashes and absences", {

@@ -131,8 +131,8 @@ function plugin(
       options.error?.({ status: 0 }, "error", error);
       return;
     }
-    const jqXHR = { status: response.status };
     const text = await response.text();
+    const jqXHR = { status: response.status, responseText: text };
     if (!response.ok) {
       options.error?.(jqXHR, "error", response.statusText);
       return;
@@ -162,7 +162,7 @@ function resume(callback: unknown, errorOccurred: boolean) {
 const apex = {
   jQuery: $,
   gPageContext$: page$,
-  env: { APP_USER: "SCOTT", APP_ID: "100", APP_PAGE_ID: "10" },
+  env: { APP_USER: "SCOTT", APP_ID: "100", APP_PAGE_ID: "10", APP_SESSION: "12345" },
   debug: Object.fromEntries(
     ["error", "warn", "info", "trace"].map((level) => [
       level,
