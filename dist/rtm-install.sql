@@ -3664,6 +3664,7 @@ create or replace package body websocket_api as
     l_is_checked boolean := false;
     l_reason     varchar2(4000);
     l_way        varchar2(13);
+    l_code       number;
   begin
     l_policy     := error_policy(p_on_error, l_settings);
     l_message    := rtm_message.checked(p_channel, p_event_name, p_payload, p_source, l_settings);
@@ -3672,12 +3673,13 @@ create or replace package body websocket_api as
     send(l_message, l_settings, l_way, l_reason, p_api_key, p_base_url);
   exception
     when others then
+      l_code := sqlcode;
       log_failure(
         p_source, p_channel, p_event_name, p_payload, l_is_checked, l_settings,
         sqlerrm || chr(10) || dbms_utility.format_error_backtrace
       );
       if l_policy = 'RAISE' then
-        explain(sqlcode);
+        explain(l_code);
         raise;
       end if;
   end broadcast_item;
@@ -3769,19 +3771,21 @@ create or replace package body websocket_api as
     l_way        varchar2(13) := way(l_settings, l_reason);
 
     procedure fail(p_at in pls_integer) is
+      l_code  number := sqlcode;
+      l_error varchar2(4000) := sqlerrm;
     begin
       log_failure(
         p_source, p_messages(p_at).channel, p_messages(p_at).event_name, p_messages(p_at).payload,
         l_is_checked, l_settings,
-        'p_messages(' || p_at || '): ' || sqlerrm || chr(10) || dbms_utility.format_error_backtrace
+        'p_messages(' || p_at || '): ' || l_error || chr(10) || dbms_utility.format_error_backtrace
       );
       if l_policy = 'RAISE' then
-        explain(sqlcode);
-        if sqlcode <= -20000 then
+        explain(l_code);
+        if l_code <= -20000 then
           -- The same error, with the index in front of its text.
           raise_application_error(
-            sqlcode,
-            'p_messages(' || p_at || '): ' || substr(sqlerrm, length('ORA-20000: ') + 1, 1500)
+            l_code,
+            'p_messages(' || p_at || '): ' || substr(l_error, length('ORA-20000: ') + 1, 1500)
           );
         end if;
       end if;

@@ -21,51 +21,69 @@ exception
     return l_value;
 end session_value;
 
--- One column of the current row. Dates as ISO 8601, numbers that JavaScript would round as text.
+-- One column of the current row. Dates as ISO 8601 in the Gregorian calendar whatever the session says,
+-- numbers that JavaScript would round as text, and every null as the JSON null.
 procedure put_column(
   p_row     in out nocopy json_object_t,
   p_context in apex_exec.t_context,
   p_index   in pls_integer
 )
 is
+  c_gregorian constant varchar2(30) := 'nls_calendar=gregorian';
   l_column apex_exec.t_column := apex_exec.get_column(p_context => p_context, p_column_idx => p_index);
   l_number number;
-  l_text   varchar2(32767);
+
+  procedure put_text(p_text in varchar2) is
+  begin
+    if p_text is null then
+      p_row.put_null(l_column.name);
+    else
+      p_row.put(l_column.name, p_text);
+    end if;
+  end put_text;
+
+  procedure put_number is
+    l_text varchar2(32767) := to_char(l_number, 'TM9', 'nls_numeric_characters=''.,''');
+  begin
+    if l_text is null or length(ltrim(translate(l_text, '0123456789-.', '0123456789'), '0')) > 15 then
+      put_text(l_text);
+    else
+      p_row.put(l_column.name, l_number);
+    end if;
+  end put_number;
+
+  function utc_text(p_time in timestamp) return varchar2 is
+  begin
+    return to_char(p_time, 'yyyy-mm-dd"T"hh24:mi:ss.ff3"Z"', c_gregorian);
+  end utc_text;
 begin
   case l_column.data_type
     when apex_exec.c_data_type_number then
       l_number := apex_exec.get_number(p_context => p_context, p_column_idx => p_index);
-      l_text   := to_char(l_number, 'TM9', 'nls_numeric_characters=''.,''');
-      if length(ltrim(translate(l_text, '0123456789-.', '0123456789'), '0')) > 15 then
-        p_row.put(l_column.name, l_text);
-      else
-        p_row.put(l_column.name, l_number);
-      end if;
+      put_number;
     when apex_exec.c_data_type_date then
-      p_row.put(
-        l_column.name,
-        to_char(apex_exec.get_date(p_context => p_context, p_column_idx => p_index), 'yyyy-mm-dd"T"hh24:mi:ss')
+      put_text(
+        to_char(
+          apex_exec.get_date(p_context => p_context, p_column_idx => p_index),
+          'yyyy-mm-dd"T"hh24:mi:ss',
+          c_gregorian
+        )
       );
     when apex_exec.c_data_type_timestamp then
-      p_row.put(
-        l_column.name,
-        to_char(apex_exec.get_timestamp(p_context => p_context, p_column_idx => p_index), 'yyyy-mm-dd"T"hh24:mi:ss.ff3')
+      put_text(
+        to_char(
+          apex_exec.get_timestamp(p_context => p_context, p_column_idx => p_index),
+          'yyyy-mm-dd"T"hh24:mi:ss.ff3',
+          c_gregorian
+        )
       );
     when apex_exec.c_data_type_timestamp_tz then
-      p_row.put(
-        l_column.name,
-        to_char(
-          sys_extract_utc(apex_exec.get_timestamp_tz(p_context => p_context, p_column_idx => p_index)),
-          'yyyy-mm-dd"T"hh24:mi:ss.ff3"Z"'
-        )
+      put_text(
+        utc_text(sys_extract_utc(apex_exec.get_timestamp_tz(p_context => p_context, p_column_idx => p_index)))
       );
     when apex_exec.c_data_type_timestamp_ltz then
-      p_row.put(
-        l_column.name,
-        to_char(
-          sys_extract_utc(apex_exec.get_timestamp_ltz(p_context => p_context, p_column_idx => p_index)),
-          'yyyy-mm-dd"T"hh24:mi:ss.ff3"Z"'
-        )
+      put_text(
+        utc_text(sys_extract_utc(apex_exec.get_timestamp_ltz(p_context => p_context, p_column_idx => p_index)))
       );
     when apex_exec.c_data_type_clob then
       p_row.put(
@@ -73,7 +91,7 @@ begin
         json_text(apex_exec.get_clob(p_context => p_context, p_column_idx => p_index))
       );
     else
-      p_row.put(l_column.name, apex_exec.get_varchar2(p_context => p_context, p_column_idx => p_index));
+      put_text(apex_exec.get_varchar2(p_context => p_context, p_column_idx => p_index));
   end case;
 end put_column;
 

@@ -81,6 +81,7 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     function to_clob return clob;`,
   json_object_t: `
     procedure put(key in varchar2, val in varchar2);
+    procedure put_null(key in varchar2);
     function parse(jsn in clob) return json_object_t;
     function get_keys return json_key_list;
     function get_string(key in varchar2) return varchar2;

@@ -73,6 +73,17 @@ describe("the plug-ins' PL/SQL", () => {
     }
   });
 
+  it("a null column is written one way: as the JSON null", () => {
+    for (const { plsql } of MANIFESTS) {
+      const [column] = /procedure put_column[\s\S]*?end put_column;/.exec(code(plsql)) ?? [];
+      // What may be null goes through put_text; the CLOB's JSON_TEXT makes the JSON null itself.
+      const direct = [...(column ?? "").matchAll(/p_row\.put\(\s*l_column\.name,\s*(\w+)/g)];
+      expect(direct.map(([, value]) => value)).toEqual(
+        column ? ["p_text", "l_number", "json_text"] : [],
+      );
+    }
+  });
+
   it("B7: nothing is sent or granted before the installation was asked", () => {
     const [listener, ...senders] = MANIFESTS.map(({ plsql }) => code(plsql));
     for (const sender of senders) {

@@ -6,6 +6,7 @@ import { expandScript, isClientCommand, SQL_FOLDER, splitScript } from "../../cl
 import { PACKAGE_ROOT, VERSION } from "../../cli/version.ts";
 import { builtFiles } from "../../scripts/sql-files.ts";
 import { closing, tokens } from "./plsql/lexer.ts";
+import { ORA_ERRORS } from "./plsql/supplied.ts";
 import { sourceFiles } from "./plsql/units.ts";
 
 const files = sourceFiles();
@@ -248,6 +249,16 @@ describe("PL/SQL text", () => {
   it("asks for features by trial, and for a version only where nothing can be tried", () => {
     const asking = files.filter(({ text }) => /dbms_db_version/.test(text.replace(/--.*$/gm, "")));
     expect(asking.map(({ path }) => path)).toEqual(["install/prerequisites.sql"]);
+  });
+
+  it("handles errors by numbers whose meaning is known", () => {
+    const handled = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/exception_init\(\w+, -(\d+)\)|\b(?:p|l)_code (?:=|in) \(?-(\d+)/g)].map(
+        ([, inPragma, inCode]) => ({ path, code: Number(inPragma ?? inCode) }),
+      ),
+    );
+    expect(handled.length).toBeGreaterThan(10);
+    expect(handled.filter(({ code }) => ORA_ERRORS[code] === undefined)).toEqual([]);
   });
 
   it("calls no function of its own body in SQL (PLS-00231)", () => {

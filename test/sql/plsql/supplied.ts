@@ -198,6 +198,33 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
   },
 };
 
+/**
+ * Errors of the database that our scripts handle by number: what each means. One that is not here has
+ * been mistaken before: ORA-24018 is "STOP_QUEUE failed", no missing privilege.
+ */
+export const ORA_ERRORS: Readonly<Record<number, string>> = {
+  54: "resource busy, NOWAIT",
+  164: "autonomous transaction inside of a distributed transaction that can migrate (XA)",
+  942: "table or view does not exist, or is not granted",
+  1031: "insufficient privileges",
+  1456: "no DML inside of a read-only transaction",
+  4063: "a view or package has errors: a call meets an invalid body",
+  4067: "not executed: a package body does not exist",
+  4068: "existing state of packages has been discarded: the next call finds the new ones",
+  4080: "trigger does not exist",
+  4106: "an MLE module was replaced under a session that had used it",
+  6508: "a program unit that is called cannot be found",
+  6550: "an anonymous block does not compile: PLS-00201, PLS-00905",
+  6575: "package or function is in an invalid state",
+  14551: "no DML inside of a query",
+  24001: "queue table exists",
+  24006: "queue exists",
+  24010: "queue does not exist, or no privilege on it",
+  24344: "success with a compilation error",
+  25228: "nothing to dequeue within the wait",
+  25263: "no message with that id",
+};
+
 /** Columns of dictionary views, and of the views that AQ makes for our queue table. */
 export const VIEWS: Readonly<Record<string, string>> = {
   dual: "dummy",
