@@ -98,6 +98,15 @@ export class RtmSchema {
       this.broadcast(session, String(channel), String(eventName), String(payload ?? "{}"));
       return {};
     });
+    this.#register("websocket_api.broadcast", ([channel, eventName, payload], { session }) => {
+      this.broadcast(session, String(channel), String(eventName), String(payload ?? "{}"));
+      return {};
+    });
+    this.#register("websocket_api.broadcast_user", ([user, eventName, payload], { session }) => {
+      const channel = userChannel(String(user));
+      this.broadcast(session, channel, String(eventName), String(payload ?? "{}"));
+      return {};
+    });
     for (const [name, run] of Object.entries(this.#workerApi())) {
       this.#register(`rtm_worker_api.${name}`, run);
     }
@@ -281,6 +290,19 @@ export class RtmSchema {
     const { pieces, next } = cut(text, offset - 1);
     return { 2: pieces, 3: next === null ? null : next + 1 };
   }
+}
+
+/** WEBSOCKET_API.USER_CHANNEL, for names of at most 128 bytes. */
+function userChannel(user: string): string {
+  const escaped = user
+    .trim()
+    .toUpperCase()
+    .replace(/[*%\p{Cc}]/gu, (char) =>
+      [...Buffer.from(char)]
+        .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`)
+        .join(""),
+    );
+  return `user:${escaped}`;
 }
 
 function bindNames(argumentList: string): string[] {

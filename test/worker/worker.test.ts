@@ -45,6 +45,24 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     expect(world.publisher.accepted[0]!.payload).toBe('{"n":9007199254740993, "n":1e400}');
   });
 
+  it("delivers what BROADCAST and BROADCAST_USER send", async () => {
+    const connection = await world.connect();
+    world.startWorker();
+    await connection.execute("begin websocket_api.broadcast(:channel, :event, :payload); end;", {
+      channel: "c",
+      event: "e",
+      payload: "1",
+    });
+    await connection.execute("begin websocket_api.broadcast_user(:user, :event, :payload); end;", {
+      user: " Scott*Ü ",
+      event: "e",
+      payload: "2",
+    });
+    await connection.commit();
+    await until(() => world.publisher.accepted.length === 2, "both have arrived");
+    expect(world.publisher.accepted.map(({ channel }) => channel)).toEqual(["c", "user:SCOTT%2AÜ"]);
+  });
+
   it("fetches a claim check and deletes its row in the same transaction", async () => {
     const connection = await world.connect();
     const text = "ä€😀".repeat(120_000);
