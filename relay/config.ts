@@ -103,6 +103,12 @@ const limits = z.strictObject({
     1,
     1_000_000,
   ),
+  refusalsPerMinute: count(
+    "Refused clients of one address in a minute; beyond it the address gets HTTP 429 instead of a " +
+      "WebSocket. 0: no limit.",
+    600,
+    0,
+  ),
   batchMessages: count("Messages in one POST.", 1000, 1, 100_000),
   batchBytes: size({ min: KIB, max: 256 * MIB })
     .prefault("8MiB")

@@ -125,6 +125,12 @@ export function registerMetrics(
     stats.closes,
   );
   tally(
+    "rtm_relay_handshakes_refused_total",
+    "Requests that did not become a WebSocket, by reason.",
+    "reason",
+    stats.handshakes,
+  );
+  tally(
     "rtm_relay_slow_client_disconnects_total",
     "Connections dropped for the bytes they held, by reason.",
     "reason",

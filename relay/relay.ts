@@ -159,17 +159,18 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
     connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
     shouldUpgradeCallback: isWebSocket,
   };
-  const server = createServer(serverOptions, (request, response) =>
-    (isBroadcast(request) ? broadcast : app)(request, response),
-  );
+  const upgrades = createUpgrades(clients, serving);
+  const server = createServer(serverOptions, (request, response) => {
+    if (isBroadcast(request)) broadcast(request, response);
+    else if (!upgrades.handleLost(request, response)) app(request, response);
+  });
   const fewDescriptors = descriptorProblem(config);
   if (fewDescriptors !== undefined) log.warn(fewDescriptors);
   limitAccepts(server, config, {
     warnings: clients.warnings,
     onRefused: () => stats.acceptRefused(),
   });
-  const upgrades = createUpgrades(clients, serving);
-  server.on("upgrade", upgrades.handle);
+  server.on("upgrade", upgrades.handle).on("clientError", upgrades.handleMalformed);
 
   const stopTimers = startTimers();
   const { stateDirectory } = options;

@@ -46,6 +46,8 @@ export class Stats {
   readonly rejections = new Tally();
   /** Connections closed by the relay, by the name of the close code. */
   readonly closes = new Tally();
+  /** Handshakes that did not become a WebSocket, by reason. */
+  readonly handshakes = new Tally();
   /** Connections dropped for their held bytes, by reason. */
   readonly drops = new Tally();
   /** Refused tokens, API keys, channels and origins, by reason. */
@@ -102,6 +104,10 @@ export class Stats {
 
   dropped(reason: string): void {
     this.drops.add(reason);
+  }
+
+  handshakeRefused(reason: string): void {
+    this.handshakes.add(reason);
   }
 
   authFailed(reason: string): void {

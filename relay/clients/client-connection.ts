@@ -35,6 +35,8 @@ const REFUSALS = {
 /** A WebSocket that knows its connection, so that listeners need no closures. */
 export class RelaySocket extends WebSocket {
   connection: ClientConnection | undefined;
+  /** Of the client, behind trusted proxies. */
+  address: string | undefined;
 }
 
 function of(ws: WebSocket): ClientConnection | undefined {
@@ -58,7 +60,7 @@ function onClose(this: WebSocket): void {
 }
 
 function onError(this: WebSocket, error: Error): void {
-  of(this)?.clients.log.debug({ reason: messageOf(error) }, "connection error");
+  of(this)?.failed(error);
 }
 
 export abstract class ClientConnection implements OutletOwner {
@@ -71,11 +73,13 @@ export abstract class ClientConnection implements OutletOwner {
   share = 0;
   #heardAt: number;
   readonly #rate: RateLimit;
+  readonly #socket: Duplex;
   #removed = false;
 
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex, format: Format) {
     this.clients = clients;
     this.ws = ws;
+    this.#socket = socket;
     this.rights = new Rights(clients.openChannels, clients.rightsLimits);
     this.outlet = new Outlet(clients.hub, clients.makeWire(ws, socket), format, this);
     this.#heardAt = performance.now();
@@ -187,9 +191,22 @@ export abstract class ClientConnection implements OutletOwner {
   /** Sends what is pending, then the close frame. */
   close(name: CloseName, reason: string): void {
     if (this.outlet.dead) return;
-    this.clients.stats.closed(name);
+    this.clients.closing(name, this.ws.address);
     this.clients.hub.close(this.outlet, CLOSE[name], reason);
+    if (name === "rate_limited") {
+      this.ws.pause();
+      this.clients.farewells.silenced(this.#socket);
+    } else this.clients.farewells.closed(this.#socket);
     this.#remove();
+  }
+
+  /** The connection broke, or its bytes are none that `ws` takes; it closes. */
+  failed(error: Error & { readonly code?: string }): void {
+    const { clients, ws } = this;
+    clients.log.debug({ reason: messageOf(error) }, "connection error");
+    if (!error.code?.startsWith("WS_ERR_")) return;
+    clients.addressLimits.refused(ws.address, performance.now());
+    clients.farewells.refused(this.#socket);
   }
 
   /** Destroys the socket at once. */

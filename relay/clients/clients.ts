@@ -8,13 +8,30 @@ import type { Stats } from "../channels/stats.ts";
 import type { RelayConfig } from "../config.ts";
 import type { CloseName } from "../contract/protocol.ts";
 import type { WireFactory } from "../wire/wire.ts";
+import { AddressLimits } from "./address-limits.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
+import { Farewells } from "./farewells.ts";
 import type { Rate } from "./rate-limit.ts";
 import type { RightsLimits } from "./rights.ts";
 
 /** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
 const SHARES = 25;
+/** Frames with commands, and the answer to a close frame. */
+const FAREWELL_BYTES = 4096;
+/** Closes that a client brings about by what it is or does, whatever the relay's state. */
+const REFUSALS: ReadonlySet<CloseName> = new Set([
+  "rate_limited",
+  "connect_timeout",
+  "token_invalid",
+  "token_required",
+  "token_limit",
+  "protocol_error",
+  "binary_frame",
+  "origin_not_allowed",
+  "forbidden",
+  "bad_request",
+]);
 /** How often the wall clock is compared with the monotonic one, ms. */
 const CLOCK_WATCH_MS = 1000;
 /** A smaller difference is the clock being slewed, ms. */
@@ -34,6 +51,9 @@ export class Clients {
   /** What a client may send. */
   readonly commandRate: Rate;
   readonly rightsLimits: RightsLimits;
+  /** Sockets of clients that were told to go. */
+  readonly farewells: Farewells;
+  readonly addressLimits: AddressLimits;
   readonly connections = new Set<ClientConnection>();
   /** Connections that have not sent their connect frame. */
   readonly connectDeadlines = new Deadlines<ClientConnection>((connection) =>
@@ -72,6 +92,9 @@ export class Clients {
       perSecond: limits.commandsPerSecond,
       burst: 2 * limits.commandsPerSecond + limits.channels,
     };
+    // What a client may have sent before it reads that it is refused: its connect frame, and a bit.
+    this.farewells = new Farewells(limits.frameBytes + FAREWELL_BYTES);
+    this.addressLimits = new AddressLimits(limits.refusalsPerMinute);
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
     const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));
@@ -103,6 +126,14 @@ export class Clients {
       maxChannels: limits.tokenChannels,
     };
     return verifyToken(token, rules);
+  }
+
+  /** A client of `address` is closed: says so, and counts it where it is the client's doing. */
+  closing(name: CloseName, address: string | undefined, fields: object = {}): void {
+    this.stats.closed(name);
+    if (!REFUSALS.has(name)) return;
+    this.addressLimits.refused(address, performance.now());
+    this.warnings.warn(name, { close: name, address, ...fields }, "client refused");
   }
 
   closeAll(name: CloseName, reason: string): void {
@@ -137,5 +168,6 @@ export class Clients {
     clearInterval(this.#clockWatch);
     this.connectDeadlines.clear();
     this.expiries.clear();
+    this.farewells.close();
   }
 }

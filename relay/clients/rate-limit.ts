@@ -14,12 +14,17 @@ export class RateLimit {
     this.#at = now;
   }
 
-  /** Takes `cost`; false, and nothing is taken, when there is not enough left. */
-  take(cost: number, now: number, rate: Rate): boolean {
+  /** Whether `cost` is left. */
+  has(cost: number, now: number, rate: Rate): boolean {
     const refill = ((now - this.#at) / 1000) * rate.perSecond;
     this.#left = Math.min(rate.burst, this.#left + refill);
     this.#at = now;
-    if (cost > this.#left) return false;
+    return cost <= this.#left;
+  }
+
+  /** Takes `cost`; false, and nothing is taken, when there is not enough left. */
+  take(cost: number, now: number, rate: Rate): boolean {
+    if (!this.has(cost, now, rate)) return false;
     this.#left -= cost;
     return true;
   }

@@ -1,20 +1,26 @@
 /** From an HTTP upgrade to a connection: what a client wants, and whether it may come in. */
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import proxyAddr from "proxy-addr";
 import { WebSocketServer } from "ws";
+import { printable } from "../../common/printable.ts";
 import { originOf } from "../config.ts";
 import { CLOSE, type CloseName, SUBPROTOCOL } from "../contract/protocol.ts";
 import type { Serving } from "../serving.ts";
 import { closeReason } from "../wire/wire.ts";
+import { isLoopback } from "./address-limits.ts";
 import { RelaySocket } from "./client-connection.ts";
 import type { Clients } from "./clients.ts";
+import { type Answer, LOST, type Lost, MALFORMED } from "./lost.ts";
 import { PlainConnection, parsePlainRequest } from "./plain-connection.ts";
 import { RtmConnection } from "./rtm-connection.ts";
 
 const PATHS = new Set(["/", "/ws"]);
 /** How long `ws` waits for the other side's close frame, ms. */
 const CLOSE_TIMEOUT_MS = 5000;
+/** Longest piece of a request in a log line, UTF-16 units. */
+const MAX_SEEN = 200;
 
 function parseUrl({ url = "" }: IncomingMessage): URL | undefined {
   try {
@@ -31,6 +37,13 @@ function parseUrl({ url = "" }: IncomingMessage): URL | undefined {
  */
 export function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/** What of a request may stand in a log: no query, which may hold a token. */
+function seen({ url = "", headers }: IncomingMessage): { path: string; origin?: string } {
+  const short = (text: string) => printable(text.slice(0, MAX_SEEN));
+  const path = short(url.split("?", 1)[0] as string);
+  return headers.origin === undefined ? { path } : { path, origin: short(headers.origin) };
 }
 
 function subprotocols(request: IncomingMessage): string[] | undefined {
@@ -60,12 +73,15 @@ function refusalOf(
 
 export interface Upgrades {
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Ends what was refused and has not gone yet. */
+  /** Answers what came to a WebSocket's place without the header Upgrade. False for all else. */
+  handleLost(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Bytes that are no HTTP request, or a request that takes too long. */
+  handleMalformed(error: Error & { readonly code?: string }, socket: Duplex): void;
   close(): void;
 }
 
 export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
-  const { config } = clients;
+  const { config, farewells, addressLimits } = clients;
   const origins = new Set(config.origins.map((origin) => originOf(origin) as string));
   const trust = proxyAddr.compile([...config.trustedProxies]);
   const options = {
@@ -81,56 +97,100 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
     WebSocket: RelaySocket,
   };
   const server = new WebSocketServer(options);
-  const refused = new Set<Duplex>();
 
-  /** The peer has a moment to read why; nothing else watches this socket. */
-  function letGo(socket: Duplex): void {
-    refused.add(socket);
-    const timer = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
-    socket.once("close", () => {
-      clearTimeout(timer);
-      refused.delete(socket);
-    });
+  /** A handshake becomes no WebSocket: says so where an administrator looks. */
+  function note(reason: Lost, address: string | undefined, fields: object = {}): void {
+    clients.stats.handshakeRefused(reason);
+    if (reason !== "address") addressLimits.refused(address, performance.now());
+    const key = `handshake ${reason}`;
+    clients.warnings.warn(key, { reason, address, ...fields }, "handshake refused");
+  }
+
+  function answer(socket: Duplex, reason: Lost, detail?: string): void {
+    const { status, text: usual, headers = [] }: Answer = LOST[reason];
+    const text = detail ?? usual;
+    farewells.refused(socket);
+    socket.once("finish", () => socket.destroy());
+    const lines = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      ...headers,
+      "Connection: close",
+      "Content-Type: text/plain; charset=utf-8",
+      `Content-Length: ${Buffer.byteLength(text)}`,
+    ];
+    socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`);
   }
 
   /** Refuses before the WebSocket exists: nothing a page could read. */
-  function refuseHttp(socket: Duplex, status: string, text = ""): void {
-    letGo(socket);
-    socket.once("finish", () => socket.destroy());
-    const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: ${text.length}`;
-    socket.end(`${head}\r\n\r\n${text}`);
+  function refuse(request: IncomingMessage, socket: Duplex, reason: Lost, detail?: string): void {
+    note(reason, proxyAddr(request, trust), seen(request));
+    answer(socket, reason, detail);
   }
+
+  /** Everybody behind a proxy that is not trusted has its address: one must not shut out all. */
+  function shutOut(address: string | undefined, unwanted: boolean): boolean {
+    const mayRefuse = unwanted || (address !== undefined && !isLoopback(address));
+    return mayRefuse && addressLimits.exhausted(address, performance.now());
+  }
+
+  // What `ws` finds wrong with a handshake.
+  server.on("wsClientError", (error: Error, socket: Duplex, request: IncomingMessage) =>
+    refuse(request, socket, "handshake", `${error.message}; this is a WebSocket endpoint.`),
+  );
 
   return {
     handle(request, socket, head) {
       socket.on("error", () => {});
-      if (!isWebSocket(request)) {
-        return refuseHttp(socket, "400 Bad Request", "send HTTP/1.1 without the header Upgrade");
-      }
+      if (!isWebSocket(request)) return refuse(request, socket, "protocol");
       const url = parseUrl(request);
-      if (!url) return refuseHttp(socket, "400 Bad Request");
-      if (!PATHS.has(url.pathname)) return refuseHttp(socket, "404 Not Found");
+      if (!url || !PATHS.has(url.pathname)) return refuse(request, socket, "path");
       const offered = subprotocols(request);
-      if (offered && !offered.includes(SUBPROTOCOL)) return refuseHttp(socket, "400 Bad Request");
+      if (offered && !offered.includes(SUBPROTOCOL)) return refuse(request, socket, "subprotocol");
+      // Undefined when the socket is gone already.
+      const address: string | undefined = proxyAddr(request, trust);
+      const unwanted = refusalOf(clients, serving, origins, request);
+      if (shutOut(address, unwanted !== undefined)) return refuse(request, socket, "address");
       server.handleUpgrade(request, socket, head, (ws) => {
+        const accepted = ws as RelaySocket;
+        accepted.address = address;
         const refusal =
-          refusalOf(clients, serving, origins, request) ??
-          accept(clients, ws, socket, offered === undefined ? url.searchParams : undefined);
+          unwanted ??
+          accept(clients, accepted, socket, offered === undefined ? url.searchParams : undefined);
         if (!refusal) return;
-        if (!serving.closeName) {
-          const { origin } = request.headers;
-          const fields = { close: refusal.name, address: proxyAddr(request, trust), origin };
-          clients.warnings.warn(refusal.name, fields, "client refused");
-        }
-        clients.stats.closed(refusal.name);
+        clients.closing(refusal.name, address, { origin: seen(request).origin });
         ws.on("error", () => {});
-        letGo(socket);
+        farewells.refused(socket);
         ws.close(CLOSE[refusal.name], closeReason(refusal.reason));
       });
     },
+    handleLost(request, response) {
+      const { headers, url = "" } = request;
+      const keyed = headers["sec-websocket-key"] !== undefined;
+      if (!keyed && url.split("?", 1)[0] !== "/ws") return false;
+      note("upgrade_missing", proxyAddr(request, trust), seen(request));
+      const { status, text } = LOST.upgrade_missing;
+      response.writeHead(status, {
+        upgrade: "websocket",
+        connection: "Upgrade, close",
+        "content-type": "text/plain; charset=utf-8",
+      });
+      response.end(text);
+      return true;
+    },
+    handleMalformed(error, socket) {
+      if (!socket.writable || error.code === "ECONNRESET") {
+        socket.destroy();
+        return;
+      }
+      const reason = MALFORMED[error.code ?? ""] ?? "request_malformed";
+      // Without headers nobody knows for whom a proxy speaks.
+      const { remoteAddress } = socket as Socket;
+      const address = remoteAddress && trust(remoteAddress, 0) ? undefined : remoteAddress;
+      note(reason, address);
+      answer(socket, reason);
+    },
     close() {
       server.close();
-      for (const socket of refused) socket.destroy();
     },
   };
 }

@@ -420,7 +420,8 @@ export function protocolKit(get: () => KitTarget): void {
       }
       expect(recipients).toBe(0);
       slow.startReading();
-      expect([4001, 1006]).toContain((await slow.end()).code);
+      // 4002: on a busy machine its silence is noticed before its backlog.
+      expect([4001, 4002, 1006]).toContain((await slow.end()).code);
       const read = slow.received.map((text) => (JSON.parse(text) as { seq: number }).seq);
       expect(read).toEqual(read.map((_, index) => index + 1));
       const { client, answer } = await ask(channel, { epoch, seq: read.length });
