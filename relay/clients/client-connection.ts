@@ -182,6 +182,12 @@ export abstract class ClientConnection implements OutletOwner {
     if (!this.outlet.dead) this.#watchRights();
   }
 
+  /** The time of `rights.nextEnd` should have come; it has not when the clock was set back. */
+  rightsDue(): void {
+    this.endRights();
+    if (!this.outlet.dead) this.#watchRights();
+  }
+
   /** Ends a subscription. */
   protected drop(subscription: Subscription): void {
     this.subscriptions.delete(subscription.channel.name);

@@ -60,7 +60,7 @@ export class Clients {
     connection.close("connect_timeout", "no connect frame in time"),
   );
   /** Connections whose next token ends. */
-  readonly expiries = new Deadlines<ClientConnection>((connection) => connection.endRights());
+  readonly expiries = new Deadlines<ClientConnection>((connection) => connection.rightsDue());
   readonly #shares: Set<ClientConnection>[] = Array.from({ length: SHARES }, () => new Set());
   readonly #heartbeat: NodeJS.Timeout;
   readonly #clockWatch: NodeJS.Timeout;
