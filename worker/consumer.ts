@@ -3,18 +3,18 @@
  * is rolled back while the relay is away: a rollback counts towards max_retries and would exile
  * good messages.
  */
-import { type Bounds, retryForever } from "../common/backoff.ts";
+import { type Bounds, retryForever, sleep } from "../common/backoff.ts";
 import { type Logger, RateLimitedLog } from "../common/logger.ts";
 import type { Publisher } from "../relay/contract/publisher.ts";
 import { BatchSizer } from "./batch-sizer.ts";
 import type { QueueConfig, WorkerConfig } from "./config.ts";
-import { bodySize } from "./decode.ts";
+import { bodySize, type Dequeued } from "./decode.ts";
 import { Dequeuer } from "./dequeuer.ts";
 import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
-import type { PoisonStore } from "./poison.ts";
+import { type PoisonStore, PoisonUnkeptError } from "./poison.ts";
 import { prepareQueue, type QueueAccess } from "./queue-access.ts";
 import { QueueState } from "./queue-state.ts";
 import { type Session, SessionHungError } from "./session.ts";
@@ -30,6 +30,11 @@ export const LONGEST_BACKOFF_MS = SLOW.capMs;
 const QUEUE_STATE: Bounds = { floorMs: 2_000, baseMs: 5_000, capMs: 60_000 };
 /** The logon itself keeps the long waits; this only looks whether the password has changed. */
 const REFUSED: Bounds = { floorMs: 5_000, baseMs: 10_000, capMs: 10_000 };
+
+/** Our queue allows 1000 rollbacks: so many are made at once, more only where a queue allows more. */
+const UNKEPT_QUICK = 1_000;
+const UNKEPT_SHORT_PAUSE_MS = 5;
+const UNKEPT_PAUSE_MS = 1_000;
 
 /** Bounds of the wait before the next session, by the error that ended the last. */
 export function boundsOf(error: unknown): Bounds {
@@ -68,6 +73,8 @@ export class QueueConsumer {
   #session: Session | undefined;
   #progress = false;
   #hasLed = false;
+  /** Rollbacks in a row because of poison that cannot be kept. */
+  #unkept = 0;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -180,7 +187,7 @@ export class QueueConsumer {
             batch.length,
             batch.reduce((bytes, { body }) => bytes + bodySize(body), 0),
           );
-          await settlement.settle(batch, signal);
+          await this.#settle(batch, { settlement, session, dequeuer, signal });
         } else if (notifier) {
           await notifier.ensure(session);
           await notifier.wait(queue.wait, signal);
@@ -189,6 +196,39 @@ export class QueueConsumer {
       await notifier?.close(session);
     } finally {
       await notifier?.close(undefined);
+    }
+  }
+
+  /**
+   * What can be delivered is settled, alone if need be. A message that can neither be delivered nor
+   * kept is rolled back, again and again, until max_retries moves it to the exception queue: there
+   * nothing of it is lost. The first rollback concerns its batch, the others it alone.
+   */
+  async #settle(
+    batch: readonly Dequeued[],
+    {
+      settlement,
+      session,
+      dequeuer,
+      signal,
+    }: { settlement: Settlement; session: Session; dequeuer: Dequeuer; signal: AbortSignal },
+  ): Promise<void> {
+    try {
+      await settlement.settle(batch, signal);
+      this.#unkept = 0;
+    } catch (error) {
+      if (!(error instanceof PoisonUnkeptError)) throw error;
+      const { metrics, queue } = this.#options;
+      metrics.unkept.inc({ queue: queue.name });
+      this.#warnings.warn(
+        "unkept",
+        { err: error },
+        "poison can be kept nowhere: it stays in the queue until max_retries moves it to the exception queue",
+      );
+      await session.rollback();
+      dequeuer.isolate(batch.length);
+      const pauseMs = ++this.#unkept > UNKEPT_QUICK ? UNKEPT_PAUSE_MS : UNKEPT_SHORT_PAUSE_MS;
+      await sleep(pauseMs, signal).catch(() => {});
     }
   }
 

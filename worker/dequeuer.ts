@@ -43,12 +43,12 @@ export class Dequeuer {
    * Empty: nothing came, or the batch was rolled back and comes again.
    */
   async next(waitMs: number): Promise<Dequeued[]> {
-    if (this.#access.kind === "JMS_TEXT") return this.#textBatch(this.#sizer.next(), waitMs);
-    if (this.#texts.turns > 0) return this.#suspect(waitMs);
     const { name, kind, consumer } = this.#access;
+    if (this.#texts.turns > 0) return this.#suspect(waitMs);
     const single = this.#singles > 0;
     if (single) this.#singles--;
     const max = single ? 1 : this.#sizer.next();
+    if (kind === "JMS_TEXT") return this.#textBatch(max, waitMs);
     try {
       return await this.#session.dequeue({ name, kind, consumer }, max, waitMs);
     } catch (error) {
@@ -56,6 +56,14 @@ export class Dequeuer {
       await this.#recover(error, max, single);
       return [];
     }
+  }
+
+  /**
+   * Has a batch of that size, which was rolled back, dequeued one by one: what could not be settled
+   * then spoils no neighbour. A single one that fails again does not shorten the series.
+   */
+  isolate(batchSize: number): void {
+    this.#singles = Math.max(this.#singles + 1, batchSize);
   }
 
   async #recover(error: unknown, max: number, single: boolean): Promise<void> {

@@ -10,6 +10,7 @@ export class WorkerMetrics {
   readonly reconnects: Counter<"queue" | "reason">;
   readonly abandoned: Counter<"queue">;
   readonly poison: Counter<"queue" | "reason">;
+  readonly unkept: Counter<"queue">;
   readonly receiptErrors: Counter<"queue">;
   readonly state: Gauge<"queue" | "state">;
   readonly lastTick: Gauge<"queue">;
@@ -70,6 +71,12 @@ export class WorkerMetrics {
       name: "rtm_worker_poison_total",
       help: "Messages set aside, by reason.",
       labelNames: ["queue", "reason"],
+      registers,
+    });
+    this.unkept = new Counter({
+      name: "rtm_worker_poison_unkept_total",
+      help: "Rollbacks because poison could be kept neither in RTM_LOG nor in the file.",
+      labelNames: queue,
       registers,
     });
     this.receiptErrors = new Counter({

@@ -14,14 +14,17 @@ import { WorkerMetrics } from "./metrics.ts";
 import { FilePoisonStore } from "./poison.ts";
 import type { QueueStatus } from "./queue-state.ts";
 
+/** How often a place for poison that cannot be used is looked at again, ms. */
+const STORE_CHECK_MS = 60_000;
+
 export interface WorkerOptions {
   readonly database: DatabaseConfig;
   readonly worker: WorkerConfig;
   readonly publisher: Publisher;
   readonly log: Logger;
   readonly registry: Registry;
-  /** Where the poison file goes. */
-  readonly stateDirectory: string;
+  /** Where the poison file goes; undefined where there is no place for it. */
+  readonly stateDirectory: string | undefined;
   readonly version: string;
   /**
    * Called with whether this node serves: a node alone does from the start, one of two once it leads
@@ -35,6 +38,8 @@ export interface WorkerOptions {
 export interface Worker {
   /** One entry per configured queue, in order. */
   status(): readonly QueueStatus[];
+  /** What keeps nothing from being delivered, and should be mended. */
+  warnings(): readonly { readonly code: string; readonly message: string }[];
   /** Settles when the worker has ended; rejects when a consumer failed by a programming error. */
   readonly done: Promise<void>;
   /** Stops dequeuing, settles the batches in hand and closes the sessions. */
@@ -46,10 +51,11 @@ export function startWorker(options: WorkerOptions): Worker {
   const log = options.log.child({ component: "worker" });
   const metrics = new WorkerMetrics(registry);
   const poisonStore = new FilePoisonStore(
-    join(options.stateDirectory, "poison.jsonl"),
+    options.stateDirectory && join(options.stateDirectory, "poison.jsonl"),
     worker.poisonBytes,
     log,
   );
+  const stopChecking = checkPoisonStore(poisonStore, log);
   const stopping = new AbortController();
   const { signal } = stopping;
   const logon = new Logon(database);
@@ -80,18 +86,42 @@ export function startWorker(options: WorkerOptions): Worker {
     signal,
     ended,
   );
-  const allEnded = Promise.all([ended, side]).then(stopReporting);
+  const allEnded = Promise.all([ended, side]).then(() => {
+    stopReporting();
+    stopChecking();
+  });
   const done = succeeded.then(() => allEnded);
   done.catch(() => {});
 
   return {
     done,
+    warnings: () =>
+      poisonStore.problem === undefined
+        ? []
+        : [{ code: "poison_store", message: poisonStore.problem }],
     status: () => consumers.map((consumer) => consumer.state.status()),
     stop: () => {
       stopping.abort(new Error("the worker is stopping"));
       return allEnded;
     },
   };
+}
+
+/** Looks at the start whether poison could be kept, and, while it could not, again and again. */
+function checkPoisonStore(store: FilePoisonStore, log: Logger): () => void {
+  const check = async () => {
+    const before = store.problem;
+    await store.check();
+    if (store.problem !== undefined && before === undefined) {
+      log.warn({ reason: store.problem }, "there is no place for poison that RTM_LOG cannot keep");
+    }
+  };
+  void check();
+  const timer = setInterval(() => {
+    if (store.problem !== undefined) void check();
+  }, STORE_CHECK_MS);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /**

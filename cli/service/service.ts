@@ -65,8 +65,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   let worker: Worker | undefined;
   let relay: Relay | undefined;
   let remote: HttpPublisher | undefined;
-  const queueReadiness = () =>
-    (worker?.status() ?? []).flatMap((status) => readinessOf(status, config.worker.standby));
+  const queueReadiness = () => [
+    ...(worker?.status() ?? []).flatMap((status) => readinessOf(status, config.worker.standby)),
+    ...(worker?.warnings() ?? []).map((warning) => ({ ...warning, blocking: false })),
+  ];
   const readiness = () => {
     if (relay) return relay.readiness();
     return roles.relay ? [STARTING] : queueReadiness();
@@ -166,9 +168,16 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-/** Where programs of a user keep their state (XDG Base Directory Specification 0.8). */
-function userStateDirectory(): string {
-  return join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "apex-rtm");
+/**
+ * Where programs of a user keep their state (XDG Base Directory Specification 0.8); undefined for a
+ * user without a home, as containers have them.
+ */
+function userStateDirectory(): string | undefined {
+  try {
+    return join(process.env.XDG_STATE_HOME || join(homedir(), ".local/state"), "apex-rtm");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Files of secrets that are configured and cannot be read. */

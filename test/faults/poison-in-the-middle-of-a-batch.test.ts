@@ -1,5 +1,5 @@
 /** One message that can never be delivered, between messages that can. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -99,6 +99,43 @@ describe("a message that is not what it should be", () => {
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { queue: "RTM.RTM_QUEUE", code: "bad_header", payload: "bad" },
     ]);
+  });
+});
+
+describe("a message that can be kept nowhere", () => {
+  /** RTM_LOG refuses it, and the file is on a disk without room. */
+  async function nothingKeeps(maxRetries: number): Promise<void> {
+    await open({}, { maxRetries });
+    await symlink("/dev/full", join(stateDirectory, "poison.jsonl"));
+    world.emulator.onStatement("rtm_worker_api.set_aside(", () => {
+      throw new OraError(1653, "unable to extend table RTM_LOG");
+    });
+  }
+
+  it("goes to the exception queue alone; its neighbours are delivered and settled", async () => {
+    await nothingKeeps(5);
+    surround(() => void world.queue.enqueue("bad"));
+    surround(() => void world.queue.enqueue("worse"));
+    const worker = world.startWorker();
+    await until(() => world.queue.depth() === 0, "all are settled");
+    expect([...world.numbers()].sort()).toEqual([1, 2, 3, 4]);
+    expect(world.emulator.queue(world.queue.exceptionQueue).depth()).toBe(2);
+    expect(worker.warnings()).toMatchObject([
+      { code: "poison_store", message: expect.stringContaining("ENOSPC") },
+    ]);
+    expect(await world.metric(worker, "rtm_worker_poison_unkept_total")).toBeGreaterThanOrEqual(10);
+  });
+
+  it("is set aside as soon as it can be", async () => {
+    await nothingKeeps(1_000_000);
+    surround(() => void world.queue.enqueue("bad"));
+    const worker = world.startWorker();
+    await until(() => worker.warnings().length > 0, "it says so");
+    await rm(join(stateDirectory, "poison.jsonl"));
+    await world.delivered(1, 4);
+    const kept = await readFile(join(stateDirectory, "poison.jsonl"), "utf8");
+    expect(JSON.parse(kept)).toMatchObject({ code: "bad_header", payload: "bad" });
+    expect(worker.warnings()).toEqual([]);
   });
 });
 

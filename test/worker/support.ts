@@ -79,7 +79,7 @@ export class World implements AsyncDisposable {
   static async start(
     emulatorOptions: Partial<EmulatorOptions> = {},
     schemaOptions: RtmSchemaOptions = {},
-    stateDirectory = "/nonexistent",
+    stateDirectory = "/dev/null/nonexistent",
   ): Promise<World> {
     const emulator = await startEmulator({ users: { RTM: PASSWORD }, ...emulatorOptions });
     return new World(emulator, new RtmSchema(emulator, schemaOptions), stateDirectory);
