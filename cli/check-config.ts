@@ -1,6 +1,5 @@
 /** `rtm check-config`: finds what is wrong before the service does. */
 import { formatDuration } from "../common/units.ts";
-import { loadKeys } from "../relay/access/keys.ts";
 import { descriptorProblem } from "../relay/http/accepts.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
@@ -36,7 +35,6 @@ export function checkConfig(
   const roles = role && ROLES[role];
   const config = readConfig(option, roles);
   if (roles) requireRoles(config, roles);
-  if (roles?.relay) loadKeys(config.relay);
   const fewDescriptors = roles?.relay ? descriptorProblem(config.relay) : undefined;
   if (fewDescriptors !== undefined) process.stdout.write(`warning: ${fewDescriptors}\n`);
   const file = configFile(option) ?? "no file: environment and defaults";

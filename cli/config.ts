@@ -1,5 +1,5 @@
 /** The whole configuration: the rooms' schemas joined. */
-import { existsSync } from "node:fs";
+import { accessSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, loadConfig, type MovedKeys } from "../common/config.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
@@ -45,7 +45,17 @@ export const DEFAULT_FILES = ["rtm.json", "/etc/apex-rtm/rtm.json"];
  * then environment and defaults must do.
  */
 export function configFile(option: string | undefined): string | undefined {
-  return option ?? process.env.RTM_CONFIG ?? DEFAULT_FILES.find((file) => existsSync(file));
+  return option ?? process.env.RTM_CONFIG ?? DEFAULT_FILES.find(isThere);
+}
+
+/** A file that may not be seen is there: to say that there is none would mislead. */
+function isThere(file: string): boolean {
+  try {
+    accessSync(file);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EACCES";
+  }
 }
 
 /** @param roles whether a relay will run with it @throws {ConfigError} */

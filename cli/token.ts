@@ -1,7 +1,7 @@
 /** `rtm token`: makes tokens with the configured secrets, and says what is in one. */
-import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
+import { readSecretFile } from "../common/secret-file.ts";
 import { loadKeys } from "../relay/access/keys.ts";
 import { explainToken, mintToken } from "../relay/access/token.ts";
 import type { RelayConfig } from "../relay/config.ts";
@@ -70,7 +70,7 @@ export async function mint(channels: readonly string[], options: MintOptions): P
 export function givenToken(file: string | undefined): string | undefined {
   if (file === undefined) return process.env.RTM_TOKEN;
   try {
-    return readFileSync(file, "utf8").trim();
+    return readSecretFile(file);
   } catch (error) {
     throw new CommandError(`--token-file: ${messageOf(error)}`, { cause: error });
   }

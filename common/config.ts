@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { messageOf, RtmError } from "./errors.ts";
+import { jsonProblem } from "./json-place.ts";
 
 /** The configuration is wrong; `problems` holds all of them, one sentence each. */
 export class ConfigError extends RtmError {
@@ -122,7 +123,12 @@ function dotted(path: readonly PropertyKey[]): string {
     .join("");
 }
 
-function describeIssue(issue: z.core.$ZodIssue, root: JsonSchema, moved: MovedKeys): string[] {
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  root: JsonSchema,
+  moved: MovedKeys,
+  given: ReadonlyMap<string, string>,
+): string[] {
   if (issue.code === "unrecognized_keys") {
     const known = Object.keys(schemaAt(root, issue.path)?.properties ?? {});
     return issue.keys.map((key) => {
@@ -134,7 +140,9 @@ function describeIssue(issue: z.core.$ZodIssue, root: JsonSchema, moved: MovedKe
     });
   }
   const where = dotted(issue.path);
-  return [`${where || "the configuration"}: ${issue.message}`];
+  const variable = given.get(where);
+  const from = variable === undefined ? "" : ` (environment variable ${variable})`;
+  return [`${where || "the configuration"}${from}: ${issue.message}`];
 }
 
 /** The variable that replaces one whose key has moved, with all keys below it. */
@@ -151,9 +159,41 @@ function readEnvValue(key: ConfigKey, text: string): unknown {
     if (text.trimStart().startsWith("[")) return JSON.parse(text);
     return text === "" ? [] : text.split(",").map((part) => part.trim());
   }
-  if (key.type === "number") return text.trim() === "" ? text : Number(text);
-  if (key.type === "boolean") return { true: true, false: false }[text] ?? text;
+  if (key.type === "number") {
+    if (text.trim() === "" || Number.isNaN(Number(text))) throw new Error(`"${text}" is no number`);
+    return Number(text);
+  }
+  if (key.type === "boolean") {
+    if (text !== "true" && text !== "false") {
+      throw new Error(`must be true or false, not "${text}"`);
+    }
+    return text === "true";
+  }
   return text;
+}
+
+const SERVICE_LINK = /^(tcp|udp|sctp):\/\//;
+
+/**
+ * Prefixes of the variables that Kubernetes and Docker put into a container for another service: of
+ * one with the name rtm-relay they are RTM_RELAY_PORT=tcp://..., RTM_RELAY_SERVICE_HOST and so on.
+ * Kubernetes, "Accessing the Service", Environment Variables.
+ */
+function serviceLinks(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(env).flatMap(([name, text]) =>
+    name.endsWith("_PORT") && SERVICE_LINK.test(text ?? "") ? [name.slice(0, -"_PORT".length)] : [],
+  );
+}
+
+function isServiceLink(name: string, prefixes: readonly string[]): boolean {
+  return prefixes.some(
+    (prefix) =>
+      name === `${prefix}_PORT` ||
+      name === `${prefix}_NAME` ||
+      name.startsWith(`${prefix}_SERVICE_HOST`) ||
+      name.startsWith(`${prefix}_SERVICE_PORT`) ||
+      (name.startsWith(`${prefix}_PORT_`) && /_(TCP|UDP|SCTP)(_|$)/.test(name)),
+  );
 }
 
 function setPath(target: Record<string, unknown>, path: string, value: unknown): void {
@@ -167,17 +207,28 @@ function setPath(target: Record<string, unknown>, path: string, value: unknown):
   node[steps.at(-1) as string] = value;
 }
 
+/** @returns the variables that were taken, by the path of their key. */
 function applyEnv(
   raw: Record<string, unknown>,
   keys: readonly ConfigKey[],
   env: Readonly<Record<string, string | undefined>>,
   problems: string[],
   moved: MovedKeys,
-): void {
+): ReadonlyMap<string, string> {
   const byEnv = new Map(keys.flatMap((key) => (key.env ? [[key.env, key] as const] : [])));
+  const links = serviceLinks(env);
+  const given = new Map<string, string>();
   for (const [name, text] of Object.entries(env)) {
     if (text === undefined || !name.startsWith("RTM_") || FOREIGN_ENV.test(name)) continue;
     const key = byEnv.get(name);
+    if (!key && isServiceLink(name, links)) continue;
+    if (key && SERVICE_LINK.test(text)) {
+      problems.push(
+        `environment variable ${name} is "${text}", which Kubernetes sets for a Service of that name: ` +
+          "set enableServiceLinks: false in the pod, or give the Service another name",
+      );
+      continue;
+    }
     if (!key) {
       const to = movedEnv(name, moved);
       problems.push(
@@ -189,10 +240,12 @@ function applyEnv(
     }
     try {
       setPath(raw, key.path, readEnvValue(key, text));
+      given.set(key.path, name);
     } catch (error) {
       problems.push(`environment variable ${name}: ${messageOf(error)}`);
     }
   }
+  return given;
 }
 
 function deepFreeze<T>(value: T): T {
@@ -220,27 +273,38 @@ export function parseConfig<S extends z.ZodType>(
   }
   const problems: string[] = [];
   const merged = structuredClone(raw) as Record<string, unknown>;
-  applyEnv(merged, configKeys(schema), env, problems, moved);
+  const given = applyEnv(merged, configKeys(schema), env, problems, moved);
   const result = schema.safeParse(merged);
   if (!result.success) {
     const root = toJsonSchema(schema);
-    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, root, moved)));
+    const describe = (issue: z.core.$ZodIssue) => describeIssue(issue, root, moved, given);
+    problems.push(...result.error.issues.flatMap(describe));
   }
   if (problems.length > 0 || !result.success) throw new ConfigError(problems);
   return deepFreeze(result.data);
 }
 
 function readJson(file: string): unknown {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(file, "utf8");
+    bytes = readFileSync(file);
   } catch (error) {
-    throw new ConfigError([`${file} cannot be read: ${messageOf(error)}`], { cause: error });
+    const fix =
+      (error as NodeJS.ErrnoException).code === "EACCES"
+        ? "; run it as root (sudo) or as the service's user"
+        : "";
+    throw new ConfigError([`${file} cannot be read: ${messageOf(error)}${fix}`], { cause: error });
   }
+  if (bytes.includes(0)) {
+    throw new ConfigError([`${file} is not JSON: it is UTF-16 or binary; save it as UTF-8`]);
+  }
+  // An editor's byte order mark means nothing.
+  const text = bytes.toString("utf8").replace(/^\ufeff/, "");
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ConfigError([`${file} is not JSON: ${messageOf(error)}`], { cause: error });
+    // Not the message of the parser: it quotes the file, which may hold a password.
+    throw new ConfigError([`${file} is not JSON: ${jsonProblem(text)}`], { cause: error });
   }
 }
 

@@ -24,7 +24,7 @@ function unit(
       if (value === undefined) {
         context.addIssue({
           code: "custom",
-          message: `is not a ${what}; write it like "${example}"`,
+          message: `"${text}" is not a ${what}; write it like "${example}"`,
         });
         return z.NEVER;
       }

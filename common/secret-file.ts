@@ -1,6 +1,63 @@
+/**
+ * The only reader of secrets from files. A secret is one line of UTF-8 text. A byte order mark at the
+ * start and line breaks at the end do not count: editors add them. What else could make it silently
+ * another secret is an error.
+ */
 import { readFileSync } from "node:fs";
+import { messageOf, RtmError } from "./errors.ts";
 
-/** The secret that a file holds; a newline at its end does not count. @throws what reading threw */
+/** A file with a secret cannot be read, or holds no secret; the message names the file and the fix. */
+export class SecretFileError extends RtmError {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super("RTM_SECRET_FILE", message, options);
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+/** @throws {SecretFileError} */
 export function readSecretFile(path: string): string {
-  return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw new SecretFileError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
+  return secretOf(bytes, path);
+}
+
+/** The secret in bytes that came from `source`. @throws {SecretFileError} */
+export function secretOf(bytes: Uint8Array, source: string): string {
+  const refuse = (problem: string) => new SecretFileError(`${source} ${problem}`);
+  const [first, second] = bytes;
+  const marked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (marked || (bytes.includes(0) && bytes.length > 1)) {
+    throw refuse("is UTF-16 or binary: save it as UTF-8 text");
+  }
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw refuse("is not UTF-8: save it as UTF-8 text");
+  }
+  const secret = text.replace(/[\r\n]+$/, "");
+  if (secret === "") throw refuse("is empty: write the secret into it");
+  if (secret !== secret.trim()) {
+    throw refuse("begins or ends with a blank, which is no part of a secret: remove it");
+  }
+  if (/[\r\n]/.test(secret)) throw refuse("holds more than one line: leave only the secret");
+  if (CONTROL.test(secret)) throw refuse("holds a control character: write the secret anew");
+  return secret;
+}
+
+/** What to do is said where it is not plain. */
+function reasonOf(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "there is no such file";
+  if (code === "EACCES") {
+    return `the user ${process.env.USER ?? process.getuid?.() ?? "of this process"} may not read it`;
+  }
+  return messageOf(error);
 }

@@ -52,7 +52,7 @@ const tokenSecret = z
     secretFile: z
       .string()
       .optional()
-      .describe("File that holds the secret; a newline at its end does not count."),
+      .describe("File that holds the secret: one line of UTF-8 text."),
   })
   .superRefine((entry, context) =>
     inlineOrFile(entry, "secret", "secretFile", MIN_SECRET_BYTES, context),
@@ -62,10 +62,7 @@ const apiKey = z
   .strictObject({
     name: name.describe("Name of the key, for logs and metrics."),
     key: z.string().optional().describe("The key, at least 16 bytes. Prefer keyFile."),
-    keyFile: z
-      .string()
-      .optional()
-      .describe("File that holds the key; a newline at its end does not count."),
+    keyFile: z.string().optional().describe("File that holds the key: one line of UTF-8 text."),
     channels: z
       .array(pattern)
       .min(1)

@@ -7,7 +7,7 @@ import { hostname } from "node:os";
 import type oracledb from "oracledb";
 import { sleep } from "../common/backoff.ts";
 import { messageOf, RtmError } from "../common/errors.ts";
-import { readSecretFile } from "../common/secret-file.ts";
+import { readSecretFile, SecretFileError } from "../common/secret-file.ts";
 import type { DatabaseConfig } from "./config.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import { type OpenOptions, Session } from "./session.ts";
@@ -34,13 +34,6 @@ export class LogonRefusedError extends RtmError {
       `${messageOf(cause).split("\n")[0]}; the next logon is in ${Math.ceil(waitMs / 1000)} s, or as soon as the password changes`,
       { cause },
     );
-  }
-}
-
-/** A password file cannot be read. */
-export class SecretFileError extends RtmError {
-  constructor(member: string, cause: unknown) {
-    super("RTM_SECRET_FILE", `${member} cannot be read: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -104,7 +97,7 @@ function secret(value: string | undefined, file: string | undefined, member: str
   try {
     return readSecretFile(file);
   } catch (error) {
-    throw new SecretFileError(member, error);
+    throw new SecretFileError(`${member}: ${messageOf(error)}`, { cause: error });
   }
 }
 

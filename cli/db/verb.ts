@@ -1,9 +1,9 @@
 /** `rtm db`: logs on as the schema that owns the database side, and runs one of its scripts. */
-import { readFileSync } from "node:fs";
-import { text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 import type { ConnectionAttributes } from "oracledb";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
+import { readSecretFile, secretOf } from "../../common/secret-file.ts";
 import { connectionAttributes } from "../../worker/logon.ts";
 import { readConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
@@ -52,12 +52,11 @@ async function logonOf({
 
 async function readSecret(file: string): Promise<string> {
   try {
-    const read = file === "-" ? await text(process.stdin) : readFileSync(file, "utf8");
-    return read.replace(/\r?\n$/, "");
+    return file === "-"
+      ? secretOf(await buffer(process.stdin), "standard input")
+      : readSecretFile(file);
   } catch (error) {
-    throw new CommandError(`the password file cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new CommandError(`the password: ${messageOf(error)}`, { cause: error });
   }
 }
 

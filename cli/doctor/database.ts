@@ -1,6 +1,7 @@
 /** The database part of `rtm doctor`: logon, version, account, RTM_WORKER_API, sessions. */
 import { createLogger } from "../../common/logger.ts";
-import { Logon, LogonRefusedError, SecretFileError } from "../../worker/logon.ts";
+import { SecretFileError } from "../../common/secret-file.ts";
+import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
 import { qualifiedName } from "../../worker/queue-access.ts";
 import {
@@ -63,7 +64,7 @@ export function reportLogonError(error: unknown, report: Report): void {
   const { code, class: errorClass, advice } = classifyOracleError(error);
   const detail = firstLine(error);
   if (error instanceof SecretFileError) {
-    const fix = "the file must exist and be readable to the user who runs this";
+    const fix = "one line of UTF-8 text in a file that this user may read";
     report({ check: "logon", verdict: "FAILED", detail, fix });
     return;
   }

@@ -12,7 +12,6 @@ export function readPublishKey({ worker: { publishKey = "", publishKeyFile } }: 
   try {
     const key = inFile ? readSecretFile(publishKeyFile) : publishKey;
     if (key !== "") problem = apiKeyProblem(key);
-    else if (inFile) problem = "the file is empty";
     if (problem === undefined) return key;
   } catch (error) {
     problem = messageOf(error);

@@ -1,5 +1,4 @@
 /** Composes the rooms: worker and relay in one process, or one of them alone. */
-import { accessSync, constants } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { homedir } from "node:os";
@@ -9,6 +8,8 @@ import { Registry } from "prom-client";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
+import { readSecretFile } from "../../common/secret-file.ts";
+import { loadKeys } from "../../relay/access/keys.ts";
 import { limitAdminAccepts } from "../../relay/http/accepts.ts";
 import { HttpPublisher } from "../../relay/http/http-publisher.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
@@ -159,12 +160,19 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
     problems.push("worker.publishUrl is needed by rtm worker: the URL of the relay");
   }
   if (roles.worker) {
+    const { password, passwordFile, externalAuth } = config.database;
+    if (!password && passwordFile === undefined && !externalAuth) {
+      problems.push(
+        "database.passwordFile is needed (or database.externalAuth): the worker has no password",
+      );
+    }
     const files = ["passwordFile", "walletPasswordFile"] as const;
     problems.push(...unreadable("database", config.database, files));
   }
   if (roles.worker && !roles.relay) {
     problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
   }
+  if (roles.relay) problems.push(...keyProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
@@ -180,7 +188,18 @@ function userStateDirectory(): string | undefined {
   }
 }
 
-/** Files of secrets that are configured and cannot be read. */
+/** What is wrong with the relay's secrets and API keys. */
+function keyProblems({ relay }: RtmConfig): readonly string[] {
+  try {
+    loadKeys(relay);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+/** Files of secrets that are configured and cannot be used. */
 function unreadable<K extends string>(
   room: string,
   section: Readonly<Partial<Record<K, unknown>>>,
@@ -190,7 +209,7 @@ function unreadable<K extends string>(
     const file = section[key];
     if (typeof file !== "string") return [];
     try {
-      accessSync(file, constants.R_OK);
+      readSecretFile(file);
       return [];
     } catch (error) {
       return [`${room}.${key}: ${messageOf(error)}`];

@@ -50,7 +50,7 @@ export function loadKeys(config: Pick<RelayConfig, "tokens" | "apiKeys">): Keys 
       }
       return text;
     } catch (error) {
-      problems.push(`${where}: ${file} cannot be read: ${messageOf(error)}`);
+      problems.push(`${where}: ${messageOf(error)}`);
       return "";
     }
   };

@@ -103,7 +103,7 @@ describe("check-config", () => {
     await writeFile(file, "{");
     const { code, output } = await run(["check-config", "--config", file]);
     expect(code).toBe(2);
-    expect(output).toContain(`${file} is not JSON`);
+    expect(output).toContain(`${file} is not JSON: line 1, column 2: the text ends here`);
   });
 });
 
@@ -131,7 +131,9 @@ describe("secrets in files", () => {
     const file = await configFile({ relay: { insecure: true, port: 0 }, database });
     expect(await run(["serve", "--config", file])).toMatchObject({
       code: 2,
-      output: expect.stringContaining("database.passwordFile: ENOENT"),
+      output: expect.stringContaining(
+        "database.passwordFile: /nonexistent cannot be read: there is no such file",
+      ),
     });
   });
 });

@@ -43,7 +43,7 @@ describe("rtm db", () => {
   it.each([
     [["db", "uninstall"], 2, "--yes"],
     [["db", "install", "--user", "RTM"], 1, "--user needs --password-file"],
-    [["db", "install", "--password-file", "/nonexistent"], 1, "password file cannot be read"],
+    [["db", "install", "--password-file", "/nonexistent"], 1, "/nonexistent cannot be read"],
     [["db"], 2, "install"],
   ])("%j is refused with %i", async (args, code, text) => {
     const run = await rtm(args, environment()).finished;

@@ -244,7 +244,7 @@ describe("rtm doctor", () => {
         RTM_DATABASE_PASSWORD_FILE: "/nonexistent/x",
       };
       expect((await lineOf("logon", more)).text).toMatch(
-        /database\.passwordFile cannot be read.*fix:/,
+        /database\.passwordFile: .* cannot be read.*fix:/,
       );
     });
 

@@ -204,8 +204,8 @@ describe("with a database", () => {
 
       file("key", "\n");
       const failed = await reload(worker, /"msg":"reload failed; the old keys stay"/);
-      expect(failed).toContain("worker.publishKeyFile: the file is empty");
-      file("key", `${KEYS[1]}\n\n`);
+      expect(failed).toContain("key is empty: write the secret into it");
+      file("key", `${KEYS[1]}ä\n`);
       expect(await reload(worker, /"msg":"reload failed/)).toContain("printable ASCII");
       await world.publish(2, 2, "public");
       expect(await client.next()).toMatchObject({ payload: { n: 2 } });

@@ -82,9 +82,9 @@ describe("parseConfig", () => {
         'environment variable RTM_RELAY_PRT is not known; did you mean "RTM_RELAY_PORT"?',
         'relay.prt is not a known key; did you mean "port"?',
         'relay.keys[0].nam is not a known key; did you mean "name"?',
-        'relay.wait: is not a duration; write it like "5s"',
-        'relay.body: is not a size; write it like "64KiB"',
-        expect.stringContaining("relay.on: "),
+        'relay.wait: "9x" is not a duration; write it like "5s"',
+        'relay.body (environment variable RTM_RELAY_BODY): "1KB" is not a size; write it like "64KiB"',
+        'environment variable RTM_RELAY_ON: must be true or false, not "maybe"',
         expect.stringContaining("relay.keys[0].name: "),
       ]),
     );
@@ -93,6 +93,40 @@ describe("parseConfig", () => {
 
   it("refuses a range violation and names the range", () => {
     expect(problemsOf({ relay: { wait: "10ms" } })[0]).toContain("relay.wait: must be between 1s");
+  });
+
+  it("names the variable of a value that is wrong", () => {
+    expect(problemsOf({}, { RTM_RELAY_PORT: "abc" })).toEqual([
+      'environment variable RTM_RELAY_PORT: "abc" is no number',
+    ]);
+    expect(problemsOf({}, { RTM_RELAY_PORT: "1.5" })[0]).toMatch(
+      /^relay\.port \(environment variable RTM_RELAY_PORT\): /,
+    );
+  });
+
+  it("passes over what Kubernetes sets for a Service, and says what it is where it is in the way", () => {
+    const links = (service: string) => ({
+      [`RTM_${service}SERVICE_HOST`]: "10.0.0.1",
+      [`RTM_${service}SERVICE_PORT`]: "3000",
+      [`RTM_${service}SERVICE_PORT_HTTP`]: "3000",
+      [`RTM_${service}PORT`]: "tcp://10.0.0.1:3000",
+      [`RTM_${service}PORT_3000_TCP`]: "tcp://10.0.0.1:3000",
+      [`RTM_${service}PORT_3000_TCP_ADDR`]: "10.0.0.1",
+      [`RTM_${service}PORT_3000_TCP_PORT`]: "3000",
+      [`RTM_${service}PORT_3000_TCP_PROTO`]: "tcp",
+    });
+    // A Service with the name rtm.
+    expect(parseConfig(schema, {}, links("")).relay.port).toBe(3000);
+    expect(parseConfig(schema, {}, links("GATEWAY_")).relay.port).toBe(3000);
+    // One with the name rtm-relay sets a variable of ours.
+    expect(problemsOf({}, links("RELAY_"))).toEqual([
+      expect.stringMatching(/RTM_RELAY_PORT is "tcp:.*Kubernetes.*enableServiceLinks: false/),
+    ]);
+    // The same names without such a service are mistakes.
+    expect(problemsOf({}, { RTM_PORT: "3000" })[0]).toContain("RTM_PORT is not known");
+    expect(problemsOf({}, { RTM_SERVICE_HOST: "::" })[0]).toContain(
+      "RTM_SERVICE_HOST is not known",
+    );
   });
 
   it("lists every leaf with its environment name", () => {

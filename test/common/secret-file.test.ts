@@ -1,0 +1,88 @@
+/** One rule for every secret in a file. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { rtmConfig } from "../../cli/config.ts";
+import { apiKey } from "../../cli/publish.ts";
+import { readPublishKey } from "../../cli/service/publish-key.ts";
+import { requireRoles } from "../../cli/service/service.ts";
+import { givenToken } from "../../cli/token.ts";
+import { parseConfig } from "../../common/config.ts";
+import { readSecretFile } from "../../common/secret-file.ts";
+import { loadKeys } from "../../relay/access/keys.ts";
+
+const SECRET = "0123456789abcdef0123456789abcdef";
+
+let file: string;
+beforeEach(() => {
+  file = join(mkdtempSync(join(tmpdir(), "rtm-secret-")), "secret");
+});
+afterEach(() => rmSync(join(file, ".."), { recursive: true }));
+
+const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, "utf16le");
+
+const REFUSED: readonly (readonly [what: string, bytes: string | Buffer, problem: RegExp])[] = [
+  ["UTF-16 with a mark", utf16(SECRET), /is UTF-16 or binary: save it as UTF-8/],
+  ["UTF-16 without one", Buffer.from(SECRET, "utf16le"), /is UTF-16 or binary/],
+  ["a NUL at the end", `${SECRET}\0`, /is UTF-16 or binary/],
+  ["Latin-1", Buffer.from(`${SECRET}\xe4`, "latin1"), /is not UTF-8/],
+  ["nothing", "", /is empty/],
+  ["line breaks only", "\r\n\n", /is empty/],
+  ["a blank at the end", `${SECRET} \n`, /begins or ends with a blank/],
+  ["a blank at the start", `\t${SECRET}\n`, /begins or ends with a blank/],
+  ["a no-break space", `${SECRET}\u00a0`, /begins or ends with a blank/],
+  ["two lines", `${SECRET}\nmore\n`, /more than one line/],
+  ["a control character", `${SECRET}\u0007x`, /a control character/],
+];
+
+it.each([
+  ["bare", SECRET],
+  ["with a line break", `${SECRET}\n`],
+  ["with several", `${SECRET}\r\n\n\n`],
+  ["with a byte order mark", `\ufeff${SECRET}\n`],
+])("reads one %s", (_how, content) => {
+  writeFileSync(file, content);
+  expect(readSecretFile(file)).toBe(SECRET);
+});
+
+it("keeps blanks and letters inside", () => {
+  writeFileSync(file, "päss wörd\n");
+  expect(readSecretFile(file)).toBe("päss wörd");
+});
+
+it.each(REFUSED)("refuses %s, and names file and fix", (_what, content, problem) => {
+  writeFileSync(file, content);
+  expect(() => readSecretFile(file)).toThrow(problem);
+  expect(() => readSecretFile(file)).toThrow(file);
+});
+
+describe("every reader follows it", () => {
+  const relay = { tokens: { secrets: [] as object[] }, apiKeys: [] as object[] };
+  const readers: Readonly<Record<string, () => unknown>> = {
+    "token secrets": () =>
+      loadKeys({ ...relay, tokens: { secrets: [{ kid: "k", secretFile: file }] } } as never),
+    "API keys": () =>
+      loadKeys({ ...relay, apiKeys: [{ name: "n", keyFile: file, channels: ["*"] }] } as never),
+    "the worker's key": () => readPublishKey({ worker: { publishKeyFile: file } } as never),
+    "the key of rtm publish": () => apiKey(file),
+    "a token": () => givenToken(file),
+    "database passwords": () =>
+      requireRoles(
+        parseConfig(rtmConfig, {
+          relay: { insecure: true },
+          database: { connectString: "h/s", user: "u", passwordFile: file },
+        }),
+        { worker: true, relay: true },
+      ),
+  };
+
+  it.each(Object.keys(readers))("%s", (reader) => {
+    for (const [, content, problem] of REFUSED) {
+      writeFileSync(file, content);
+      expect(readers[reader]!).toThrow(problem);
+    }
+    writeFileSync(file, `\ufeff${SECRET}\n\n`);
+    readers[reader]!();
+  });
+});
