@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
+import { LogOutput } from "./log-output.ts";
 
 export type { Logger };
 
@@ -19,6 +20,14 @@ const SECRET_MEMBERS = [
   "payload",
 ];
 
+let standardOutput: LogOutput | undefined;
+
+/** The log's way to standard output, one for the process. */
+export function logOutput(): LogOutput {
+  standardOutput ??= new LogOutput();
+  return standardOutput;
+}
+
 /**
  * A pino logger that writes JSON lines to standard output (or to `destination`) and redacts
  * secrets and payloads. Components take a child: `log.child({ component: "relay" })`.
@@ -38,7 +47,9 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
       censor: "[redacted]",
     },
   };
-  return destination ? pino(options, destination) : pino(options);
+  // What logs nothing must not touch standard output: commands write their results there.
+  const silent = level === "silent" ? { write: () => {} } : undefined;
+  return pino(options, destination ?? silent ?? logOutput());
 }
 
 /**

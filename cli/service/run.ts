@@ -1,6 +1,6 @@
 /** Runs a service in the foreground until it is told to stop. */
 import { messageOf } from "../../common/errors.ts";
-import { createLogger, type Logger } from "../../common/logger.ts";
+import { createLogger, type Logger, logOutput } from "../../common/logger.ts";
 import { type RtmConfig, readConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
 import { StopSignals } from "../signals.ts";
@@ -9,6 +9,9 @@ import { stuckLoops } from "./liveness.ts";
 import type { Roles } from "./roles.ts";
 import { type Service, startService } from "./service.ts";
 import { type Health, ServiceManager } from "./systemd.ts";
+
+/** How long the end waits for whoever reads the log. */
+const LOG_FLUSH_MS = 500;
 
 /**
  * SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP reads the keys again. During the
@@ -46,6 +49,7 @@ export async function runService(configOption: string | undefined, roles: Roles)
     signals.end();
     process.off("SIGHUP", onReload);
     await manager?.sent();
+    await logOutput().flush(LOG_FLUSH_MS);
   }
 }
 

@@ -21,6 +21,7 @@ import { startWorker, type Worker } from "../../worker/worker.ts";
 import type { RtmConfig } from "../config.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
 import { type AdminOptions, createAdminServer } from "./admin.ts";
+import { registerServiceMetrics } from "./metrics.ts";
 import { readPublishKey } from "./publish-key.ts";
 import type { Roles } from "./roles.ts";
 
@@ -62,6 +63,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, roles, log } = options;
   requireRoles(config, roles);
   const registry = new Registry();
+  registerServiceMetrics(registry);
   const { stateDirectory } = config.service;
   let worker: Worker | undefined;
   let relay: Relay | undefined;

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
+import { registerServiceMetrics } from "../../cli/service/metrics.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { Client, message, post, SOURCE, startTestRelay, token } from "./support.ts";
@@ -87,6 +88,7 @@ describe("metrics", () => {
   it("are all described in docs/metrics.md, and nothing else is", async () => {
     const registry = new Registry();
     new WorkerMetrics(registry);
+    registerServiceMetrics(registry);
     relay = await startTestRelay({}, { registry });
     const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
     const documented = new Set([...page.matchAll(/`(rtm_[a-z_]+)/g)].map(([, name]) => name));
