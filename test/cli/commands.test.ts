@@ -87,7 +87,7 @@ describe("check-config", () => {
     });
     expect(code).toBe(2);
     expect(output).toContain('relay.prt is not a known key; did you mean "port"?');
-    expect(output).toContain("database.connectTimeout: is not a duration");
+    expect(output).toContain('database.connectTimeout: "soon" is not a duration');
     expect(output).toContain('RTM_RELAY_HOSTS is not known; did you mean "RTM_RELAY_HOST"?');
   });
 

@@ -78,7 +78,8 @@ describe("rtm worker", () => {
 describe("rtm check-config", () => {
   const check = (role: string[], env: NodeJS.ProcessEnv) =>
     rtm(["check-config", ...role], env).finished;
-  const database = { RTM_DATABASE_CONNECT_STRING: "db/RTM", RTM_DATABASE_USER: "RTM" };
+  const logon = { RTM_DATABASE_CONNECT_STRING: "db/RTM", RTM_DATABASE_USER: "RTM" };
+  const database = { ...logon, RTM_DATABASE_PASSWORD: "secret" };
   const publish = { RTM_WORKER_PUBLISH_URL: "https://rtm.example.com" };
 
   it.each([
@@ -89,6 +90,26 @@ describe("rtm check-config", () => {
     const run = await check(["--role", role], env);
     expect(run).toMatchObject({ code: 0, stderr: "" });
     expect(run.stdout).toContain("TimeoutStopSec must be above it");
+  });
+
+  it("--role serve finds every missing file at once, and a missing password", async () => {
+    const env = {
+      ...logon,
+      RTM_RELAY_TOKENS_SECRETS: '[{"kid":"a","secretFile":"/nonexistent/secret"}]',
+      RTM_RELAY_API_KEYS: '[{"name":"b","keyFile":"/nonexistent/key"}]',
+    };
+    const without = await check(["--role", "serve"], env);
+    expect(without.code).toBe(2);
+    expect(without.stderr).toContain("database.passwordFile is needed");
+    const missing = await check(["--role", "serve"], {
+      ...env,
+      RTM_DATABASE_PASSWORD_FILE: "/nonexistent/password",
+    });
+    for (const file of ["password", "secret", "key"]) {
+      expect(missing.stderr).toContain(
+        `/nonexistent/${file} cannot be read: there is no such file`,
+      );
+    }
   });
 
   it.each([
