@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { RtmProcess } from "../e2e/support.ts";
+import { type Program, rtm as start } from "../support/programs.ts";
 
 let directory: string;
-const processes: RtmProcess[] = [];
+const processes: Program[] = [];
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "rtm-cli-"));
@@ -20,8 +20,8 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-function rtm(args: readonly string[], env: Record<string, string> = {}): RtmProcess {
-  const started = new RtmProcess(args, env);
+function rtm(args: readonly string[], env: Record<string, string> = {}): Program {
+  const started = start(args, env);
   processes.push(started);
   return started;
 }

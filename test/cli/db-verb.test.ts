@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { rtm, temporaryDirectory } from "../ops/support.ts";
+import { rtm, temporaryDirectory } from "../support/programs.ts";
 import { PASSWORD, World } from "../worker/support.ts";
 
 describe("rtm db", () => {

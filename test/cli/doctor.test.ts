@@ -14,9 +14,10 @@ import { parseConfig } from "../../common/config.ts";
 import { OraError, type RtmSchemaOptions } from "../../emulator/index.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { rtm, temporaryDirectory } from "../ops/support.ts";
 import { SECRET, startTestRelay, token } from "../relay/support.ts";
-import { PASSWORD, until, World } from "../worker/support.ts";
+import { rtm, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { PASSWORD, World } from "../worker/support.ts";
 
 const QUEUE = "queue RTM.RTM_QUEUE";
 
@@ -132,7 +133,7 @@ describe("rtm doctor", () => {
   it("finds nothing where all is well, one line per check", async () => {
     await startWorld();
     world.startWorker();
-    await until(() => world.emulator.queue("RTM.RTM_QUEUE").waiters === 1, "the worker waits");
+    await until("the worker waits", () => world.emulator.queue("RTM.RTM_QUEUE").waiters === 1);
     const lines = linesOf(await run());
     expect([...lines].filter(([, { verdict }]) => verdict !== "ok")).toEqual([]);
     expect([...lines.keys()]).toEqual([
@@ -156,9 +157,8 @@ describe("rtm doctor", () => {
       "readiness",
     ]);
     expect(lines.get("worker sessions")!.text).toMatch(/^1 from /);
-    await until(
-      () => world.emulator.sessions().every(({ action }) => action !== "doctor"),
-      "logged off",
+    await until("logged off", () =>
+      world.emulator.sessions().every(({ action }) => action !== "doctor"),
     );
   });
 

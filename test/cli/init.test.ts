@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { rtm, temporaryDirectory } from "../ops/support.ts";
+import { rtm, temporaryDirectory } from "../support/programs.ts";
 
 const mode = (path: string) => statSync(path).mode & 0o777;
 

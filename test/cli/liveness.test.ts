@@ -3,7 +3,8 @@ import { rtmConfig } from "../../cli/config.ts";
 import { stepLimitMs, stuckLoops } from "../../cli/service/liveness.ts";
 import { parseConfig } from "../../common/config.ts";
 import { QUEUE_STATES, type QueueStateName, type QueueStatus } from "../../worker/queue-state.ts";
-import { UNAVAILABLE, until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { UNAVAILABLE, World } from "../worker/support.ts";
 
 const config = parseConfig(rtmConfig, {
   relay: { insecure: true },
@@ -81,7 +82,7 @@ describe("a worker", () => {
     world.publisher.publish = () => new Promise((resolve) => (release = () => resolve([])));
     const worker = world.startWorker();
     await publishOne();
-    await until(() => release !== undefined, "the hand-over has begun");
+    await until("the hand-over has begun", () => release !== undefined);
     expect(stuckLoops(worker.status(), config)).toEqual([]);
     jump();
     expect(stuckLoops(worker.status(), config)).toEqual([expect.stringContaining("active")]);
@@ -92,20 +93,20 @@ describe("a worker", () => {
     world = await World.start();
     const alive = async (what: string) => {
       jump();
-      await until(() => stuckLoops(worker.status(), config).length === 0, what);
+      await until(what, () => stuckLoops(worker.status(), config).length === 0);
       vi.restoreAllMocks();
     };
     const worker = world.startWorker({ queues: [{ name: "RTM_QUEUE", wait: "1s" }] });
-    await until(() => worker.status()[0]!.state === "active", "it dequeues");
+    await until("it dequeues", () => worker.status()[0]!.state === "active");
     await alive("the waiting dequeue has returned");
     world.publisher.answer = () => UNAVAILABLE;
     await publishOne();
-    await until(() => worker.status()[0]!.state === "holding", "it holds");
+    await until("it holds", () => worker.status()[0]!.state === "holding");
     await alive("the hand-over was tried again");
     await world.emulator.faults.refuseConnections();
     for (const session of world.emulator.sessions()) world.emulator.faults.kill(session);
     world.publisher.answer = () => ({ status: "accepted", recipients: 0 });
-    await until(() => worker.status()[0]!.state === "backoff", "the database is away");
+    await until("the database is away", () => worker.status()[0]!.state === "backoff");
     await alive("it has tried to connect again");
   });
 });

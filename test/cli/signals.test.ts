@@ -5,15 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
-import { RtmProcess } from "../e2e/support.ts";
 import { Client, post, startTestRelay, token } from "../relay/support.ts";
-import { until, World } from "../worker/support.ts";
+import { type Program, rtm } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 const KEYS = ["first-api-key-0123456789", "second-api-key-0123456789"] as const;
 const SECRETS = ["first-secret-".padEnd(32, "1"), "second-secret-".padEnd(32, "2")] as const;
 
 let directory: string;
-const processes: RtmProcess[] = [];
+const processes: Program[] = [];
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "rtm-signals-"));
 });
@@ -32,21 +33,21 @@ function file(name: string, content: string | object): string {
   return path;
 }
 
-function start(role: "relay" | "worker" | "serve", config: object): RtmProcess {
-  const started = new RtmProcess([role, "--config", file("rtm.json", config)], {});
+function start(role: "relay" | "worker" | "serve", config: object): Program {
+  const started = rtm([role, "--config", file("rtm.json", config)]);
   processes.push(started);
   return started;
 }
 
 /** Sends SIGHUP and waits for what only this reload prints. */
-async function reload(started: RtmProcess, pattern: RegExp): Promise<string> {
+async function reload(started: Program, pattern: RegExp): Promise<string> {
   started.output = "";
   started.kill("SIGHUP");
   await started.printed(pattern);
   return started.output;
 }
 
-async function startRelay(): Promise<{ relay: RtmProcess; port: number; config: object }> {
+async function startRelay(): Promise<{ relay: Program; port: number; config: object }> {
   const config = {
     service: { admin: { enabled: false } },
     relay: {
@@ -71,7 +72,7 @@ async function reader(port: number, secret: string): Promise<Client> {
 }
 
 /** A client that hears of the stop, beside one that never answers the close and so delays its end. */
-async function stopSlowly(stopped: RtmProcess, port: number): Promise<void> {
+async function stopSlowly(stopped: Program, port: number): Promise<void> {
   const [answering, mute] = [await reader(port, SECRETS[0]), await reader(port, SECRETS[0])];
   onTestFinished(() => mute.terminate());
   await answering.nextN(2);
@@ -200,7 +201,7 @@ describe("with a database", () => {
       file("key", `${KEYS[1]}\n`);
       await reload(worker, /"msg":"publish key read"/);
       expect(await client.next()).toMatchObject({ payload: { n: 1 } });
-      await until(() => world.queue.depth() === 0, "settled");
+      await until("settled", () => world.queue.depth() === 0);
 
       file("key", "\n");
       const failed = await reload(worker, /"msg":"reload failed; the old keys stay"/);

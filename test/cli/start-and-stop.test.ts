@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { descriptorProblem } from "../../relay/http/accepts.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { type Finished, Program, RTM, rtm, temporaryDirectory } from "../ops/support.ts";
 import { post, startTestRelay, testConfig } from "../relay/support.ts";
-import { until } from "../worker/support.ts";
+import { type Finished, Program, rtm, rtmPath, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 
 const STATE = "relay-history.state";
 /** Reading the large history takes a while on a busy machine. */
@@ -32,11 +32,11 @@ function relayConfig(directory: string): string {
 async function listening(relay: Program): Promise<{ port: number; epoch: string }> {
   const line = /^.*"msg":"relay listens".*$/m;
   await until(
+    "the relay listens",
     () => {
       if (relay.child.exitCode !== null) throw new Error(relay.stdout + relay.stderr);
       return line.test(relay.stdout);
     },
-    "the relay listens",
     SLOW_MS,
   );
   return JSON.parse(line.exec(relay.stdout)![0]) as { port: number; epoch: string };
@@ -98,26 +98,35 @@ const namespaces = spawnSync("unshare", ["--pid", "--fork", "true"]).status === 
 it.skipIf(!namespaces)(
   `as process 1 a command that takes no signals itself ends by SIGTERM${namespaces ? "" : " (skipped: no PID namespaces)"}`,
   async () => {
-    const args = ["--pid", "--fork", "--kill-child", process.execPath, RTM, "publish", "c", "-"];
+    const args = [
+      "--pid",
+      "--fork",
+      "--kill-child",
+      process.execPath,
+      rtmPath(),
+      "publish",
+      "c",
+      "-",
+    ];
     // It waits for standard input, and as process 1 it has no default action.
     const parent = new Program("unshare", args);
     const children = () =>
       readFileSync(`/proc/${parent.child.pid}/task/${parent.child.pid}/children`, "utf8").trim();
-    await until(() => children() !== "", "it runs");
+    await until("it runs", () => children() !== "");
     const pid = Number(children());
     let finished: Finished | undefined;
     void parent.finished.then((result) => {
       finished = result;
     });
     // Again and again, because the first may come before any JavaScript runs.
-    await until(() => {
+    await until("it ends", () => {
       try {
         if (!finished) process.kill(pid, "SIGTERM");
       } catch {
         // Gone; its parent follows.
       }
       return finished !== undefined;
-    }, "it ends");
+    });
     expect(finished!.code).toBe(128 + 15);
   },
 );
@@ -136,7 +145,7 @@ async function open(port: number, count: number): Promise<Socket[]> {
 it("a relay whose clients use up its descriptors says so, answers, and saves its history", async () => {
   const directory = temporaryDirectory();
   const config = relayConfig(directory);
-  const command = `ulimit -n 220 && exec "${process.execPath}" "${RTM}" relay --config "${config}"`;
+  const command = `ulimit -n 220 && exec "${process.execPath}" "${rtmPath()}" relay --config "${config}"`;
   const relay = new Program("sh", ["-c", command]);
   const { port, epoch } = await listening(relay);
   const adminPort = /"adminPort":(\d+)/.exec(relay.stdout)![1];
@@ -146,10 +155,10 @@ it("a relay whose clients use up its descriptors says so, answers, and saves its
 
   await open(port, 300);
   // Every socket that it may take is taken; this one needs another descriptor all the same.
-  await until(async () => {
+  await until("it counts the refusals", async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
     return Number(/^rtm_relay_accepts_refused_total (\d+)$/m.exec(metrics)![1]) > 50;
-  }, "it counts the refusals");
+  });
   expect(relay.stdout).toContain("a connection was refused");
   expect(await stop(relay), relay.stdout).toBe(0);
   expect(epochOf(directory)).toBe(epoch);

@@ -3,8 +3,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import { type Health, ServiceManager } from "../../cli/service/systemd.ts";
-import { has, Program, rtm, temporaryDirectory } from "../ops/support.ts";
-import { log, PASSWORD, until, World } from "../worker/support.ts";
+import { has, Program, rtm, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { log, PASSWORD, World } from "../worker/support.ts";
 
 /** Keeps what was sent, one line per call: assignments separated by tabs. */
 interface Recorder {
@@ -54,7 +55,7 @@ while True:
 async function realSocket(): Promise<Recorder> {
   const socket = join(temporaryDirectory(), "notify");
   const listener = new Program("python3", ["-c", LISTENER, socket]);
-  await until(() => listener.stdout.startsWith("listening"), "the notify socket listens");
+  await until("the notify socket listens", () => listener.stdout.startsWith("listening"));
   return {
     env: { NOTIFY_SOCKET: socket },
     // systemd-notify ends each message with a barrier, which systemd answers by closing it.
@@ -92,17 +93,17 @@ describe("rtm serve under a service manager", () => {
       RTM_SERVICE_ADMIN_PORT: "0",
       RTM_RELAY_DRAIN_WINDOW: "0s",
     });
-    await until(() => count(recorder, "WATCHDOG=1") >= 3, "the watchdog is fed");
+    await until("the watchdog is fed", () => count(recorder, "WATCHDOG=1") >= 3);
     expect(recorder.calls()[0]).toContain("READY=1");
-    await until(() => flat(recorder).includes("STATUS=ready, RTM_QUEUE active"), "it says active");
+    await until("it says active", () => flat(recorder).includes("STATUS=ready, RTM_QUEUE active"));
 
     // The database goes away: that is no reason to restart.
     await faults.refuseConnections();
     for (const session of world.emulator.sessions()) faults.kill(session);
     const away = () => flat(recorder).findIndex((each) => /^STATUS=.*RTM_QUEUE backoff/.test(each));
-    await until(() => away() >= 0, "it says backoff");
+    await until("it says backoff", () => away() >= 0);
     const fed = count(recorder, "WATCHDOG=1");
-    await until(() => count(recorder, "WATCHDOG=1") > fed + 2, "the watchdog is fed all the same");
+    await until("the watchdog is fed all the same", () => count(recorder, "WATCHDOG=1") > fed + 2);
     expect(service.child.exitCode).toBeNull();
 
     service.child.kill("SIGTERM");
@@ -147,13 +148,13 @@ describe("ServiceManager", () => {
     const recorder = fakeProgram();
     let health = healthy;
     start({ ...recorder.env, WATCHDOG_USEC: "30000" }, () => health);
-    await until(() => count(recorder, "WATCHDOG=1") >= 2, "it is fed");
+    await until("it is fed", () => count(recorder, "WATCHDOG=1") >= 2);
     health = { status: "ready", stuck: ["RTM_QUEUE: active\nwithout a step"] };
     const said = "STATUS=stuck: RTM_QUEUE: active without a step";
-    await until(() => flat(recorder).includes(said), "it says what is stuck");
+    await until("it says what is stuck", () => flat(recorder).includes(said));
     const fed = count(recorder, "WATCHDOG=1");
     health = { status: "checked again", stuck: ["still"] };
-    await until(() => flat(recorder).includes("STATUS=stuck: still"), "another turn has passed");
+    await until("another turn has passed", () => flat(recorder).includes("STATUS=stuck: still"));
     expect(count(recorder, "WATCHDOG=1")).toBe(fed);
   });
 

@@ -2,8 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { verifyToken } from "../../relay/access/token.ts";
-import { rtm, temporaryDirectory } from "../ops/support.ts";
 import { SECRET } from "../relay/support.ts";
+import { rtm, temporaryDirectory } from "../support/programs.ts";
 
 const OLD = "another-secret-that-is-long-enough-000";
 

@@ -1,8 +1,9 @@
 /** `rtm worker` on a host without a relay, and what `rtm check-config --role` finds. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { rtm } from "../ops/support.ts";
 import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
-import { PASSWORD, until, World } from "../worker/support.ts";
+import { rtm } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { PASSWORD, World } from "../worker/support.ts";
 
 const KEY = { RTM_RELAY_TOKENS_SECRETS: JSON.stringify([{ kid: "k", secret: "x".repeat(32) }]) };
 
@@ -36,7 +37,7 @@ describe("rtm worker", () => {
       await connection.commit();
       expect(await client.next()).toMatchObject({ channel: "public", payload: { n: 1 } });
 
-      await until(() => worker.stdout.includes('"adminPort"'), "it says where it listens");
+      await until("it says where it listens", () => worker.stdout.includes('"adminPort"'));
       const admin = `http://127.0.0.1:${/"adminPort":(\d+)/.exec(worker.stdout)![1]}`;
       const ready = await fetch(`${admin}/readyz`);
       expect([ready.status, await ready.json()]).toEqual([
@@ -44,15 +45,14 @@ describe("rtm worker", () => {
         { ready: true, reasons: [], warnings: [] },
       ]);
       const metrics = () => fetch(`${admin}/metrics`).then((response) => response.text());
-      await until(
-        async () => /rtm_worker_messages_total\{[^}]*accepted[^}]*\} 1/.test(await metrics()),
-        "the message is counted",
+      await until("the message is counted", async () =>
+        /rtm_worker_messages_total\{[^}]*accepted[^}]*\} 1/.test(await metrics()),
       );
       expect((await fetch(`${admin}/api/broadcast`, { method: "POST" })).status).toBe(404);
 
       await world.emulator.faults.refuseConnections();
       for (const session of world.emulator.sessions()) world.emulator.faults.kill(session);
-      await until(async () => (await fetch(`${admin}/readyz`)).status === 503, "it is not ready");
+      await until("it is not ready", async () => (await fetch(`${admin}/readyz`)).status === 503);
 
       worker.child.kill("SIGTERM");
       expect(await worker.finished).toMatchObject({ code: 0, stderr: "" });

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, it, onTestFinished } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
-import { RTM, temporaryDirectory } from "../ops/support.ts";
 import { post } from "../relay/support.ts";
 import { freePort } from "../support/free-port.ts";
-import { until } from "../worker/support.ts";
+import { RTM, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 
 /** Writes many lines, and reports on standard error how many were dropped. */
 const WRITER = `
@@ -73,13 +73,11 @@ it("rtm relay on a full disk starts, serves, counts the lost lines, and ends", a
   const child = spawn(process.execPath, [RTM, "relay", "--config", file], { stdio: [...stdio] });
   onTestFinished(() => void child.kill("SIGKILL"));
   const ask = (path: string) => fetch(`http://127.0.0.1:${adminPort}${path}`);
-  await until(
-    () =>
-      ask("/readyz").then(
-        (answer) => answer.ok,
-        () => false,
-      ),
-    "it is ready",
+  await until("it is ready", () =>
+    ask("/readyz").then(
+      (answer) => answer.ok,
+      () => false,
+    ),
   );
   expect((await post({ port } as Relay, { channel: "a", payload: 1 })).status).toBe(200);
   const metrics = await (await ask("/metrics")).text();

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { EXIT } from "../../cli/exit.ts";
 import { program } from "../../cli/program.ts";
 import { cliReference } from "../../scripts/docs/cli-page.ts";
-import { rtm } from "../ops/support.ts";
+import { rtm } from "../support/programs.ts";
 
 const page = readFileSync("docs/cli.md", "utf8");
 

@@ -2,11 +2,11 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launchBrowser } from "../page/browser.ts";
+import { Program, rtmPath } from "../support/programs.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
-import { RtmProcess } from "./support.ts";
 
 describe("rtm demo", () => {
-  let demo: RtmProcess;
+  let demo: Program;
   let origin: string;
   let proxy: TcpProxy;
   let browser: Browser;
@@ -18,7 +18,12 @@ describe("rtm demo", () => {
   const orders = () => number("orders");
 
   beforeAll(async () => {
-    demo = new RtmProcess(["demo", "--port", "0", "--no-feed"], {});
+    demo = new Program(
+      process.execPath,
+      [rtmPath(), "demo", "--port", "0", "--no-feed"],
+      { PATH: process.env.PATH },
+      "file",
+    );
     [, origin] = (await demo.printed(/apex-rtm demo: (http:[^ ]+)\/demo\//)) as unknown as [
       string,
       string,

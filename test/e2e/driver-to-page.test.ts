@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../../common/config.ts";
 import { relayConfig } from "../../relay/config.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
-import { log, until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { log, World } from "../worker/support.ts";
 import { expectExactly } from "./expect.ts";
 import { runLoad, Subscriber } from "./support.ts";
 
@@ -41,8 +42,8 @@ describe.each(["19c", "23ai"] as const)("driver to page, %s framing", (profile) 
       channel: () => "load",
     });
     await until(
-      () => subscribers.every(({ messages }) => messages.length >= MESSAGES),
       "all messages have arrived",
+      () => subscribers.every(({ messages }) => messages.length >= MESSAGES),
       60_000,
     );
     expect([...load.committed.values()].flat()).toHaveLength(MESSAGES);
@@ -55,7 +56,7 @@ describe.each(["19c", "23ai"] as const)("driver to page, %s framing", (profile) 
         Array.from({ length: MESSAGES }, (_unused, index) => index + 1),
       );
     }
-    await until(() => world.emulator.queue(world.schema.queueName).depth() === 0, "settled");
+    await until("settled", () => world.emulator.queue(world.schema.queueName).depth() === 0);
     await Promise.all(subscribers.map((each) => each.close()));
   });
 });

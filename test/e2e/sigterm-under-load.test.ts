@@ -4,16 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freePort } from "../support/free-port.ts";
-import { until, World } from "../worker/support.ts";
+import { type Program, rtm } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 import { expectExactly } from "./expect.ts";
-import { RtmProcess, runLoad, Subscriber } from "./support.ts";
+import { runLoad, Subscriber } from "./support.ts";
 
 const MESSAGES = 4_000;
 
 describe.each(["19c", "23ai"] as const)("SIGTERM under load, %s framing", (profile) => {
   let world: World;
   let directory: string;
-  const processes: RtmProcess[] = [];
+  const processes: Program[] = [];
 
   beforeEach(async () => {
     world = await World.start({ profile });
@@ -45,7 +47,7 @@ describe.each(["19c", "23ai"] as const)("SIGTERM under load, %s framing", (profi
       }),
     );
     const serve = async () => {
-      const served = new RtmProcess(["serve", "--config", file], {});
+      const served = rtm(["serve", "--config", file]);
       processes.push(served);
       await served.printed(/"msg":"dequeuing"/);
       return served;
@@ -55,7 +57,7 @@ describe.each(["19c", "23ai"] as const)("SIGTERM under load, %s framing", (profi
     await subscriber.live();
 
     let stopping: Promise<number | null> | undefined;
-    let restarted: Promise<RtmProcess> | undefined;
+    let restarted: Promise<Program> | undefined;
     const load = await runLoad({
       connect: () => world.connect(),
       sessions: 4,
@@ -71,12 +73,12 @@ describe.each(["19c", "23ai"] as const)("SIGTERM under load, %s framing", (profi
     expect(await stopping, first.output).toBe(0);
     await restarted;
     const distinct = () => new Set(subscriber.messages.map(({ id }) => id)).size;
-    await until(() => distinct() >= MESSAGES, "all messages have arrived", 60_000);
+    await until("all messages have arrived", () => distinct() >= MESSAGES, 60_000);
     expectExactly(subscriber, load);
     // The history came over the restart, so the relay could prove that nothing is missing.
     expect(subscriber.gaps).toBe(0);
     expect(subscriber.connections).toBeGreaterThan(1);
-    await until(() => world.emulator.queue(world.schema.queueName).depth() === 0, "settled");
+    await until("settled", () => world.emulator.queue(world.schema.queueName).depth() === 0);
     const last = processes.at(-1)!;
     last.kill("SIGTERM");
     expect(await last.exited, last.output).toBe(0);

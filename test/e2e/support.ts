@@ -1,5 +1,4 @@
-/** Real sockets from the driver to a subscriber: clients that recover, producers, a served process. */
-import { type ChildProcess, spawn } from "node:child_process";
+/** Real sockets from the driver to a subscriber: clients that recover, producers. */
 import { once } from "node:events";
 import oracledb from "oracledb";
 import WebSocket from "ws";
@@ -150,41 +149,4 @@ export async function runLoad(options: LoadOptions): Promise<Load> {
     }),
   );
   return { committed, rolledBack };
-}
-
-/** A built `rtm` process; its output is kept for a failure's message. */
-export class RtmProcess {
-  readonly child: ChildProcess;
-  output = "";
-  readonly exited: Promise<number | null>;
-
-  constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, ["build/cli/rtm.js", ...args], {
-      env: { PATH: process.env.PATH ?? "", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [this.child.stdout!, this.child.stderr!]) {
-      stream.on("data", (chunk: Buffer) => {
-        this.output += chunk.toString();
-      });
-    }
-    this.exited = once(this.child, "exit").then(([code]) => code as number | null);
-  }
-
-  /** Resolves with the match once the output has it. */
-  async printed(pattern: RegExp, deadlineMs = 20_000): Promise<RegExpExecArray> {
-    const end = performance.now() + deadlineMs;
-    for (;;) {
-      const match = pattern.exec(this.output);
-      if (match) return match;
-      if (performance.now() > end || this.child.exitCode !== null) {
-        throw new Error(`rtm did not print ${pattern}:\n${this.output}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-
-  kill(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
-  }
 }

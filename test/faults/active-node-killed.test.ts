@@ -1,18 +1,19 @@
 /** Two `rtm serve` processes on one queue: the active one is killed with `kill -9`. */
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { RtmProcess } from "../e2e/support.ts";
 import { Client } from "../relay/support.ts";
-import { PASSWORD, until, World } from "../worker/support.ts";
+import { type Program, rtm } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { PASSWORD, World } from "../worker/support.ts";
 
 interface Node {
-  readonly process: RtmProcess;
+  readonly process: Program;
   readonly port: number;
   /** Status of /readyz on the admin listener, and the codes of its reasons. */
   ready(): Promise<{ status: number; reasons: string[] }>;
 }
 
 let world: World;
-const processes: RtmProcess[] = [];
+const processes: Program[] = [];
 beforeEach(async () => {
   world = await World.start();
 });
@@ -25,7 +26,7 @@ afterEach(async () => {
 });
 
 async function serve(): Promise<Node> {
-  const process = new RtmProcess(["serve"], {
+  const process = rtm(["serve"], {
     RTM_DATABASE_CONNECT_STRING: world.emulator.connectString,
     RTM_DATABASE_USER: "RTM",
     RTM_DATABASE_PASSWORD: PASSWORD,
@@ -56,11 +57,10 @@ async function subscribe(node: Node, since?: { epoch: string; seq: number }) {
 
 it("lets the standby dequeue and serve, and tells clients that come back to refresh", async () => {
   const active = await serve();
-  await until(async () => (await active.ready()).status === 200, "the first node is ready");
+  await until("the first node is ready", async () => (await active.ready()).status === 200);
   const standby = await serve();
-  await until(
-    async () => (await standby.ready()).reasons.includes("standby"),
-    "the second node is a standby",
+  await until("the second node is a standby", async () =>
+    (await standby.ready()).reasons.includes("standby"),
   );
   const before = await subscribe(active);
   await world.publish(1);
@@ -73,8 +73,8 @@ it("lets the standby dequeue and serve, and tells clients that come back to refr
   expect(await active.process.exited).toBeNull();
   expect(await before.client.end()).toMatchObject({ code: 1006 });
   await world.publish(2);
-  await until(async () => (await standby.ready()).status === 200, "the second node is ready");
-  await until(() => world.queue.depth() === 0, "the second node dequeues");
+  await until("the second node is ready", async () => (await standby.ready()).status === 200);
+  await until("the second node dequeues", () => world.queue.depth() === 0);
 
   const position = { epoch: before.epoch, seq: first.seq as number };
   const after = await subscribe(standby, position);

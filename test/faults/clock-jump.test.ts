@@ -1,6 +1,7 @@
 /** The wall clock of the worker's machine is set, and the database's clock is another one. */
 import { afterEach, expect, it, vi } from "vitest";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 const HOUR = 3_600_000;
 let world: World;
@@ -28,15 +29,15 @@ it("measures the database's clock again and again, and counts latency by it", as
   const worker = world.startWorker({ sideInterval: "1s" });
   await world.waitingSession();
   const offset = () => world.metric(worker, "rtm_worker_clock_offset_seconds");
-  await until(async () => Math.abs((await offset()) + 7200) < 60, "the offset is measured");
+  await until("the offset is measured", async () => Math.abs((await offset()) + 7200) < 60);
   await world.publish(1, 5);
   await world.delivered(1, 5);
   const latency = () => world.latencies(worker);
-  await until(async () => (await latency()).count === 5, "the latency is observed");
+  await until("the latency is observed", async () => (await latency()).count === 5);
   // By the worker's clock each would take two hours.
   expect((await latency()).sum).toBeLessThan(5 * 60);
   const now = Date.now;
   vi.spyOn(Date, "now").mockImplementation(() => now() + HOUR);
   world.schema.clockOffsetMs = HOUR;
-  await until(async () => Math.abs((await offset()) - 3600) < 60, "the jump is measured");
+  await until("the jump is measured", async () => Math.abs((await offset()) - 3600) < 60);
 });

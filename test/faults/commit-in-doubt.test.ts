@@ -5,7 +5,8 @@
 import { afterEach, expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { Client, startTestRelay } from "../relay/support.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 let world: World;
 let relay: Relay;
@@ -34,10 +35,10 @@ it.each(["before-commit", "after-commit"] as const)("lost %s is applied", async 
     if (payload) seen.push(payload.n);
   }
   expect(seen).toEqual([1, 2, 3, 4]);
-  await until(() => world.queue.depth() === 0, "everything is settled");
+  await until("everything is settled", () => world.queue.depth() === 0);
   const count = (result: string) => world.metric(worker, "rtm_worker_messages_total", { result });
   // What was lost with the connection is not counted; what came again is a duplicate.
-  await until(async () => (await count("accepted")) === 1, "the last message is counted");
+  await until("the last message is counted", async () => (await count("accepted")) === 1);
   expect(await count("duplicate")).toBe(at === "before-commit" ? 3 : 0);
   await client.close();
 });

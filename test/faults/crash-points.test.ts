@@ -10,7 +10,8 @@ import { afterEach, expect, it } from "vitest";
 import type { SessionView } from "../../emulator/index.ts";
 import type { Publisher } from "../../relay/contract/publisher.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 /** Everything that a settlement can do: a plain message, a claim check, poison, receipts. */
 const MESSAGES = 3;
@@ -92,7 +93,7 @@ async function crashAt(point: number): Promise<boolean> {
     { connectString: world.through(proxy) },
     { callGrace: 1000 },
   );
-  await until(() => crashed || world.queue.depth() === 0, `it crashes at step ${point} or settles`);
+  await until(`it crashes at step ${point} or settles`, () => crashed || world.queue.depth() === 0);
   // What the dead process would still do reaches nobody.
   crashed = true;
   proxy.cut();
@@ -114,7 +115,7 @@ it.each([
       crashes = await crashAt(points);
       proxy.restore();
       world.startWorker({ queues: [{ name: "RTM_QUEUE", payload: "RAW" }], receipts: true });
-      await until(() => world.queue.depth() === 0, "the successor has settled everything");
+      await until("the successor has settled everything", () => world.queue.depth() === 0);
       const where = `crash at step ${points}`;
       const ids = new Set(world.publisher.accepted.map(({ id }) => id));
       expect(world.numbers(), where).toEqual(new Set([1, 2, 3]));
@@ -122,8 +123,8 @@ it.each([
       expect(world.schema.claims.size, where).toBe(0);
       if (workerApi) {
         await until(
-          () => world.schema.log.filter(({ status }) => status === "DELIVERED").length === MESSAGES,
           `${where}: receipts`,
+          () => world.schema.log.filter(({ status }) => status === "DELIVERED").length === MESSAGES,
         );
         expect(
           world.schema.log.filter(({ status }) => status === "REJECTED"),

@@ -5,7 +5,8 @@
 import oracledb from "oracledb";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { readinessOf } from "../../cli/service/service.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -24,18 +25,17 @@ it("is told on readyz and in the metrics, and the session is renewed", async () 
     {},
   );
   const { id } = await world.waitingSession();
-  await until(() => worker.status()[0]!.blocked === 3, "the blocked messages are noticed");
+  await until("the blocked messages are noticed", () => worker.status()[0]!.blocked === 3);
   expect(await world.metric(worker, "rtm_worker_blocked_messages")).toBe(3);
   expect(readinessOf(worker.status()[0]!, false)).toMatchObject([
     { code: "queue_blocked", blocking: false },
   ]);
-  await until(
-    () => world.emulator.sessions().some((each) => each.action.startsWith("deq") && each.id !== id),
-    "it has a new session",
+  await until("it has a new session", () =>
+    world.emulator.sessions().some((each) => each.action.startsWith("deq") && each.id !== id),
   );
   await thief.rollback();
   await world.delivered(1, 3);
-  await until(() => worker.status()[0]!.blocked === 0, "it is over");
+  await until("it is over", () => worker.status()[0]!.blocked === 0);
   expect(readinessOf(worker.status()[0]!, false)).toEqual([]);
 });
 
@@ -45,8 +45,8 @@ it("is not suspected while messages flow or the relay is away", async () => {
   for (let n = 1; n <= 3; n++) {
     const looks = world.schema.workers.size;
     await world.publish(n);
-    await until(() => world.schema.workers.size >= looks, "the side connection looked");
-    await until(() => world.queue.depth() === 0, "settled");
+    await until("the side connection looked", () => world.schema.workers.size >= looks);
+    await until("settled", () => world.queue.depth() === 0);
     expect(worker.status()[0]!.blocked).toBe(0);
   }
 });

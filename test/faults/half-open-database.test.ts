@@ -6,7 +6,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { TcpProxy } from "../support/tcp-proxy.ts";
-import { UNAVAILABLE, until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { UNAVAILABLE, World } from "../worker/support.ts";
 
 /** The watchdog fires a second and a little after the beginning of a wait. */
 const SHORT = { callGrace: 300, connectTimeout: 300 };
@@ -22,7 +23,7 @@ describe("half-open database", () => {
   afterEach(async () => {
     await world[Symbol.asyncDispose]();
     await proxy.close();
-    await until(() => world.emulator.connections === 0, "every socket is closed");
+    await until("every socket is closed", () => world.emulator.connections === 0);
   });
 
   const throughProxy = (raw: object) =>
@@ -50,7 +51,7 @@ describe("half-open database", () => {
     expect((await fault.fired).id).toBe(session.id);
     await world.abandoned(worker);
     await world.publish(3, 4);
-    await until(() => world.publisher.accepted.length === 2, "the rest is delivered");
+    await until("the rest is delivered", () => world.publisher.accepted.length === 2);
     expect([...world.numbers()]).toEqual([3, 4]);
     world.emulator.faults.kill(session.id);
     await world.delivered(1, 4);
@@ -92,9 +93,9 @@ describe("half-open database", () => {
     proxy.swallow();
     const worker = throughProxy({});
     await world.abandoned(worker);
-    await until(() => proxy.accepted > 4, "it was tried again");
+    await until("it was tried again", () => proxy.accepted > 4);
     await worker.stop();
-    await until(() => proxy.clients === 0, "the worker's sockets are closed");
+    await until("the worker's sockets are closed", () => proxy.clients === 0);
   });
 
   it("does not keep a stop waiting for longer than the grace of a call", async () => {
@@ -117,7 +118,7 @@ describe("half-open database", () => {
     const worker = world.startWorker({ ...QUEUES, holdPing: "1s", lease: "off" }, {}, {}, SHORT);
     const session = await world.waitingSession();
     await world.publish(1, 1);
-    await until(() => worker.status()[0]!.state === "holding", "it holds");
+    await until("it holds", () => worker.status()[0]!.state === "holding");
     world.emulator.faults.freeze(session);
     await world.abandoned(worker);
     world.publisher.answer = () => ({ status: "accepted", recipients: 0 });

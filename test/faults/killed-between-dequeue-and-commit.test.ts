@@ -1,7 +1,8 @@
 /** The session dies with a batch in hand: it comes again, and no attempt is counted for it. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FaultRule } from "../../emulator/index.ts";
-import { UNAVAILABLE, until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { UNAVAILABLE, World } from "../worker/support.ts";
 
 let world: World;
 afterEach(() => world[Symbol.asyncDispose]());
@@ -22,7 +23,7 @@ describe.each(["19c", "23ai"] as const)("on %s", (profile) => {
     const fault = world.emulator.faults.inject({ ...rule, session: ofWorker, times: 3 });
     world.startWorker();
     await world.publish(1, 5);
-    await until(() => fault.count === 3, "it was killed three times");
+    await until("it was killed three times", () => fault.count === 3);
     await world.delivered(1, 5);
     expect(world.emulator.queue(world.queue.exceptionQueue).depth()).toBe(0);
   });
@@ -32,14 +33,14 @@ describe.each(["19c", "23ai"] as const)("on %s", (profile) => {
     const worker = world.startWorker({ holdPing: "1s" });
     const session = await world.waitingSession();
     await world.publish(1, 2);
-    await until(() => worker.status()[0]!.state === "holding", "it holds the batch");
+    await until("it holds the batch", () => worker.status()[0]!.state === "holding");
     world.emulator.faults.terminate(session);
     await until(
+      "it has noticed",
       async () =>
         (await world.metric(worker, "rtm_worker_session_failures_total", {
           reason: "session_lost",
         })) > 0,
-      "it has noticed",
     );
     world.publisher.answer = () => ({ status: "accepted", recipients: 1 });
     await world.delivered(1, 2);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { message } from "../log-contract/contract.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
-import { until } from "../worker/support.ts";
+import { until } from "../support/until.ts";
 import {
   expectWhole,
   ids,
@@ -20,8 +20,8 @@ import {
 async function replicaOf(master: RedisServer): Promise<RedisServer> {
   const replica = await RedisServer.start("--replicaof", "127.0.0.1", `${master.port}`);
   await until(
-    async () => `${await replica.command("INFO", "replication")}`.includes("link_status:up"),
     "the replica is in step",
+    async () => `${await replica.command("INFO", "replication")}`.includes("link_status:up"),
     PATIENCE,
   );
   return replica;
@@ -103,8 +103,8 @@ describe.skipIf(ENGINE_MISSING !== "")(`the log's data is exchanged${ENGINE_MISS
     await b.command("REPLICAOF", "NO", "ONE");
     await a.command("REPLICAOF", "127.0.0.1", b.port);
     await until(
-      async () => `${await a.command("INFO", "replication")}`.includes("link_status:up"),
       "A has B's data",
+      async () => `${await a.command("INFO", "replication")}`.includes("link_status:up"),
       PATIENCE,
     );
     await a.command("REPLICAOF", "NO", "ONE");
@@ -146,14 +146,14 @@ describe.skipIf(ENGINE_MISSING !== "")(`the log's data is exchanged${ENGINE_MISS
     const server = await RedisServer.start();
     const node = await logNode(server.url);
     await server.command("REPLICAOF", "127.0.0.1", other.port);
-    await until(() => !node.reader.isCurrent, "the pages are closed", PATIENCE);
+    await until("the pages are closed", () => !node.reader.isCurrent, PATIENCE);
     expect(node.reader.detail).toContain("replica");
     expect(await node.log.append([message(1)], { source: { name: "key:x" } })).toMatchObject([
       { status: "unavailable" },
     ]);
     expect(await node.log.caughtUp(100)).toBe(false);
     await server.command("REPLICAOF", "NO", "ONE");
-    await until(() => node.reader.isCurrent, "current again", PATIENCE);
+    await until("current again", () => node.reader.isCurrent, PATIENCE);
     await publish(node, [message(1)]);
     await untilSettled(node);
   });

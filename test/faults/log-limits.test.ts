@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { message, messages } from "../log-contract/contract.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
-import { until } from "../worker/support.ts";
+import { until } from "../support/until.ts";
 import {
   expectWhole,
   ids,
@@ -79,8 +79,8 @@ describe.skipIf(ENGINE_MISSING !== "")(`the log's limits${ENGINE_MISSING}`, () =
     const node = await logNode(server.url, { age: 1000 });
     await publishMany(node, "old", 5);
     await until(
-      async () => (await server.command("XLEN", "{rtm}:log")) === 0,
       "what is too old is gone",
+      async () => (await server.command("XLEN", "{rtm}:log")) === 0,
       PATIENCE,
     );
     const late = await logNode(server.url);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { message, messages } from "../log-contract/contract.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
-import { until } from "../worker/support.ts";
+import { until } from "../support/until.ts";
 import {
   ids,
   logNode,
@@ -25,13 +25,13 @@ describe.skipIf(ENGINE_MISSING !== "")(`the way to the log fails${ENGINE_MISSING
     await untilSettled(node);
     proxy.swallow();
     await publishMany(publisher, "unheard", 5);
-    await until(() => !node.reader.isCurrent, "the pages are closed", PATIENCE);
+    await until("the pages are closed", () => !node.reader.isCurrent, PATIENCE);
     expect(await node.log.append([message(1)], { source: { name: "key:x" } })).toMatchObject([
       { status: "unavailable" },
     ]);
     proxy.cut();
     proxy.restore();
-    await until(() => node.reader.isCurrent, "current again", PATIENCE);
+    await until("current again", () => node.reader.isCurrent, PATIENCE);
     await untilSettled(node);
     expect(seen(node, "unheard")).toEqual(ids("unheard", 25));
     // Nothing was lost, so nobody was told to refresh.
@@ -44,18 +44,18 @@ describe.skipIf(ENGINE_MISSING !== "")(`the way to the log fails${ENGINE_MISSING
     const follower = await logNode(server.url);
     const node = await logNode(urlOf(proxy));
     await publishMany(node, "before", 2);
-    proxy.swallowAnswers();
+    proxy.blockAnswers();
     const lost = await node.log.append(messages(1, 3), SOURCE);
     expect(lost.map(({ status }) => status)).toEqual(Array(3).fill("unavailable"));
-    await until(() => seen(follower, "id").length === 3, "it was appended all the same", PATIENCE);
+    await until("it was appended all the same", () => seen(follower, "id").length === 3, PATIENCE);
     proxy.cut();
     proxy.restore();
     await until(
+      "the repetition is known",
       async () =>
         (await node.log.append(messages(1, 3), SOURCE)).every(
           (each) => each.status === "accepted" && each.duplicate,
         ),
-      "the repetition is known",
       PATIENCE,
     );
     await untilSettled(node, follower);

@@ -8,7 +8,7 @@ import { message } from "../log-contract/contract.ts";
 import { RecordingReader } from "../log-contract/reader.ts";
 import { valkeyLog } from "../log-contract/valkey.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
-import { until } from "../worker/support.ts";
+import { until } from "../support/until.ts";
 
 export const SOURCE = { source: { name: "queue:RTM_OUT" } } as const;
 /** How long a test waits for what takes a grace, a reconnect and a probe. */
@@ -104,17 +104,17 @@ export const ids = (name: string, count: number) =>
 /** Everybody follows the same epoch and has all of it. */
 export async function untilSettled(...nodes: LogNode[]): Promise<void> {
   for (const { log, reader } of nodes) {
-    await until(async () => (await log.caughtUp(1000)) && reader.isCurrent, "caught up", PATIENCE);
+    await until("caught up", async () => (await log.caughtUp(1000)) && reader.isCurrent, PATIENCE);
   }
   await until(
-    () => nodes.every(({ log }) => log.epoch === nodes[0]?.log.epoch),
     "one epoch everywhere",
+    () => nodes.every(({ log }) => log.epoch === nodes[0]?.log.epoch),
     PATIENCE,
   );
 }
 
 /** The node was told that positions of before are worth nothing. */
 export async function untilReset(node: LogNode, epoch: string): Promise<void> {
-  await until(() => node.log.epoch !== epoch, "told of a new epoch", PATIENCE);
+  await until("told of a new epoch", () => node.log.epoch !== epoch, PATIENCE);
   expect(node.reader.resets.at(-1)).toMatchObject({ reason: "lost" });
 }

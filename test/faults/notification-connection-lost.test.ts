@@ -3,7 +3,8 @@
  * says nothing; the worker notices it, polls, and subscribes again.
  */
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 /** The poll alone would come too late for these tests. */
 const NOTIFY = { queues: [{ name: "RTM_QUEUE", mode: "notify", wait: "100s" }] };
@@ -27,7 +28,7 @@ it("dequeues when it is told, without a wait in the database", async () => {
   await world.emulator.waitFor(listener);
   for (let n = 1; n <= 3; n++) {
     await world.publish(n);
-    await until(() => world.numbers().has(n), `message ${n} is delivered`);
+    await until(`message ${n} is delivered`, () => world.numbers().has(n));
   }
   await world.delivered(1, 3);
   expect(world.queue.waiters).toBe(0);
@@ -42,7 +43,7 @@ it("subscribes again when the notification connection is gone", async () => {
     world.emulator.faults.kill(found);
     await world.emulator.waitFor(() => (listener()?.id ?? found.id) !== found.id);
     await world.publish(n);
-    await until(() => world.numbers().has(n), `message ${n} is delivered`);
+    await until(`message ${n} is delivered`, () => world.numbers().has(n));
   }
   await world.delivered(1, 3);
 });
@@ -55,7 +56,7 @@ it("subscribes again with a new session", async () => {
     world.emulator.faults.kill(dequeuer!);
     await world.publish(n);
     // The dead session is noticed by the next call on it: here by a notification.
-    await until(() => world.numbers().has(n), `message ${n} is delivered`);
+    await until(`message ${n} is delivered`, () => world.numbers().has(n));
     await world.emulator.waitFor(() => (listener()?.id ?? id) !== id);
   }
 });

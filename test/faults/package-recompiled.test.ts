@@ -1,7 +1,8 @@
 /** The database objects are upgraded, or fail, while the worker runs. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { OraError } from "../../emulator/index.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -16,7 +17,7 @@ it("repeats a call that met a recompiled package, in the same session", async ()
   const { id } = await world.waitingSession();
   world.schema.failures.set("set_aside", discarded());
   world.queue.enqueue("poison");
-  await until(() => world.queue.depth() === 0, "settled");
+  await until("settled", () => world.queue.depth() === 0);
   expect(world.schema.log).toMatchObject([{ status: "REJECTED" }]);
   expect((await world.waitingSession()).id).toBe(id);
   expect(await world.metric(worker, "rtm_worker_session_failures_total")).toBe(0);
@@ -33,10 +34,10 @@ it.each([
   await world.publish(1, 3);
   await world.delivered(1, 3);
   const failures = () => world.metric(worker, "rtm_worker_receipt_errors_total");
-  await until(async () => (await failures()) === 1, "the failure is counted");
+  await until("the failure is counted", async () => (await failures()) === 1);
   expect(world.schema.log.map(({ status }) => status)).toEqual(["QUEUED", "QUEUED", "QUEUED"]);
   await world.publish(4);
-  await until(() => world.schema.log.at(-1)?.status === "DELIVERED", "the next receipt is written");
+  await until("the next receipt is written", () => world.schema.log.at(-1)?.status === "DELIVERED");
 });
 
 it("delivers although a claim check cannot be deleted", async () => {
@@ -53,7 +54,7 @@ it("delivers although a claim check cannot be deleted", async () => {
 it("refuses a package of another version, and goes on when it fits", async () => {
   await using newer = await World.start({}, { apiVersion: 2 });
   const worker = newer.startWorker();
-  await until(() => worker.status()[0]!.reason === "RTM_API_VERSION", "it says so");
+  await until("it says so", () => worker.status()[0]!.reason === "RTM_API_VERSION");
   newer.queue.enqueue("untouched");
   expect(newer.queue.messages()).toMatchObject([{ status: "ready", attempts: 0 }]);
 });

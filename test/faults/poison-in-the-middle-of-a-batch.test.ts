@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OraError, PlSqlDequeue } from "../../emulator/index.ts";
 import { POISON_CODES, type PoisonCode } from "../../worker/decode.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 const HEADER = { v: 1, channel: "sales", eventName: "order", ts: Date.UTC(2026, 0, 1) };
 const ours = (payload: string, header: object = {}) =>
@@ -117,7 +118,7 @@ describe("a message that can be kept nowhere", () => {
     surround(() => void world.queue.enqueue("bad"));
     surround(() => void world.queue.enqueue("worse"));
     const worker = world.startWorker();
-    await until(() => world.queue.depth() === 0, "all are settled");
+    await until("all are settled", () => world.queue.depth() === 0);
     expect([...world.numbers()].sort()).toEqual([1, 2, 3, 4]);
     expect(world.emulator.queue(world.queue.exceptionQueue).depth()).toBe(2);
     expect(worker.warnings()).toMatchObject([
@@ -130,7 +131,7 @@ describe("a message that can be kept nowhere", () => {
     await nothingKeeps(1_000_000);
     surround(() => void world.queue.enqueue("bad"));
     const worker = world.startWorker();
-    await until(() => worker.warnings().length > 0, "it says so");
+    await until("it says so", () => worker.warnings().length > 0);
     await rm(join(stateDirectory, "poison.jsonl"));
     await world.delivered(1, 4);
     const kept = await readFile(join(stateDirectory, "poison.jsonl"), "utf8");
@@ -158,8 +159,8 @@ describe("a message that the driver cannot decode", () => {
     await open({}, { maxRetries: 1 });
     surround(undecodable);
     world.startWorker();
-    await until(() => world.publisher.accepted.length >= 4, "the good ones are delivered");
-    await until(() => world.queue.depth() === 0, "settled");
+    await until("the good ones are delivered", () => world.publisher.accepted.length >= 4);
+    await until("settled", () => world.queue.depth() === 0);
     expect([...world.numbers()]).toEqual(expect.arrayContaining([1, 2, 3, 4]));
   });
 

@@ -1,6 +1,7 @@
 /** Maintenance: the queue is stopped for dequeue, and the database is away for a while. */
 import { afterEach, beforeEach, it } from "vitest";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -15,7 +16,7 @@ it("says so, and goes on when the queue is started again", async () => {
   world.queue.stop({ enqueue: false });
   // A wait that is under way may end with it or at the next one.
   await world.publish(1);
-  await until(() => worker.status()[0]!.reason === "ORA-25226", "it says that it is stopped");
+  await until("it says that it is stopped", () => worker.status()[0]!.reason === "ORA-25226");
   world.queue.start();
   await world.publish(2, 3);
   await world.delivered(1, 3);
@@ -31,7 +32,7 @@ it.each(["port-closed", "drop", 12514, 12516] as const)(
     await world.delivered(1, 1);
     await world.emulator.faults.refuseConnections(refusal);
     world.emulator.faults.kill(session);
-    await until(() => worker.status()[0]!.state === "backoff", "it is in backoff");
+    await until("it is in backoff", () => worker.status()[0]!.state === "backoff");
     world.queue.enqueue('{"v":1,"channel":"c","eventName":"e","ts":0}\n{"n":2}');
     await world.emulator.faults.acceptConnections();
     await world.delivered(1, 2);

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { HttpPublisher } from "../../relay/http/http-publisher.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 let world: World;
 let stateDirectory: string;
@@ -35,7 +36,7 @@ it("holds, and the client recovers every message once, in order", async () => {
 
   await relay.drain();
   await world.publish(4, 6, "public");
-  await until(() => worker.status()[0]!.state === "holding", "it holds");
+  await until("it holds", () => worker.status()[0]!.state === "holding");
   await world.publish(7, 9, "public");
   expect(world.queue.messages().map(({ attempts }) => attempts)).toEqual(Array(6).fill(0));
 
@@ -47,7 +48,7 @@ it("holds, and the client recovers every message once, in order", async () => {
   expect(subscribed).toMatchObject({ recovered: true, epoch });
   expect(messages.map(({ payload }) => payload)).toEqual([4, 5, 6, 7, 8, 9].map((n) => ({ n })));
   expect(messages.map(({ seq }) => seq)).toEqual([4, 5, 6, 7, 8, 9]);
-  await until(() => world.queue.depth() === 0, "everything is settled");
+  await until("everything is settled", () => world.queue.depth() === 0);
   expect(world.emulator.queue(world.queue.exceptionQueue).depth()).toBe(0);
   publisher.close();
   await after.close();

@@ -1,7 +1,8 @@
 /** Sessions are replaced at a configured age: a server process that dequeues for days can leak. */
 import { Socket } from "node:net";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -14,11 +15,11 @@ it("is replaced between two batches, without a loss and without a rollback", asy
   const seen = new Set<number>();
   for (let n = 1; n <= 20; n++) {
     await world.publish(n);
-    await until(() => world.numbers().has(n), `message ${n} is delivered`);
+    await until(`message ${n} is delivered`, () => world.numbers().has(n));
     for (const { id, action } of world.emulator.sessions()) {
       if (action.startsWith("dequeue")) seen.add(id);
     }
-    await until(() => world.queue.depth() === 0, "settled");
+    await until("settled", () => world.queue.depth() === 0);
   }
   await world.delivered(1, 20);
   expect(world.publisher.accepted).toHaveLength(20);

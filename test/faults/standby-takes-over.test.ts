@@ -8,7 +8,8 @@ import { rtmConfig } from "../../cli/config.ts";
 import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
 import { Client, post } from "../relay/support.ts";
-import { log, until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { log, World } from "../worker/support.ts";
 
 let world: World;
 const services: Service[] = [];
@@ -60,9 +61,9 @@ function killActiveSession(): void {
 
 it("keeps the second node a standby that turns clients away", async () => {
   const active = await node();
-  await until(() => isReady(active), "the first node is ready");
+  await until("the first node is ready", () => isReady(active));
   const standby = await node();
-  await until(() => stateOf(standby) === "standby", "the second node is a standby");
+  await until("the second node is a standby", () => stateOf(standby) === "standby");
   expect(isReady(standby)).toBe(false);
   expect(standby.readiness()[0]).toMatchObject({ code: "standby", blocking: true });
   const turnedAway = await Client.connect(standby, { subscribe: [{ channel: "sales" }] });
@@ -71,41 +72,41 @@ it("keeps the second node a standby that turns clients away", async () => {
   await world.publish(1);
   expect(await client.next()).toMatchObject({ payload: { n: 1 } });
   await until(
+    "both say in their heartbeat what they are",
     () =>
       [...world.schema.workers.values()]
         .map(({ state }) => state)
         .sort()
         .join() === "ACTIVE,STANDBY",
-    "both say in their heartbeat what they are",
   );
   await client.close();
 });
 
 it("takes over when the active node's session dies, in a new epoch", async () => {
   const first = await node();
-  await until(() => isReady(first), "the first node is ready");
+  await until("the first node is ready", () => isReady(first));
   const second = await node();
-  await until(() => stateOf(second) === "standby", "the second node is a standby");
+  await until("the second node is a standby", () => stateOf(second) === "standby");
   const { client, epoch } = await subscribe(first);
   await world.publish(1);
   expect(await client.next()).toMatchObject({ payload: { n: 1 } });
 
   killActiveSession();
-  await until(() => isReady(second), "the second node has taken over");
+  await until("the second node has taken over", () => isReady(second));
   await world.publish(2);
   // The first node's clients hear that they are in the wrong place.
   expect(await client.end()).toMatchObject({ code: 4005 });
-  await until(() => stateOf(first) === "standby", "the first node is the standby now");
+  await until("the first node is the standby now", () => stateOf(first) === "standby");
   const after = await subscribe(second, { epoch, seq: 1 });
   expect(after.recovered).toBe(false);
   expect(after.epoch).not.toBe(epoch);
-  await until(() => world.queue.depth() === 0, "the message is settled");
+  await until("the message is settled", () => world.queue.depth() === 0);
   await world.publish(3);
   let last: unknown;
   while ((last as { n: number } | undefined)?.n !== 3) last = (await after.client.next()).payload;
 
   killActiveSession();
-  await until(() => isReady(first), "and back");
+  await until("and back", () => isReady(first));
   const back = await subscribe(first, { epoch, seq: 1 });
   expect(back.recovered).toBe(false);
   expect([epoch, after.epoch]).not.toContain(back.epoch);
@@ -114,12 +115,12 @@ it("takes over when the active node's session dies, in a new epoch", async () =>
 
 it("hands over at once when the active node is stopped", async () => {
   const first = await node();
-  await until(() => isReady(first), "the first node is ready");
+  await until("the first node is ready", () => isReady(first));
   const second = await node();
-  await until(() => stateOf(second) === "standby", "the second node is a standby");
+  await until("the second node is a standby", () => stateOf(second) === "standby");
   await first.stop();
   await world.publish(1);
-  await until(() => world.queue.depth() === 0, "the second node dequeues");
+  await until("the second node dequeues", () => world.queue.depth() === 0);
   expect(isReady(second)).toBe(true);
   const states = [...world.schema.workers.values()].map(({ state }) => state);
   expect(states).toContain("STOPPING");
@@ -158,7 +159,7 @@ it("a node alone serves, in its old epoch, while a lost session of its own has t
 
   const holder = await holderOf("RTM.RTM_QUEUE");
   const service = await alone();
-  await until(() => stateOf(service) === "standby", "it waits for the lease");
+  await until("it waits for the lease", () => stateOf(service) === "standby");
   const { client, ...subscribed } = await subscribe(service);
   expect(subscribed.epoch).toBe(epoch);
   expect(service.readiness()).toContainEqual({
@@ -170,7 +171,7 @@ it("a node alone serves, in its old epoch, while a lost session of its own has t
   const posted = { channel: "sales", payload: { n: 1 } };
   expect((await post(service.relay!, posted)).status).toBe(200);
   expect(await client.next()).toMatchObject({ payload: { n: 1 }, seq: 1 });
-  await until(() => service.worker!.status()[1]!.state === "active", "the other queue is served");
+  await until("the other queue is served", () => service.worker!.status()[1]!.state === "active");
 
   await world.publish(2);
   await holder.close();
@@ -187,10 +188,10 @@ it("does not serve while another session holds the lease of its second queue", a
     { name: "RTM.OTHER", payload: "RAW", channel: "c", wait: "1s" },
   ];
   const service = await node({ queues });
-  await until(() => service.worker!.status()[1]!.state === "standby", "the second queue waits");
+  await until("the second queue waits", () => service.worker!.status()[1]!.state === "standby");
   expect(isReady(service)).toBe(false);
   await holder.close();
-  await until(() => isReady(service), "it serves when it has both");
+  await until("it serves when it has both", () => isReady(service));
 });
 
 it("says that only one worker may run where the lease cannot be had", async () => {
@@ -205,6 +206,6 @@ it("says that only one worker may run where the lease cannot be had", async () =
     },
   });
   const worker = without.startWorker({}, { log: createLogger("warn", sink) });
-  await until(() => worker.status()[0]!.state === "active", "it dequeues");
+  await until("it dequeues", () => worker.status()[0]!.state === "active");
   expect(lines.join("")).toContain("run only one worker for this queue");
 });

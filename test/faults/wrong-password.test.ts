@@ -8,7 +8,8 @@ import { databaseConfig } from "../../worker/config.ts";
 import { boundsOf } from "../../worker/consumer.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
-import { log, PASSWORD, until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { log, PASSWORD, World } from "../worker/support.ts";
 
 let world: World;
 let proxy: TcpProxy;
@@ -34,19 +35,17 @@ it("is tried once by all queues together, and a changed file at once", async () 
     {},
     { connectString: world.through(proxy), password: undefined, passwordFile },
   );
-  await until(
-    () => worker.status().every(({ reason }) => reason === "ORA-01017"),
-    "every queue knows of the refusal",
+  await until("every queue knows of the refusal", () =>
+    worker.status().every(({ reason }) => reason === "ORA-01017"),
   ).catch(() => {});
   await until(
-    async () => (await world.metric(worker, "rtm_worker_session_failures_total")) > 20,
     "every queue has asked several times",
+    async () => (await world.metric(worker, "rtm_worker_session_failures_total")) > 20,
   );
   expect(proxy.accepted).toBe(1);
   await writeFile(passwordFile, `${PASSWORD}\n`);
-  await until(
-    () => worker.status().every(({ state }) => state === "active"),
-    "all queues dequeue with the new password",
+  await until("all queues dequeue with the new password", () =>
+    worker.status().every(({ state }) => state === "active"),
   );
 });
 

@@ -1,14 +1,12 @@
 /** The service as it is installed: `rtm serve` in a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { built } from "../support/build.ts";
 import { freePort } from "../support/free-port.ts";
 import { PASSWORD } from "../worker/support.ts";
 import type { NodeOptions, ServiceNode } from "./node.ts";
-
-const COMMAND = "build/cli/rtm.js";
 
 async function untilReady(port: number, child: ChildProcess, output: string[]): Promise<void> {
   const deadline = performance.now() + 60_000;
@@ -25,7 +23,6 @@ async function untilReady(port: number, child: ChildProcess, output: string[]): 
 
 export async function startProcess(options: NodeOptions): Promise<ServiceNode> {
   const { world, stateDirectory, worker } = options;
-  if (!existsSync(COMMAND)) throw new Error(`${COMMAND} is missing: run npm run build`);
   const port = options.port === 0 ? await freePort() : options.port;
   const file = join(stateDirectory, "rtm.json");
   const config = {
@@ -40,7 +37,7 @@ export async function startProcess(options: NodeOptions): Promise<ServiceNode> {
     },
   };
   await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-  const child = spawn(process.execPath, [COMMAND, "serve", "--config", file], {
+  const child = spawn(process.execPath, [built("cli/rtm.js"), "serve", "--config", file], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output: string[] = [];

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type oracledb from "oracledb";
 import type { CallName, Moment } from "../../emulator/index.ts";
-import { until, World } from "../worker/support.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
 import { ModelClient } from "./client.ts";
 import type { NodeOptions, ServiceNode } from "./node.ts";
 import { Random } from "./random.ts";
@@ -261,6 +262,7 @@ class Round {
     await last.connection.commit();
     const ends = this.#world.schema.broadcasts.slice(-CHANNELS.length);
     await until(
+      "every client has the last messages",
       () =>
         ends.every(({ messageId, channel }) =>
           this.#clients.every(
@@ -269,10 +271,9 @@ class Round {
               (refreshed.get(channel!) ?? 0) >= this.#world.schema.broadcasts.length,
           ),
         ),
-      "every client has the last messages",
       20_000,
     );
-    await until(() => this.#world.queue.depth() === 0, "the queue is empty", 20_000);
+    await until("the queue is empty", () => this.#world.queue.depth() === 0, 20_000);
   }
 }
 

@@ -10,8 +10,8 @@ import { createLogger } from "../../common/logger.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { Client, message, SOURCE, startTestRelay, token, until } from "../relay/support.ts";
 import { freePort } from "../support/free-port.ts";
+import { has, temporaryDirectory } from "../support/programs.ts";
 import { runNginx } from "./nginx.ts";
-import { has, temporaryDirectory } from "./support.ts";
 
 const ORIGIN = "https://apex.example.com";
 const NEEDED = ["nginx", "openssl"];

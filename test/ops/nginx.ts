@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { Program } from "./support.ts";
+import { Program } from "../support/programs.ts";
 
 export interface NginxOptions {
   /** Holds everything: `conf/`, `logs/`. */

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { VERSION } from "../../cli/version.ts";
-import { until } from "../worker/support.ts";
-import { Program, temporaryDirectory } from "./support.ts";
+import { Program, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 
 const LONG = process.env.RTM_TEST_LONG === "1";
 const why = LONG ? "" : " (skipped: long; npm run check:pack)";
@@ -60,7 +60,7 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
 
     // The demo is the whole path: driver, emulator, worker, relay, page.
     const demo = new Program(rtm, ["demo", "--port", "0"], env);
-    await until(() => /http:\/\/127\.0\.0\.1:\d+/.test(demo.stdout), "the demo runs", 60_000);
+    await until("the demo runs", () => /http:\/\/127\.0\.0\.1:\d+/.test(demo.stdout), 60_000);
     const url = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.stdout)![0];
     expect((await fetch(url)).status).toBe(200);
     expect((await fetch(`${url}/client/rtm-client.js`)).status).toBe(200);
@@ -69,7 +69,7 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
     socket.on("message", (data) => {
       received = data.toString();
     });
-    await until(() => received !== "", "an order has come through", 60_000);
+    await until("an order has come through", () => received !== "", 60_000);
     expect(JSON.parse(received)).toMatchObject({ channel: "sales" });
     socket.terminate();
 

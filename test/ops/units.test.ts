@@ -8,7 +8,7 @@ import { program } from "../../cli/program.ts";
 import { sampleConfig } from "../../cli/reference.ts";
 import { parseConfig } from "../../common/config.ts";
 import { parseDuration } from "../../common/units.ts";
-import { has, temporaryDirectory } from "./support.ts";
+import { has, temporaryDirectory } from "../support/programs.ts";
 
 const UNITS = readdirSync("systemd").filter((name) => name.endsWith(".service"));
 

@@ -5,9 +5,9 @@
  */
 import oracledb, { type Connection } from "oracledb";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { type AqMessage, type AqQueue, codeOf, openQueue, texts } from "./aq.ts";
 import type { ContractQueue, ContractTarget } from "./contract-target.ts";
-import { type CuttableLine, openLine } from "./proxy.ts";
 
 /** Seconds a dequeue waits when something has to arrive: a deadline, not a delay. */
 const LONG_WAIT = 20;
@@ -70,11 +70,11 @@ export function describeContract(name: string, openTarget: () => Promise<Contrac
 
     /** Runs with a session that has dequeued the only message, "m1", over a line that can be cut. */
     const overLine = async (
-      run: (line: CuttableLine, queue: ContractQueue, connection: Connection) => Promise<void>,
+      run: (line: TcpProxy, queue: ContractQueue, connection: Connection) => Promise<void>,
     ) => {
       const queue = await target.createQueue();
       await send(queue, "m1");
-      const line = await openLine(target.host, target.port);
+      const line = await TcpProxy.to(target.port, target.host);
       try {
         const connection = await connect(line.port);
         expect(await (await openQueue(connection, queue.name)).deqOne()).toBeDefined();

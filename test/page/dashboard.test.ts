@@ -1,11 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { runNginx } from "../ops/nginx.ts";
-import { has, temporaryDirectory } from "../ops/support.ts";
 import { freePort } from "../support/free-port.ts";
+import { has, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 import { Tab, useWorld } from "./kit.ts";
 import type { PageSpec } from "./site.ts";
-import { until } from "./stack.ts";
 
 const world = useWorld();
 

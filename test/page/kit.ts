@@ -1,9 +1,10 @@
 /** Browser, site and stack of one test file, and what the tests ask of a page. */
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll } from "vitest";
+import { until } from "../support/until.ts";
 import { launchBrowser } from "./browser.ts";
 import { type Attributes, type PageSpec, Site } from "./site.ts";
-import { Stack, until } from "./stack.ts";
+import { Stack } from "./stack.ts";
 
 export const DEADLINE_MS = 20_000;
 
@@ -147,5 +148,3 @@ declare global {
     seen: Record<string, unknown[]>;
   }
 }
-
-export { until };

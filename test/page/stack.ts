@@ -8,20 +8,12 @@ import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
 import { type Emulator, PlSqlDequeue, RtmSchema, startEmulator } from "../../emulator/index.ts";
+import { until } from "../support/until.ts";
 
 const PASSWORD = "emulator-password";
 export const SECRET = "0123456789abcdef0123456789abcdef";
 /** A JMS text queue as in the dashboard article, read into a public channel. */
 export const ARTICLE = { queue: "RTM.SALES_FEED", channel: "dashboard", eventName: "row" } as const;
-
-/** Waits for what has no event of its own; says what was awaited when it never comes. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>) {
-  const deadline = performance.now() + 20_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited too long until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 
 export interface Sent {
   readonly channel: string;

@@ -1,18 +1,9 @@
 /** A WebSocket client and a poster that wait for events instead of sleeping. They know no relay code. */
 import { once } from "node:events";
 import { WebSocket } from "ws";
+import { DEADLINE_MS, until } from "../support/until.ts";
 
-/** No wait of a test is longer, ms. */
-export const DEADLINE_MS = 20_000;
-
-/** Waits until `condition` is true, and says what was awaited when it never is. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>) {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited too long for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
+export { DEADLINE_MS, until };
 
 /** Where a relay listens: on a port of this machine, or at `http(s)://host`. */
 export type Target = { readonly port: number } | { readonly url: string };

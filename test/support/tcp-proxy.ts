@@ -1,4 +1,4 @@
-/** A TCP proxy on loopback that a test can cut. */
+/** A TCP proxy whose line a test can silence or cut. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
@@ -6,16 +6,17 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #refusing = false;
-  #swallowing = false;
-  #swallowingAnswers = false;
-  #target: number;
+  #requestsPass = true;
+  #answersPass = true;
+  #onAnswer = () => {};
+  #targetPort: number;
   /** Connections that came so far. */
   accepted = 0;
   /** Connections whose client has not closed its side. */
   clients = 0;
 
-  private constructor(targetPort: number) {
-    this.#target = targetPort;
+  private constructor(targetPort: number, targetHost: string) {
+    this.#targetPort = targetPort;
     this.#server = createServer((client) => {
       this.accepted++;
       this.clients++;
@@ -24,28 +25,30 @@ export class TcpProxy {
         client.destroy();
         return;
       }
-      const upstream = connect(this.#target, "127.0.0.1");
-      for (const [from, to] of [
-        [client, upstream],
-        [upstream, client],
+      const target = connect(this.#targetPort, targetHost);
+      client.on("data", (bytes) => this.#requestsPass && target.write(bytes));
+      target.on("data", (bytes) => {
+        if (this.#answersPass) client.write(bytes);
+        else this.#onAnswer();
+      });
+      for (const [socket, peer] of [
+        [client, target],
+        [target, client],
       ] as const) {
-        this.#sockets.add(from);
-        from.on("data", (bytes) => {
-          if (this.#swallowing || (this.#swallowingAnswers && from === upstream)) return;
-          to.write(bytes);
-        });
-        from.on("error", () => to.destroy());
-        from.on("close", () => {
-          this.#sockets.delete(from);
+        this.#sockets.add(socket);
+        socket.on("error", () => peer.destroy());
+        socket.on("close", () => {
+          this.#sockets.delete(socket);
           // The peer of a connection whose bytes are swallowed does not learn of its end either.
-          if (!this.#swallowing) to.destroySoon();
+          if (this.#requestsPass || this.#answersPass) peer.destroySoon();
         });
       }
     });
   }
 
-  static async to(targetPort: number): Promise<TcpProxy> {
-    const proxy = new TcpProxy(targetPort);
+  /** Listens on a free port of 127.0.0.1. */
+  static async to(targetPort: number, targetHost = "127.0.0.1"): Promise<TcpProxy> {
+    const proxy = new TcpProxy(targetPort, targetHost);
     proxy.#server.listen(0, "127.0.0.1");
     await once(proxy.#server, "listening");
     return proxy;
@@ -55,19 +58,28 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** From now on no byte passes in either direction, while every socket stays open. */
-  swallow(): void {
-    this.#swallowing = true;
-  }
-
-  /** From now on requests arrive, and no answer does, while every socket stays open. */
-  swallowAnswers(): void {
-    this.#swallowingAnswers = true;
+  /** Nothing that a client sends arrives from now on. */
+  blockRequests(): void {
+    this.#requestsPass = false;
   }
 
   /** New connections go to another port; those that are open stay where they are. */
   retarget(port: number): void {
-    this.#target = port;
+    this.#targetPort = port;
+  }
+
+  /** Requests arrive from now on and no answer does; resolves when the target has sent one. */
+  blockAnswers(): Promise<void> {
+    this.#answersPass = false;
+    return new Promise((resolve) => {
+      this.#onAnswer = resolve;
+    });
+  }
+
+  /** From now on no byte passes in either direction, while every socket stays open. */
+  swallow(): void {
+    this.#requestsPass = false;
+    this.#answersPass = false;
   }
 
   /** Resets every connection and accepts none until `restore`. */
@@ -79,8 +91,8 @@ export class TcpProxy {
   /** What was swallowed is lost: connections of that time have to be cut to be of use again. */
   restore(): void {
     this.#refusing = false;
-    this.#swallowing = false;
-    this.#swallowingAnswers = false;
+    this.#requestsPass = true;
+    this.#answersPass = true;
   }
 
   async close(): Promise<void> {

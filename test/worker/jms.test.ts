@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PlSqlDequeue, type QueueAdmin } from "../../emulator/index.ts";
-import { UNAVAILABLE, until, World } from "./support.ts";
+import { until } from "../support/until.ts";
+import { UNAVAILABLE, World } from "./support.ts";
 
 const JMS = { name: "SHOP.DASHBOARD", channel: "dashboard", wait: "1s" };
 
@@ -28,7 +29,7 @@ describe.each([
   it("detects the payload, and delivers in order under the configured names", async () => {
     world.startWorker({ queues: [{ ...JMS, eventName: "refresh" }] });
     for (let n = 1; n <= 5; n++) queue.enqueue(JSON.stringify({ n }));
-    await until(() => queue.depth() === 0, "settled");
+    await until("settled", () => queue.depth() === 0);
     expect(world.publisher.payloads).toEqual([1, 2, 3, 4, 5].map((n) => ({ n })));
     expect(world.publisher.accepted[0]).toMatchObject({
       channel: "dashboard",
@@ -40,7 +41,7 @@ describe.each([
   it("takes several in one transaction", async () => {
     for (let n = 1; n <= 5; n++) queue.enqueue(JSON.stringify({ n }));
     world.startWorker({ queues: [{ ...JMS, batch: 3 }] });
-    await until(() => queue.depth() === 0, "settled");
+    await until("settled", () => queue.depth() === 0);
     expect(world.publisher.batches).toBe(2);
   });
 
@@ -49,7 +50,7 @@ describe.each([
     queue.enqueue(JSON.stringify({ n: "x".repeat(300_000) }));
     queue.enqueue(JSON.stringify({ text }));
     const worker = world.startWorker({ queues: [JMS] }, { stateDirectory });
-    await until(() => queue.depth() === 0, "settled");
+    await until("settled", () => queue.depth() === 0);
     expect(world.publisher.payloads).toEqual([{ text }]);
     const poison = await world.metric(worker, "rtm_worker_poison_total", { reason: "too_large" });
     expect(poison).toBe(1);
@@ -62,14 +63,14 @@ describe.each([
     world.publisher.answer = () => UNAVAILABLE;
     const worker = world.startWorker({ queues: [JMS] });
     queue.enqueue('{"n":1}');
-    await until(() => world.publisher.batches > 3, "it holds");
+    await until("it holds", () => world.publisher.batches > 3);
     await worker.stop();
     expect(queue.messages()).toMatchObject([{ attempts: 1, status: "ready" }]);
   });
 
   it("stops at once while it waits", async () => {
     const worker = world.startWorker({ queues: [{ ...JMS, wait: "100s" }] });
-    await until(() => queue.waiters === 1, "it waits");
+    await until("it waits", () => queue.waiters === 1);
     await worker.stop();
     expect(queue.waiters).toBe(0);
   });
@@ -82,6 +83,6 @@ it("uses the package of worker.apiSchema for another schema's queue", async () =
   const queue = dequeues.createJmsQueue(JMS.name);
   queue.enqueue('{"n":1}');
   world.startWorker({ apiSchema: "RTM", queues: [JMS] });
-  await until(() => queue.depth() === 0, "settled");
+  await until("settled", () => queue.depth() === 0);
   expect(world.publisher.payloads).toEqual([{ n: 1 }]);
 });

@@ -1,7 +1,8 @@
 /** Several queues of several schemas in one process. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { OraError, PlSqlDequeue } from "../../emulator/index.ts";
-import { until, World } from "./support.ts";
+import { until } from "../support/until.ts";
+import { World } from "./support.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -25,7 +26,7 @@ it("serves each with a session of its own and one side session in all", async ()
   raw.enqueue("[1]");
   json.enqueue({ name: "Ada" });
   await world.publish(7);
-  await until(() => world.publisher.accepted.length === 3, "all three have delivered");
+  await until("all three have delivered", () => world.publisher.accepted.length === 3);
   const byChannel = Object.fromEntries(
     world.publisher.accepted.map(({ channel, eventName, payload }) => [
       channel,
@@ -43,7 +44,7 @@ it("serves each with a session of its own and one side session in all", async ()
       .filter(({ module }) => module === "apex-rtm")
       .map(({ action }) => action)
       .sort();
-  await until(() => actions().length === 4, "the side session is there");
+  await until("the side session is there", () => actions().length === 4);
   expect(actions()).toEqual([
     "dequeue HR.EVENTS",
     "dequeue RTM_QUEUE",
@@ -62,9 +63,9 @@ it("keeps the side session when the backlog of one queue may not be read", async
   const worker = world.startWorker({ sideInterval: "1s" });
   const side = () =>
     world.emulator.sessions().find(({ action }) => action === "heartbeat and backlog");
-  await until(() => !world.schema.failures.has("backlog"), "the backlog was refused");
+  await until("the backlog was refused", () => !world.schema.failures.has("backlog"));
   const before = side()!;
-  await until(() => worker.status()[0]!.backlog !== undefined, "the next round has had an answer");
+  await until("the next round has had an answer", () => worker.status()[0]!.backlog !== undefined);
   expect(side()!.id).toBe(before.id);
 });
 
@@ -72,7 +73,7 @@ it("goes on with the other queues when one is missing", async () => {
   const worker = world.startWorker({ queues: [{ name: "RTM_QUEUE" }, { name: "RTM.NOWHERE" }] });
   await world.publish(1);
   await world.delivered(1, 1);
-  await until(() => worker.status()[1]!.state === "backoff", "the other is in backoff");
+  await until("the other is in backoff", () => worker.status()[1]!.state === "backoff");
   expect(worker.status()[1]!.reason).toBe("RTM_PAYLOAD_UNDETECTED");
 });
 
@@ -85,7 +86,7 @@ it("reads a JSON queue of ours, digit by digit", async () => {
     { key: null, url: null, channel: "c", event: "e", payload: '{"n":9007199254740993}' },
   );
   await connection.commit();
-  await until(() => json.publisher.accepted.length === 1, "it has arrived");
+  await until("it has arrived", () => json.publisher.accepted.length === 1);
   expect(json.publisher.accepted[0]!.payload).toBe('{"n":9007199254740993}');
 });
 
@@ -101,7 +102,7 @@ it("ends as a whole when one queue fails by a defect, and says so", async () => 
       },
     },
   );
-  await until(() => worker.status().every(({ state }) => state === "active"), "both dequeue");
+  await until("both dequeue", () => worker.status().every(({ state }) => state === "active"));
   const dequeuer = await world.waitingSession();
   world.emulator.faults.kill(dequeuer);
   await expect(worker.done).rejects.toThrow("a defect");

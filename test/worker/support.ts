@@ -17,22 +17,10 @@ import type { Message } from "../../relay/contract/message.ts";
 import type { Publisher, PublishResult } from "../../relay/contract/publisher.ts";
 import { type DatabaseConfig, databaseConfig, workerConfig } from "../../worker/config.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../worker/worker.ts";
+import { until } from "../support/until.ts";
 
 export const PASSWORD = "emulator-password";
 export const log = createLogger("silent");
-
-/** Fails with the description when `condition` is not met in time. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  deadlineMs = 15_000,
-): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`timed out waiting until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 /** Keeps what it accepts; a test decides the answers. */
 export class RecordingPublisher implements Publisher {
@@ -143,8 +131,8 @@ export class World implements AsyncDisposable {
   /** Waits until the watchdog has given up so many sessions of the worker's queues. */
   async abandoned(worker: Worker, sessions = 1): Promise<void> {
     await until(
-      async () => (await this.metric(worker, "rtm_worker_abandoned_sessions_total")) >= sessions,
       `the watchdog has abandoned ${sessions} sessions`,
+      async () => (await this.metric(worker, "rtm_worker_abandoned_sessions_total")) >= sessions,
     );
   }
 
@@ -178,8 +166,8 @@ export class World implements AsyncDisposable {
   /** Waits until every one of these has been accepted at least once and the queue is empty. */
   async delivered(from: number, to: number): Promise<void> {
     await until(
-      () => this.queue.depth() === 0 && this.numbers().size >= to - from + 1,
       `messages ${from} to ${to} are delivered, not only ${[...this.numbers()]}`,
+      () => this.queue.depth() === 0 && this.numbers().size >= to - from + 1,
     );
     expect([...this.numbers()].sort((a, b) => a - b)).toEqual(
       Array.from({ length: to - from + 1 }, (_, index) => from + index),

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { UNAVAILABLE, until, World } from "./support.ts";
+import { until } from "../support/until.ts";
+import { UNAVAILABLE, World } from "./support.ts";
 
 describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
   let world: World;
@@ -20,11 +21,11 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     await connection.rollback();
     for (let n = 6; n <= 10; n++) await world.broadcast(connection, { n });
     await connection.commit();
-    await until(() => world.publisher.accepted.length === 5, "five messages have arrived");
+    await until("five messages have arrived", () => world.publisher.accepted.length === 5);
     expect(world.publisher.payloads).toEqual([6, 7, 8, 9, 10].map((n) => ({ n })));
     expect(world.publisher.accepted[0]).toMatchObject({ channel: "sales", eventName: "order" });
     expect(world.publisher.accepted[0]!.id).toMatch(/^[0-9a-f]{32}$/);
-    await until(() => world.emulator.queue(world.schema.queueName).depth() === 0, "settled");
+    await until("settled", () => world.emulator.queue(world.schema.queueName).depth() === 0);
   });
 
   it("keeps every digit of a payload", async () => {
@@ -41,7 +42,7 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
       },
     );
     await connection.commit();
-    await until(() => world.publisher.accepted.length === 1, "the message has arrived");
+    await until("the message has arrived", () => world.publisher.accepted.length === 1);
     expect(world.publisher.accepted[0]!.payload).toBe('{"n":9007199254740993, "n":1e400}');
   });
 
@@ -59,7 +60,7 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
       payload: "2",
     });
     await connection.commit();
-    await until(() => world.publisher.accepted.length === 2, "both have arrived");
+    await until("both have arrived", () => world.publisher.accepted.length === 2);
     expect(world.publisher.accepted.map(({ channel }) => channel)).toEqual(["c", "user:SCOTT%2AÜ"]);
   });
 
@@ -72,9 +73,9 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     world.startWorker();
     await connection.execute("begin large_broadcast; end;");
     await connection.commit();
-    await until(() => world.publisher.accepted.length === 1, "the message has arrived");
+    await until("the message has arrived", () => world.publisher.accepted.length === 1);
     expect(world.publisher.payloads).toEqual([{ text }]);
-    await until(() => world.schema.claims.size === 0, "the claim row is gone");
+    await until("the claim row is gone", () => world.schema.claims.size === 0);
   });
 
   it("keeps the whole text of a rejected claim check, in the log and in its row", async () => {
@@ -88,7 +89,7 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     await connection.execute("begin large_broadcast; end;");
     await connection.commit();
     const rejected = () => world.schema.log.find(({ status }) => status === "REJECTED");
-    await until(() => rejected() !== undefined, "the message is set aside");
+    await until("the message is set aside", () => rejected() !== undefined);
     expect(rejected()!.payload).toBe(JSON.stringify({ text }));
     const [claimId] = [...world.schema.claims.keys()];
     expect(rejected()!.reason).toContain(`claim check ${claimId}`);
@@ -100,10 +101,10 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     const worker = world.startWorker();
     await world.broadcast(connection, { n: 1 });
     await connection.commit();
-    await until(() => world.publisher.batches > 3, "the hand-over was tried again");
+    await until("the hand-over was tried again", () => world.publisher.batches > 3);
     expect(worker.status()[0]).toMatchObject({ state: "holding", reason: "RTM_RELAY_UNAVAILABLE" });
     world.publisher.answer = () => ({ status: "accepted", recipients: 0 });
-    await until(() => world.emulator.queue(world.schema.queueName).depth() === 0, "settled");
+    await until("settled", () => world.emulator.queue(world.schema.queueName).depth() === 0);
     expect(world.publisher.accepted).toHaveLength(1);
   });
 
@@ -113,7 +114,7 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     const worker = world.startWorker();
     await world.broadcast(connection, { n: 1 });
     await connection.commit();
-    await until(() => world.publisher.batches > 1, "it holds");
+    await until("it holds", () => world.publisher.batches > 1);
     await worker.stop();
     const [message] = world.emulator.queue(world.schema.queueName).messages();
     expect(message).toMatchObject({ attempts: 1, status: "ready" });
@@ -121,7 +122,7 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
 
   it("stops at once while it waits", async () => {
     const worker = world.startWorker({ queues: [{ name: "RTM_QUEUE", wait: "100s" }] });
-    await until(() => world.emulator.queue(world.schema.queueName).waiters === 1, "it waits");
+    await until("it waits", () => world.emulator.queue(world.schema.queueName).waiters === 1);
     await worker.stop();
     expect(worker.status()[0]!.state).toBe("stopped");
   });
@@ -131,7 +132,7 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     world.startWorker({ receipts: true });
     await world.broadcast(connection, { n: 1 });
     await connection.commit();
-    await until(() => world.schema.log.length === 2, "the receipt is there");
+    await until("the receipt is there", () => world.schema.log.length === 2);
     const { messageId } = world.schema.log[0]!;
     expect(world.schema.log).toMatchObject([
       { status: "QUEUED", recipients: null },

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { built } from "../../support/build.ts";
 
 const LIMIT = 7_000;
 
@@ -12,7 +13,7 @@ describe("rtm-client as built", () => {
   });
 
   it("L9: runs under a strict policy, writes to no console, names nothing a page must not have", () => {
-    const text = readFileSync("build/client/rtm-client.js", "utf8");
+    const text = readFileSync(built("client/rtm-client.js"), "utf8");
     expect(text).not.toMatch(/\beval\(|new Function|innerHTML|console\.|sourceMappingURL/);
   });
 });
