@@ -40,7 +40,8 @@ is
   l_source        constant varchar2(32767) := source_of(p_dynamic_action);
   l_items         constant apex_t_varchar2 := items_of(p_dynamic_action);
   l_script        constant varchar2(32767) := p_dynamic_action.attribute_10;
-  l_debounce      constant varchar2(32767) := p_dynamic_action.attribute_11;
+  l_debounce      constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, '0');
+  l_throttle      constant varchar2(32767) := nvl(p_dynamic_action.attribute_12, '0');
 begin
   for i in 1 .. l_items.count loop
     l_list.append(l_items(i));
@@ -49,18 +50,27 @@ begin
   l_configuration.put('source', case when l_source = 'JSON' then 'NONE' else l_source end);
   l_configuration.put('items', l_list);
   l_configuration.put('onError', on_error_of(p_dynamic_action));
-  l_configuration.put('debounceMs', to_number(nvl(l_debounce, '0'), '99999'));
+  l_configuration.put('sender', nvl(p_dynamic_action.attribute_13, 'N') = 'Y');
+  begin
+    l_configuration.put('debounceMs', whole_number(l_debounce, 'Debounce', 0, 60000));
+    l_configuration.put('throttleMs', whole_number(l_throttle, 'Throttle', 0, 60000));
+  exception
+    when e_usage then
+      l_configuration.put('error', usage_text(sqlerrm));
+  end;
   if l_source in ('ITEM', 'ITEMS') and l_items.count = 0 then
     l_configuration.put('error', 'Items: name at least one page item');
   elsif l_source = 'SCRIPT' and l_script is null then
     l_configuration.put('error', 'JavaScript Expression: it is empty');
   end if;
+  -- A variable takes the value, so that a semicolon or a comment at the end does no harm: a mistake
+  -- in the text would break all dynamic actions of the page.
   -- The developer's expression becomes a function of the page's own script, so that a policy
   -- without unsafe-eval holds. No substitutions: session values never become code.
   l_result.javascript_function :=
     case
       when l_source = 'SCRIPT' and l_script is not null
-        then 'function(){return rtm.broadcast.call(this,function(){return(' || l_script || chr(10) || ');});}'
+        then 'function(){return rtm.broadcast.call(this,function(){var value=' || l_script || chr(10) || ';return value;});}'
       else 'rtm.broadcast'
     end;
   l_result.ajax_identifier := apex_plugin.get_ajax_identifier;
@@ -125,6 +135,25 @@ begin
   end case;
 end payload_of;
 
+-- The payload with the mark of the page that sends it. Only an object has room for it. The mark is the
+-- browser's word: all it can do is keep a message from a page that knows it.
+function with_sender(p_dynamic_action in apex_plugin.t_dynamic_action, p_payload in clob) return clob
+is
+  l_sender constant varchar2(32767) := apex_application.g_x01;
+  l_object json_object_t;
+begin
+  if nvl(p_dynamic_action.attribute_13, 'N') <> 'Y' then
+    return p_payload;
+  elsif not nvl(regexp_like(l_sender, '^[0-9a-f]{32}$'), false) then
+    return p_payload;
+  elsif p_payload is not null and not regexp_like(substr(p_payload, 1, 200), '^[[:space:]]*\{') then
+    return p_payload;
+  end if;
+  l_object := json_object_t.parse(nvl(p_payload, to_clob('{}')));
+  l_object.put('rtmSender', l_sender);
+  return l_object.to_clob;
+end with_sender;
+
 function rtm_broadcast_ajax(
   p_dynamic_action in apex_plugin.t_dynamic_action,
   p_plugin         in apex_plugin.t_plugin
@@ -140,7 +169,7 @@ begin
       p_base_url => p_dynamic_action.attribute_02,
       p_channel  => p_dynamic_action.attribute_03,
       p_event    => p_dynamic_action.attribute_04,
-      p_payload  => payload_of(p_dynamic_action),
+      p_payload  => with_sender(p_dynamic_action, payload_of(p_dynamic_action)),
       p_function => p_plugin.attribute_01
     );
     l_answer.put('status', 'OK');

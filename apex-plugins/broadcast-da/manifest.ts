@@ -19,6 +19,7 @@ export const broadcastDa: Manifest = {
   releases: ["22.1"],
   plsql: [
     "apex-plugins/shared/plsql/errors.sql",
+    "apex-plugins/shared/plsql/numbers.sql",
     "apex-plugins/shared/plsql/names.sql",
     "apex-plugins/shared/plsql/payload.sql",
     "apex-plugins/broadcast-da/broadcast-da.sql",
@@ -70,7 +71,7 @@ Execution on Error needs it.</p>`,
       number: 10,
       label: "JavaScript Expression",
       type: "TEXTAREA",
-      help: `Gives the payload; a promise is waited for. <code>this</code> is the dynamic action's context.
+      help: `One expression that gives the payload; a semicolon after it does no harm. A promise is waited for. <code>this</code> is the dynamic action's context.
 Substitutions are not replaced: use apex.item.`,
       examples: "<pre>({ x: this.browserEvent.pageX, who: apex.env.APP_USER })</pre>",
       shownWhen: { attribute: 7, is: "EQUALS", value: "SCRIPT" },
@@ -80,8 +81,26 @@ Substitutions are not replaced: use apex.item.`,
       label: "Debounce",
       type: "INTEGER",
       unit: "milliseconds",
-      help: `For events that fire often, such as key presses: only the last firing within so long is sent.
-Empty: each is sent.`,
+      help: `For events that fire often, such as key presses: a firing is sent when no other came for so
+long, 1 to 60,000. With Wait for Result the actions after it run once, for the firing that is sent.
+While the event goes on, nothing is sent; Throttle does not wait. Empty or 0: each is sent.`,
+    },
+    {
+      number: 12,
+      label: "Throttle",
+      type: "INTEGER",
+      unit: "milliseconds",
+      help: `For events that fire often, when the first firing matters ("is typing"): it is sent at once,
+and those within so long after it are left out, 1 to 60,000. The last one may be among them. With Wait
+for Result the actions after a firing that is left out do not run. Empty or 0: none is left out.`,
+    },
+    {
+      number: 13,
+      label: "Add Sender",
+      type: "CHECKBOX",
+      defaultValue: "N",
+      help: `Whether the payload, when it is an object, gets the member rtmSender with a mark of this page.
+Listeners with the option Not My Own leave such messages of their own page out.`,
     },
   ],
 };

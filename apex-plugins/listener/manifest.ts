@@ -223,6 +223,11 @@ It stands in the element with the attribute data-rtm-indicator, without one in a
 navigation to the page come too, also to a listener that is fired late.`,
         },
         {
+          display: "Not My Own",
+          value: "OTHERS",
+          help: `Messages that a Broadcast action of this very page has sent, with Add Sender, are left out.`,
+        },
+        {
           display: "Stay Connected When Hidden",
           value: "STAY",
           help: `Without it a page that was hidden for five minutes gives up its socket, and catches up when

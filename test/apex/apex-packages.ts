@@ -13,6 +13,7 @@ const COLUMN = "p_context in t_context, p_column_idx in pls_integer";
 
 export const APEX_PACKAGES: Readonly<Record<string, string>> = {
   apex_application: `
+    g_x01 constant varchar2(32767) := null;
     g_user constant varchar2(255) := null;
     g_instance constant number := null;
     function g_f01(p_index in pls_integer default null) return t_table;`,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { listening, Tab, useWorld } from "./kit.ts";
+import { listening, Tab, until, useWorld } from "./kit.ts";
 import type { ActionSpec, Attributes, PageSpec } from "./site.ts";
 
 const world = useWorld();
@@ -97,6 +97,109 @@ describe("what is sent", () => {
     await tab.page.locator("#P1_A").pressSequentially("typed");
     await tab.sees("messages", { payload: { itemName: "P1_A", value: "typed" } });
     expect(await tab.payloads()).toEqual([{ itemName: "P1_A", value: "typed" }]);
+  });
+
+  it("an expression may end with a semicolon or a comment, and may be an object", async () => {
+    for (const [index, expression] of [
+      "{ n: 1 };",
+      "({ n: 1 }) ; // what is sent",
+      "// before it\n{ n: 1 }",
+      "[1].map((n) => ({ n }))[0];\n",
+    ].entries()) {
+      const channel = `semicolon-${index}`;
+      const tab = await Tab.open(
+        world,
+        sending({ 3: channel, 7: "SCRIPT", 10: expression }, { wait: true }),
+      );
+      await tab.page.click("#SEND");
+      await tab.page.waitForFunction(() => (window.seen.after ?? []).length === 1);
+      const { log } = world.stack.schema;
+      expect(log.filter((row) => row.channel === channel).map(({ payload }) => payload)).toEqual([
+        '{"n":1}',
+      ]);
+      expect(await tab.problems()).toEqual([]);
+    }
+  });
+
+  it("a list is joined by the item's own separator", async () => {
+    const options = "<option selected>1</option><option selected>2</option>";
+    const tab = await Tab.open(
+      world,
+      sending(
+        { 7: "ITEMS", 8: "P1_OWN,P1_MARKED" },
+        { wait: true },
+        {
+          body: `<select id="P1_OWN" data-separator="," multiple>${options}</select>
+            <select id="P1_MARKED" multi-value-separator="|" multiple>${options}</select>`,
+        },
+      ),
+    );
+    await tab.page.click("#SEND");
+    await tab.page.waitForFunction(() => (window.seen.after ?? []).length === 1);
+    expect(await received(1)).toEqual([{ P1_OWN: "1,2", P1_MARKED: "1|2" }]);
+  });
+
+  it("what waits behind a broadcast that fails is sent", async () => {
+    const tab = await Tab.open(world, sending({ 3: "behind", 5: "P1_A", 6: "RAISE" }));
+    world.site.failing.push(true);
+    await tab.page.evaluate(() => {
+      const item = document.getElementById("P1_A") as HTMLInputElement;
+      for (const value of ["first", "second", "third"]) {
+        item.value = value;
+        document.getElementById("SEND")!.click();
+      }
+    });
+    const values = () =>
+      world.stack.schema.log
+        .filter(({ channel }) => channel === "behind")
+        .map(({ payload }) => JSON.parse(payload).value);
+    await until("the others are sent", () => values().length === 2);
+    expect(values()).toEqual(["second", "third"]);
+    expect(await tab.seen("alerts")).toHaveLength(1);
+  });
+
+  it("with Debounce and Wait for Result the actions after it run once, for the last firing", async () => {
+    const tab = await Tab.open(
+      world,
+      sending({ 3: "once", 5: "P1_A", 11: "200" }, { wait: true, stopOnError: true }),
+    );
+    await tab.page.evaluate(() => {
+      for (let n = 0; n < 5; n++) document.getElementById("SEND")!.click();
+    });
+    await tab.page.waitForFunction(() => (window.seen.after ?? []).length > 0);
+    await tab.page.click("#SEND");
+    await tab.page.waitForFunction(() => (window.seen.after ?? []).length > 1);
+    expect(await tab.seen("after")).toEqual([1, 1]);
+    expect(world.stack.schema.log.filter(({ channel }) => channel === "once")).toHaveLength(2);
+  });
+
+  it("typing indicator: sent at the first key, and not to the page that types", async () => {
+    const item = { 3: "typing", 4: "typing", 7: "SCRIPT", 10: "({who: apex.env.APP_USER})" };
+    const spec = listening(
+      { 2: "typing", 13: "OTHERS" },
+      {
+        items: ["P1_A"],
+        actions: [
+          {
+            event: "input",
+            on: "#P1_A",
+            actions: [{ broadcast: { ...item, 12: "60000", 13: "Y" } }],
+          },
+        ],
+      },
+    );
+    const [writer, reader] = [await Tab.open(world, spec), await Tab.open(world, spec)];
+    await writer.subscribed("typing");
+    await reader.subscribed("typing");
+    await writer.page.locator("#P1_A").pressSequentially("typed");
+    await reader.sees("messages", { eventName: "typing" });
+    await world.stack.send("typing", "end", {});
+    await writer.sees("messages", { eventName: "end" });
+    await reader.sees("messages", { eventName: "end" });
+    const names = async (tab: Tab) =>
+      (await tab.seen<{ eventName: string }>("messages")).map(({ eventName }) => eventName);
+    expect(await names(reader)).toEqual(["typing", "end"]);
+    expect(await names(writer)).toEqual(["end"]);
   });
 
   it("B1, B4: neither key nor address nor channel is in the page", async () => {

@@ -111,6 +111,8 @@ export class Site {
   beforeScript: () => Promise<void> = async () => {};
   /** Content of a region; when it throws, the region's refresh fails. */
   region: (id: string) => string | Promise<string> = () => "";
+  /** Whether the next broadcasts fail, in their order. */
+  readonly failing: boolean[] = [];
   /** When set, a broadcast fails with this text. */
   broadcastError: string | undefined;
 
@@ -344,15 +346,17 @@ ${page.body ?? ""}
       const minted = await this.#token(action.attributes, body.getAll("f01"));
       answer(minted ? { token: minted.token } : { code: "not_authorized" });
     } else if (action?.kind === "broadcast") {
-      answer(await this.#broadcast(action.attributes, body.getAll("f01").join("")));
+      const sender = body.get("x01") ?? undefined;
+      answer(await this.#broadcast(action.attributes, body.getAll("f01").join(""), sender));
     } else response.writeHead(404).end();
   }
 
   /** rtm_broadcast_ajax of broadcast-da.sql. */
-  async #broadcast(attributes: Attributes, request: string): Promise<object> {
+  async #broadcast(attributes: Attributes, request: string, sender?: string): Promise<object> {
     const { source, items, onError } = broadcastSource(attributes);
     try {
-      if (this.broadcastError !== undefined) throw new Error(this.broadcastError);
+      const failing = this.failing.shift();
+      if (this.broadcastError !== undefined || failing) throw new Error(this.broadcastError);
       let payload: unknown = {};
       if (source === "JSON") payload = JSON.parse(attributes[9] ?? "{}");
       else if (source === "SCRIPT") payload = JSON.parse(request);
@@ -363,6 +367,9 @@ ${page.body ?? ""}
           source === "ITEM"
             ? { itemName: items[0], value: values[0] }
             : Object.fromEntries(items.map((item, index) => [item, values[index]]));
+      }
+      if (attributes[13] === "Y" && sender && isObject(payload)) {
+        payload = { ...payload, rtmSender: sender };
       }
       await this.#stack?.send(attributes[3] ?? "", attributes[4] ?? "", payload);
       return { status: "OK" };
@@ -390,6 +397,10 @@ ${page.body ?? ""}
       });
     }
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function regionHtml(region: string | RegionSpec): string {
@@ -421,10 +432,12 @@ function renderBroadcast(attributes: Attributes) {
     items,
     onError,
     debounceMs: Number(attributes[11] ?? 0),
+    throttleMs: Number(attributes[12] ?? 0),
+    sender: attributes[13] === "Y",
   };
   const fn =
     source === "SCRIPT"
-      ? `function(){return rtm.broadcast.call(this,function(){return(${script}\n);});}`
+      ? `function(){return rtm.broadcast.call(this,function(){var value=${script}\n;return value;});}`
       : "rtm.broadcast";
   return { fn, configuration };
 }

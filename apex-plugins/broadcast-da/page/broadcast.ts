@@ -1,6 +1,8 @@
 /** The function that the Broadcast dynamic action calls. */
-import { isEcho } from "../../shared/page/echo.ts";
+import { itemText } from "../../shared/page/item-value.ts";
+import { senderId } from "../../shared/page/sender.ts";
 import { chunks } from "./chunks.ts";
+import { judge, watchUser } from "./loop.ts";
 
 /** What the render function hands to the page (broadcast-da.sql). No key, no channel. */
 interface BroadcastConfig {
@@ -10,16 +12,20 @@ interface BroadcastConfig {
   readonly onError: "RAISE" | "LOG" | "IGNORE";
   /** Firings within so many ms replace one another; 0 sends each. */
   readonly debounceMs: number;
+  /** Of firings within so many ms only the first is sent; 0 sends each. */
+  readonly throttleMs: number;
+  /** Whether the payload carries the page's mark. */
+  readonly sender: boolean;
   /** Set instead of everything else when the action is not usable. */
   readonly error?: string;
 }
 
-interface Delayed {
-  readonly timer: ReturnType<typeof setTimeout>;
-  readonly resume: (failed: boolean) => void;
-}
-
-const delayed = new Map<string, Delayed>();
+/** Firings that wait for the end of the debounce, by action. */
+const delayed = new Map<string, ReturnType<typeof setTimeout>>();
+/** Until when further firings are left out, by action; ms of the page. */
+const throttled = new Map<string, number>();
+/** The last call of each action: the next one waits for it, whatever comes of it. */
+const calls = new Map<string, Promise<void>>();
 
 /** `apex.da.resume` must be called exactly once on every path. */
 function once(callback: unknown): (failed: boolean) => void {
@@ -31,29 +37,15 @@ function once(callback: unknown): (failed: boolean) => void {
   };
 }
 
-/** The item's value as session state holds it: lists joined by a colon. */
 function currentValue(name: string): string {
   const item = apex.item(name);
   if (!item.node) throw new Error(`rtm: the page has no item ${name}`);
-  const value = item.getValue();
-  return Array.isArray(value) ? value.join(":") : String(value ?? "");
+  return itemText(item);
 }
 
 function collect(config: BroadcastConfig, script: (() => unknown) | undefined): unknown {
   if (config.source === "SCRIPT") return script?.() ?? null;
   return config.items.map(currentValue);
-}
-
-function causedByMessage(context: DynamicActionContext, config: BroadcastConfig): boolean {
-  const { browserEvent } = context;
-  const [item] = config.items;
-  return (
-    config.source === "ITEM" &&
-    item !== undefined &&
-    typeof browserEvent === "object" &&
-    browserEvent.type === "change" &&
-    isEcho(item, currentValue(item))
-  );
 }
 
 /**
@@ -94,31 +86,36 @@ export function broadcast(this: DynamicActionContext, script?: () => unknown): f
       return failed(error);
     }
   };
-  try {
-    if (causedByMessage(this, config)) {
-      apex.debug.trace("rtm: not sent: the change came from a message");
-      resume(false);
-      return undefined;
-    }
-  } catch (error) {
-    return failed(error);
+  watchUser();
+  const verdict = judge(ajaxIdentifier, this, config.items);
+  if (verdict !== "send") {
+    if (verdict === "echo") apex.debug.trace("rtm: not sent: the change came from a message");
+    else apex.debug.error("rtm: not sent: pages answer each other without a user");
+    resume(false);
+    return undefined;
+  }
+  const now = performance.now();
+  if (config.throttleMs > 0) {
+    // The actions after a firing that is left out do not run either: nothing was sent.
+    if (now < (throttled.get(ajaxIdentifier) ?? 0)) return undefined;
+    throttled.set(ajaxIdentifier, now + config.throttleMs);
   }
   if (config.debounceMs > 0) {
-    const before = delayed.get(ajaxIdentifier);
-    if (before) {
-      clearTimeout(before.timer);
-      before.resume(false);
-    }
-    const timer = setTimeout(() => {
-      delayed.delete(ajaxIdentifier);
-      send();
-    }, config.debounceMs);
-    delayed.set(ajaxIdentifier, { timer, resume });
+    // A firing that is replaced is never resumed: the actions after it run once, for the last one.
+    clearTimeout(delayed.get(ajaxIdentifier));
+    delayed.set(
+      ajaxIdentifier,
+      setTimeout(() => {
+        delayed.delete(ajaxIdentifier);
+        send();
+      }, config.debounceMs),
+    );
     return undefined;
   }
   return send();
 }
 
+/** In the order of the firings. APEX's own queue drops what waits behind a call that fails. */
 function deliver(
   ajaxIdentifier: string,
   text: string,
@@ -126,23 +123,32 @@ function deliver(
   resumeCallback: unknown,
   resume: (failed: boolean) => void,
 ): void {
-  apex.server.plugin(
-    ajaxIdentifier,
-    { f01: chunks(text) },
-    {
-      dataType: "json",
-      // In the order of the firings.
-      queue: { name: ajaxIdentifier, action: "wait" },
-      success: () => resume(false),
-      error(jqXHR, textStatus, errorThrown) {
-        if (config.onError === "RAISE") {
-          // Shows the text and resumes with an error.
-          apex.da.handleAjaxErrors(jqXHR, textStatus, errorThrown, resumeCallback);
-        } else {
-          apex.debug.warn("rtm: not sent:", textStatus, errorThrown);
-          resume(false);
-        }
-      },
-    },
+  const before = calls.get(ajaxIdentifier) ?? Promise.resolve();
+  const call = before.then(
+    () =>
+      new Promise<void>((done) => {
+        apex.server.plugin(
+          ajaxIdentifier,
+          { f01: chunks(text), ...(config.sender ? { x01: senderId() } : {}) },
+          {
+            dataType: "json",
+            success() {
+              done();
+              resume(false);
+            },
+            error(jqXHR, textStatus, errorThrown) {
+              done();
+              if (config.onError === "RAISE") {
+                // Shows the text and resumes with an error.
+                apex.da.handleAjaxErrors(jqXHR, textStatus, errorThrown, resumeCallback);
+              } else {
+                apex.debug.warn("rtm: not sent:", textStatus, errorThrown);
+                resume(false);
+              }
+            },
+          },
+        );
+      }),
   );
+  calls.set(ajaxIdentifier, call);
 }

@@ -1,5 +1,6 @@
 /** Puts untrusted values into page items. */
-import { noteApplied } from "../../shared/page/echo.ts";
+import { applying } from "../../shared/page/echo.ts";
+import { itemText } from "../../shared/page/item-value.ts";
 import { isRecord } from "./payload.ts";
 
 /** The value as an item takes it; undefined when it is none (an object, a nested list). */
@@ -42,10 +43,14 @@ function setItem(name: string, value: unknown, fireChange: boolean): void {
   const present = item.getValue();
   const text = String(wanted);
   if (String(present ?? "") === text) return;
-  noteApplied(name, Array.isArray(wanted) ? wanted.join(":") : wanted);
   const html = takesHtml(name, item, item.node);
   const safe = (value: string) => (html ? apex.util.escapeHTML(value) : value);
-  item.setValue(Array.isArray(wanted) ? wanted.map(safe) : safe(wanted), null, !fireChange);
+  const safeValue = Array.isArray(wanted) ? wanted.map(safe) : safe(wanted);
+  applying(
+    name,
+    () => item.setValue(safeValue, null, !fireChange),
+    () => itemText(item),
+  );
 }
 
 /**

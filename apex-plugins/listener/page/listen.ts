@@ -1,10 +1,12 @@
 /** The function that the Listener dynamic action calls. */
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { connect, type TokenOptions } from "../../client/index.ts";
+import { SENDER, senderId } from "../../shared/page/sender.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
 import { type ChannelState, sharedIndicator } from "./indicator.ts";
 import { notificationText, setItems } from "./items.ts";
 import { keysOf } from "./keys.ts";
+import { member } from "./payload.ts";
 import { Regions, Throttle } from "./refresh.ts";
 import { renewalFor } from "./renewal.ts";
 import type { Option } from "./settings.ts";
@@ -98,6 +100,7 @@ export function listen(this: DynamicActionContext): void {
       from: has("NOW") ? "live" : "page",
       token: tokenOf(config, ajaxIdentifier),
       onMessage(message) {
+        if (has("OTHERS") && member(message.payload, SENDER) === senderId()) return;
         react(message);
         fire(config.apexEvent, message);
         if (config.apexEvent !== MESSAGE_EVENT) fire(MESSAGE_EVENT, message);

@@ -1,5 +1,5 @@
 /** Choices of the attribute Options. */
-export type Option = "KEEP_PAGE" | "NOW" | "INDICATOR" | "STAY";
+export type Option = "KEEP_PAGE" | "NOW" | "OTHERS" | "INDICATOR" | "STAY";
 
 /** The attribute Settings; everything is optional. listener.sql refuses other members. */
 export interface Settings {

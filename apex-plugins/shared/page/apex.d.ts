@@ -7,6 +7,8 @@ interface ApexItem {
   /** False when the page has no such item; then setValue does nothing. */
   readonly node: HTMLElement | false;
   readonly escape?: boolean;
+  /** Where items have separators of their own. */
+  getSeparator?(): string | undefined;
   getValue(): string | string[] | null;
   setValue(value: string | string[], displayValue?: unknown, suppressChangeEvent?: boolean): void;
 }
@@ -46,7 +48,6 @@ interface ApexRegion {
 
 interface ApexAjaxOptions {
   readonly dataType: "json";
-  readonly queue?: { readonly name: string; readonly action: "wait" };
   success(data: unknown): void;
   error(
     jqXHR: { readonly status?: number; readonly responseText?: string },
@@ -64,7 +65,7 @@ interface ApexElements {
 interface DynamicActionContext {
   readonly triggeringElement?: unknown;
   readonly affectedElements?: ApexElements | undefined;
-  readonly browserEvent?: string | { readonly type: string };
+  readonly browserEvent?: string | { readonly type: string; readonly target?: unknown };
   readonly data?: unknown;
   /** A function only with Wait for Result. */
   readonly resumeCallback?: unknown;

@@ -83,6 +83,8 @@ function item(id: string) {
   return {
     node,
     escape: node.dataset.escape === "true",
+    ...(node.dataset.separator ? { getSeparator: () => node.dataset.separator } : {}),
+    isChanged: () => plain && field.value !== (field as HTMLInputElement).defaultValue,
     getValue() {
       if (node instanceof HTMLSelectElement && node.multiple) return $(node).val();
       return plain ? field.value : (node.textContent ?? "");
@@ -90,7 +92,9 @@ function item(id: string) {
     setValue(value: string | string[], _display?: unknown, suppressChangeEvent?: boolean) {
       const html = this.escape ? escapeHTML(String(value)) : String(value);
       if (display) $(display).html(html);
-      if (plain) $(node).val(value);
+      // Some items make something else of what they are given.
+      if (node.dataset.makes === "upper case") field.value = String(value).toUpperCase();
+      else if (plain) $(node).val(value);
       else $(node).html(html);
       if (!suppressChangeEvent) $(node).trigger("change");
     },
@@ -110,11 +114,11 @@ function region(id: string): RegionDouble | null {
   return made;
 }
 
-const queues = new Map<string, Promise<unknown>>();
+const queues = new Map<string, { turn: Promise<unknown>; readonly drops: (() => void)[] }>();
 
 function plugin(
   ajaxIdentifier: string,
-  data: { f01?: readonly string[] },
+  data: { f01?: readonly string[]; x01?: string },
   options: {
     queue?: { name: string };
     success?: (data: unknown) => void;
@@ -123,7 +127,11 @@ function plugin(
 ) {
   const body = new URLSearchParams({ ajaxIdentifier });
   for (const piece of data.f01 ?? []) body.append("f01", piece);
+  if (data.x01 !== undefined) body.append("x01", data.x01);
+  // What waits in a queue behind a call that fails is dropped, without a word to anybody.
+  let dropped = false;
   const run = async () => {
+    if (dropped) return;
     let response: Response;
     try {
       response = await fetch("/ajax", { method: "POST", body });
@@ -150,9 +158,18 @@ function plugin(
   };
   const name = options.queue?.name;
   if (name === undefined) return run();
-  const turn = (queues.get(name) ?? Promise.resolve()).then(run);
-  queues.set(name, turn);
-  return turn;
+  const waiting = queues.get(name) ?? { turn: Promise.resolve(), drops: [] };
+  queues.set(name, waiting);
+  waiting.drops.push(() => {
+    dropped = true;
+  });
+  const { error } = options;
+  options.error = (...given) => {
+    for (const drop of waiting.drops.splice(0)) drop();
+    error?.(...given);
+  };
+  waiting.turn = waiting.turn.then(run);
+  return waiting.turn;
 }
 
 function resume(callback: unknown, errorOccurred: boolean) {
