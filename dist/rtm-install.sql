@@ -223,6 +223,25 @@ begin
     constraint rtm_database_state_ck check (state in ('CONFIRMED', 'ASKED'))]');
 end;
 /
+-- Numbers of the lease's holders (RTM_WORKER_API.LEASE_TOKEN). It begins at the time of the
+-- installation, so that a new one goes on above what a relay log has seen of the last. ORDER: also
+-- across the instances of a cluster.
+declare
+  l_count pls_integer;
+  l_start number;
+begin
+  select count(*)
+  into l_count
+  from user_objects
+  where object_type = 'SEQUENCE'
+    and object_name = 'RTM_FENCE_SEQ';
+  if l_count = 0 then
+    l_start := round((cast(sys_extract_utc(systimestamp) as date) - date '1970-01-01') * 86400000);
+    execute immediate 'create sequence rtm_fence_seq nocache order start with '
+      || to_char(l_start, 'fm99999999999999');
+  end if;
+end;
+/
 -- One current secret: two sessions could each make one. Of several the newest stays.
 declare
   l_count pls_integer;
@@ -1322,6 +1341,10 @@ create or replace package rtm_worker_api authid definer as
   -- it after p_timeout_s seconds, 0 to 60) or 'NO_GRANT' (no DBMS_LOCK here).
   function acquire_lease(p_queue_name in varchar2, p_timeout_s in number default 0) return varchar2;
   procedure release_lease(p_queue_name in varchar2);
+
+  -- A number above all that were given before. Taken after the lease, it orders the holders: a relay
+  -- log that many nodes share refuses a batch with a lower one than it has seen.
+  function lease_token(p_queue_name in varchar2) return number;
 
   -- Autonomous. Upserts the worker's row in RTM_WORKER.
   -- p_state: ACTIVE, STANDBY, HOLDING, STOPPING.
@@ -4433,6 +4456,14 @@ create or replace package body rtm_worker_api as
       l_result := dbms_lock.release(id => l_id);
     $end
   end release_lease;
+
+  function lease_token(p_queue_name in varchar2) return number is
+    l_token number;
+  begin
+    check_text('p_queue_name', p_queue_name, 261);
+    select rtm_fence_seq.nextval into l_token from dual;
+    return l_token;
+  end lease_token;
 
   procedure heartbeat(
     p_worker_id  in varchar2,

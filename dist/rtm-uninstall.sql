@@ -186,6 +186,7 @@ begin
   later('SEQUENCE', 'RTM_DELIVERY_SEQ');
   later('TABLE', 'RTM_RELAY_STATE', ' purge');
   later('TABLE', 'RTM_WORKER', ' purge');
+  later('SEQUENCE', 'RTM_FENCE_SEQ');
   later('TABLE', 'RTM_GAUGE', ' purge');
   later('TABLE', 'RTM_DATABASE', ' purge');
   later('TABLE', 'RTM_TOKEN_SECRET', ' purge');

@@ -79,6 +79,7 @@ export class RtmSchema {
   /** What the database's clock is ahead of the machine's, ms. */
   clockOffsetMs: number;
   #claimNumber = 0;
+  #fence = 0;
 
   constructor(emulator: Emulator, options: RtmSchemaOptions = {}) {
     this.#emulator = emulator;
@@ -208,6 +209,7 @@ export class RtmSchema {
         const result = await session.lock(name, Number(timeout ?? 0) * 1000, signal);
         return { "-1": result === "timeout" ? "BUSY" : "ACQUIRED" };
       },
+      lease_token: () => ({ "-1": ++this.#fence }),
       release_lease: ([queue], { session }) => {
         session.unlock(`rtm:${String(queue).toUpperCase()}`);
         return {};

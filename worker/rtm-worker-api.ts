@@ -204,6 +204,16 @@ export class RtmWorkerApi {
     return (result.outBinds as unknown as { outcome: "ACQUIRED" | "BUSY" | "NO_GRANT" }).outcome;
   }
 
+  /** A number above all that were given before; taken after the lease, it orders its holders. */
+  async leaseToken(queueName: string): Promise<number> {
+    const result = await this.#session.execute<never>(
+      "lease_token",
+      `begin :token := ${this.#package}.lease_token(:queue); end;`,
+      { token: outNumber, queue: queueName },
+    );
+    return (result.outBinds as unknown as { token: number }).token;
+  }
+
   heartbeat({ workerId, queueName, host, version, state }: Heartbeat): Promise<void> {
     return this.#call("heartbeat", ":worker, :queue, :host, :version, :state", {
       worker: workerId,

@@ -28,7 +28,7 @@ interface Call {
 /** One call of every method, as the session would get it. */
 async function apiCalls(): Promise<Call[]> {
   const calls: Call[] = [];
-  const outBinds = { api: 1, queue: "RTM.RTM_QUEUE", id: null, pieces: [], next: null };
+  const outBinds = { api: 1, token: 1, queue: "RTM.RTM_QUEUE", id: null, pieces: [], next: null };
   const execute = async (name: string, sql: string, binds: Call["binds"]) => {
     calls.push({ name, sql, binds });
     return { outBinds };
@@ -37,6 +37,7 @@ async function apiCalls(): Promise<Call[]> {
   const heartbeat = { workerId: "w", queueName: "Q", host: "h", version: "1", state: "ACTIVE" };
   await api.versions();
   await api.acquireLease("RTM.RTM_QUEUE", 1000);
+  await api.leaseToken("RTM.RTM_QUEUE");
   await api.heartbeat(heartbeat as Parameters<RtmWorkerApi["heartbeat"]>[0]);
   await api.backlog("RTM.RTM_QUEUE", 100);
   await api.receipts([{ id: "00", recipients: 1 }]);

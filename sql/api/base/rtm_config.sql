@@ -111,6 +111,25 @@ begin
     constraint rtm_database_state_ck check (state in ('CONFIRMED', 'ASKED'))]');
 end;
 /
+-- Numbers of the lease's holders (RTM_WORKER_API.LEASE_TOKEN). It begins at the time of the
+-- installation, so that a new one goes on above what a relay log has seen of the last. ORDER: also
+-- across the instances of a cluster.
+declare
+  l_count pls_integer;
+  l_start number;
+begin
+  select count(*)
+  into l_count
+  from user_objects
+  where object_type = 'SEQUENCE'
+    and object_name = 'RTM_FENCE_SEQ';
+  if l_count = 0 then
+    l_start := round((cast(sys_extract_utc(systimestamp) as date) - date '1970-01-01') * 86400000);
+    execute immediate 'create sequence rtm_fence_seq nocache order start with '
+      || to_char(l_start, 'fm99999999999999');
+  end if;
+end;
+/
 -- One current secret: two sessions could each make one. Of several the newest stays.
 declare
   l_count pls_integer;

@@ -113,6 +113,14 @@ create or replace package body rtm_worker_api as
     $end
   end release_lease;
 
+  function lease_token(p_queue_name in varchar2) return number is
+    l_token number;
+  begin
+    check_text('p_queue_name', p_queue_name, 261);
+    select rtm_fence_seq.nextval into l_token from dual;
+    return l_token;
+  end lease_token;
+
   procedure heartbeat(
     p_worker_id  in varchar2,
     p_queue_name in varchar2,

@@ -25,6 +25,10 @@ create or replace package rtm_worker_api authid definer as
   function acquire_lease(p_queue_name in varchar2, p_timeout_s in number default 0) return varchar2;
   procedure release_lease(p_queue_name in varchar2);
 
+  -- A number above all that were given before. Taken after the lease, it orders the holders: a relay
+  -- log that many nodes share refuses a batch with a lower one than it has seen.
+  function lease_token(p_queue_name in varchar2) return number;
+
   -- Autonomous. Upserts the worker's row in RTM_WORKER.
   -- p_state: ACTIVE, STANDBY, HOLDING, STOPPING.
   procedure heartbeat(
