@@ -8,7 +8,7 @@ import { expect, it, onTestFinished } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { post } from "../relay/support.ts";
 import { freePort } from "../support/free-port.ts";
-import { RTM, temporaryDirectory } from "../support/programs.ts";
+import { rtmPath, temporaryDirectory } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 
 /** Writes many lines, and reports on standard error how many were dropped. */
@@ -70,7 +70,9 @@ it("rtm relay on a full disk starts, serves, counts the lost lines, and ends", a
   const relay = { port, insecure: true, drain: { window: "0s" } };
   writeFileSync(file, JSON.stringify({ relay, service: { admin: { port: adminPort } } }));
   const stdio = ["ignore", openSync("/dev/full", "w"), "inherit"] as const;
-  const child = spawn(process.execPath, [RTM, "relay", "--config", file], { stdio: [...stdio] });
+  const child = spawn(process.execPath, [rtmPath(), "relay", "--config", file], {
+    stdio: [...stdio],
+  });
   onTestFinished(() => void child.kill("SIGKILL"));
   const ask = (path: string) => fetch(`http://127.0.0.1:${adminPort}${path}`);
   await until("it is ready", () =>

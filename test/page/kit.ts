@@ -1,7 +1,6 @@
 /** Browser, site and stack of one test file, and what the tests ask of a page. */
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll } from "vitest";
-import { until } from "../support/until.ts";
 import { launchBrowser } from "./browser.ts";
 import { type Attributes, type PageSpec, Site } from "./site.ts";
 import { Stack } from "./stack.ts";
