@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { listening, Tab, until, useWorld } from "./kit.ts";
+import { until } from "../support/until.ts";
+import { listening, Tab, useWorld } from "./kit.ts";
 import type { ActionSpec, Attributes, PageSpec } from "./site.ts";
 
 const world = useWorld();

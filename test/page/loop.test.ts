@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { Tab, until, useWorld } from "./kit.ts";
+import { until } from "../support/until.ts";
+import { Tab, useWorld } from "./kit.ts";
 import type { Attributes, DynamicActionSpec } from "./site.ts";
 
 const world = useWorld();
