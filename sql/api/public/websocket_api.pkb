@@ -308,18 +308,21 @@ create or replace package body websocket_api as
     l_settings   rtm_config%rowtype := rtm_config_api.settings;
     l_policy     varchar2(5) := error_policy(p_on_error, l_settings);
     l_checked    t_checked;
+    l_given      t_message;
+    l_message    rtm_message.t_message;
     l_index      pls_integer := p_messages.first;
     l_is_checked boolean := false;
     l_reason     varchar2(4000);
     l_way        varchar2(13) := way(l_settings, l_reason);
 
+    -- Logs the error of one message, and explains it to a caller who wants it raised.
     procedure fail(p_at in pls_integer) is
       l_code  number := sqlcode;
       l_error varchar2(4000) := sqlerrm;
+      l_bad   t_message := p_messages(p_at);
     begin
       log_failure(
-        p_source, p_messages(p_at).channel, p_messages(p_at).event_name, p_messages(p_at).payload,
-        l_is_checked, l_settings,
+        p_source, l_bad.channel, l_bad.event_name, l_bad.payload, l_is_checked, l_settings,
         'p_messages(' || p_at || '): ' || l_error || chr(10) || dbms_utility.format_error_backtrace
       );
       if l_policy = 'RAISE' then
@@ -336,9 +339,9 @@ create or replace package body websocket_api as
   begin
     while l_index is not null loop
       begin
+        l_given            := p_messages(l_index);
         l_checked(l_index) := rtm_message.checked(
-          p_messages(l_index).channel, p_messages(l_index).event_name, p_messages(l_index).payload,
-          p_source, l_settings
+          l_given.channel, l_given.event_name, l_given.payload, p_source, l_settings
         );
       exception
         when others then
@@ -353,7 +356,8 @@ create or replace package body websocket_api as
     l_index      := l_checked.first;
     while l_index is not null loop
       begin
-        send(l_checked(l_index), l_settings, l_way, l_reason, null, null);
+        l_message := l_checked(l_index);
+        send(l_message, l_settings, l_way, l_reason, null, null);
       exception
         when others then
           fail(l_index);
