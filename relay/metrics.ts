@@ -2,13 +2,11 @@
 import { Counter, Gauge, type Histogram, type Registry } from "prom-client";
 import type { Distribution, Tally } from "./channels/stats.ts";
 import type { Clients } from "./clients/clients.ts";
+import type { Log } from "./log/log.ts";
+import { MemoryLog } from "./log/memory-log.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
-export function registerMetrics(
-  registry: Registry,
-  clients: Clients,
-  { duplicateIds }: { duplicateIds: () => number },
-): void {
+export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {
   const { stats, hub } = clients;
   const registers = [registry];
   const counter = (name: string, help: string, read: () => number) =>
@@ -54,7 +52,9 @@ export function registerMetrics(
   gauge("rtm_relay_held_bytes", "Unsent bytes held for clients.", () => hub.measure());
   gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
   gauge("rtm_relay_history_bytes", "Bytes in history.", () => hub.history.bytes);
-  gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () => duplicateIds());
+  gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () =>
+    messageLog instanceof MemoryLog ? messageLog.duplicates.size : 0,
+  );
 
   counter(
     "rtm_relay_connections_opened_total",

@@ -1,7 +1,7 @@
-/** Puts the relay together: listeners, hub, history on disk, readiness, reload, drain. */
-import { createServer } from "node:http";
+/** Puts the relay together: hub, log, listeners, history on disk, readiness, reload, drain. */
+import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import express, { type Express } from "express";
+import type { Express } from "express";
 import { Registry } from "prom-client";
 import { ConfigError } from "../common/config.ts";
 import type { Logger } from "../common/logger.ts";
@@ -12,27 +12,23 @@ import { readBootId, restoreState, saveState } from "./channels/state-file.ts";
 import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
 import { closeSpread } from "./clients/drain.ts";
-import { createUpgrades, isWebSocket } from "./clients/upgrade.ts";
+import type { Upgrades } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Publisher } from "./contract/publisher.ts";
 import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
-import { createBroadcast } from "./http/broadcast.ts";
 import { closeServer, listen } from "./http/listen.ts";
-import { addFallbacks, addRestRoutes, isBroadcast } from "./http/routes.ts";
-import type { Log } from "./log/log.ts";
+import { createHttp } from "./http/server.ts";
+import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
+import { openLog } from "./log-config.ts";
 import { registerMetrics } from "./metrics.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
 import { bestWire, type WireKind, wireFactory } from "./wire/wire-check.ts";
 
-/** How often old messages, ids and channels are dropped, ms. */
+/** How often old messages and channels are dropped, ms. */
 const SWEEP_MS = 5000;
 /** How often a relay without authorization says so in the log, ms. */
 const INSECURE_WARNING_MS = 60_000;
-/** An idle HTTP connection is kept longer than nginx keeps it (60 s), so that nginx closes it. */
-const KEEP_ALIVE_MS = 65_000;
-/** Time for a whole request with its body, ms. */
-const REQUEST_MS = 60_000;
 
 export interface RelayOptions {
   readonly log: Logger;
@@ -48,7 +44,7 @@ export interface RelayOptions {
   readonly serving?: boolean;
   /** Where the history is kept during a restart. Without it a restart forgets it. */
   readonly stateDirectory?: string | undefined;
-  /** What numbers the messages and feeds this node. Default: a log in this process. */
+  /** What numbers the messages and feeds this node. Default: as `relay.log` says. */
   readonly messageLog?: Log;
   /** How frames reach the sockets. Default: the fastest way that works with this Node and `ws`. */
   readonly wire?: WireKind;
@@ -59,11 +55,14 @@ export interface Relay {
   readonly host: string;
   readonly port: number;
   readonly registry: Registry;
+  /** False while the shared log is not heard: then no worker of this node may lead a queue. */
+  readonly hearsLog: boolean;
   /** Everything that keeps the service from being ready, and warnings. */
   readiness(): readonly ReadinessReason[];
   /**
    * Standby: clients are closed with 4005, publishing is `unavailable`. When it serves again after
    * it had stopped, or with `takeover`, another node may have served meanwhile: the epoch is new.
+   * With a shared log every node serves while it hears the log, and this changes nothing.
    */
   setServing(serving: boolean, options?: { detail?: string; takeover?: boolean }): void;
   /**
@@ -85,201 +84,244 @@ async function checkedWire(log: Logger): Promise<WireKind> {
 }
 
 /**
- * Starts a relay.
+ * Starts a relay; it serves at once, or once its shared log is heard.
  * @throws {ConfigError} a key cannot be read
- * @throws {RtmError} RTM_STATE_DIRECTORY, RTM_LISTEN
+ * @throws {RtmError} RTM_STATE_DIRECTORY, RTM_LISTEN, RTM_LOG_UNSUITABLE, RTM_LOG_DENIED
  */
 export async function startRelay(config: RelayConfig, options: RelayOptions): Promise<Relay> {
   const log = options.log.child({ component: "relay" });
-  const bootId = readBootId();
-  // Counts from the boot of the system on Linux, so that it goes on across a restart of ours.
-  const clockBase = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  const clock = () => clockBase + performance.now();
+  const kind = options.wire ?? (config.wire === "auto" ? await checkedWire(log) : config.wire);
+  const relay = new RunningRelay(config, { ...options, log, wire: kind });
+  await relay.start();
+  return relay;
+}
 
-  const stats = new Stats();
-  const messageLog = options.messageLog ?? new MemoryLog({ duplicates: config.duplicates, clock });
-  const ownLog = messageLog instanceof MemoryLog ? messageLog : undefined;
-  const hub = new Hub({ config, stats, clock, keepsHeads: messageLog.keepsHeads });
-  const wire = options.wire ?? (await checkedWire(log));
-  const clients = new Clients({
-    config,
-    hub,
-    stats,
-    log,
-    keys: loadKeys(config),
-    makeWire: wireFactory(wire),
-  });
-  const registry = options.registry ?? new Registry();
-  registerMetrics(registry, clients, { duplicateIds: () => ownLog?.duplicates.size ?? 0 });
-  const serving = new Serving();
-  const publisher = new LocalPublisher({
-    hub,
-    log: messageLog,
-    serving,
-    messageBytes: config.limits.messageBytes,
-    quantum: ownLog
-      ? turnQuantum(hub.connectionBytes, config.history.bytes)
-      : Number.POSITIVE_INFINITY,
-  });
-  await messageLog.follow({
-    headOf: (channel) => hub.headOf(channel),
-    reset: (snapshot) => hub.reset(snapshot),
-    apply: (batch) => hub.apply(batch),
-    current: () => {},
-  });
+/** Counts from the boot of the system on Linux, so that it goes on across a restart of ours. */
+function systemClock(): () => number {
+  const base = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+  return () => base + performance.now();
+}
 
-  const readiness = (): readonly ReadinessReason[] => [
-    ...(serving.reason
-      ? [{ code: serving.reason, message: serving.problem as string, blocking: true }]
-      : []),
-    ...(config.insecure
-      ? [{ code: "insecure", message: "the relay runs without authorization", blocking: false }]
-      : []),
-    ...(options.readiness ?? []).flatMap((source) => source()),
-  ];
+class RunningRelay implements Relay {
+  readonly publisher: LocalPublisher;
+  readonly host: string;
+  readonly registry: Registry;
+  port = 0;
+  readonly #config: RelayConfig;
+  readonly #options: RelayOptions;
+  readonly #log: Logger;
+  readonly #clock = systemClock();
+  readonly #messageLog: Log;
+  /** The same, when it is this node's own: then a lease decides who serves, and a file keeps it. */
+  readonly #memory: MemoryLog | undefined;
+  readonly #hub: Hub;
+  readonly #clients: Clients;
+  readonly #serving = new Serving();
+  readonly #server: Server;
+  readonly #upgrades: Upgrades;
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** A standby node has served nothing yet, so what it restored is still the latest. */
+  #servedBefore = false;
+  #restored = false;
+  #saved = false;
+  #closed: Promise<void> | undefined;
+  #drained: Promise<void> | undefined;
 
-  const app = express();
-  app.disable("x-powered-by").disable("etag").disable("query parser");
-  app.set("trust proxy", [...config.trustedProxies]);
-  const broadcast = createBroadcast({ clients, publisher, notServing: () => serving.problem });
-  addRestRoutes(app, {
-    broadcast,
-    isReady: () => !readiness().some(({ blocking }) => blocking),
-  });
-  for (const [path, directory] of Object.entries(options.staticPaths ?? {})) {
-    app.use(path, express.static(directory));
+  constructor(config: RelayConfig, options: RelayOptions & { readonly wire: WireKind }) {
+    const { log } = options;
+    this.#config = config;
+    this.#options = options;
+    this.#log = log;
+    this.host = config.host;
+    const clock = this.#clock;
+    const keys = loadKeys(config);
+    this.#messageLog = options.messageLog ?? openLog(config, { log, clock });
+    this.#memory = this.#messageLog instanceof MemoryLog ? this.#messageLog : undefined;
+    const stats = new Stats();
+    const { keepsHeads } = this.#messageLog;
+    this.#hub = new Hub({ config, stats, clock, keepsHeads });
+    const makeWire = wireFactory(options.wire);
+    const caughtUp = (ms: number) => this.#messageLog.caughtUp(ms);
+    this.#clients = new Clients({ config, hub: this.#hub, stats, log, keys, makeWire, caughtUp });
+    this.registry = options.registry ?? new Registry();
+    registerMetrics(this.registry, this.#clients, this.#messageLog);
+    this.publisher = new LocalPublisher({
+      hub: this.#hub,
+      log: this.#messageLog,
+      serving: this.#serving,
+      messageBytes: config.limits.messageBytes,
+      quantum: this.#memory
+        ? turnQuantum(this.#hub.connectionBytes, config.history.bytes)
+        : Number.POSITIVE_INFINITY,
+    });
+    const { server, upgrades } = createHttp({
+      clients: this.#clients,
+      publisher: this.publisher,
+      serving: this.#serving,
+      isReady: () => !this.readiness().some(({ blocking }) => blocking),
+      staticPaths: options.staticPaths ?? {},
+      extend: options.extend ?? (() => {}),
+    });
+    this.#server = server;
+    this.#upgrades = upgrades;
+    const fewDescriptors = descriptorProblem(config);
+    if (fewDescriptors !== undefined) log.warn(fewDescriptors);
+    limitAccepts(server, config, {
+      warnings: this.#clients.warnings,
+      onRefused: () => stats.acceptRefused(),
+    });
   }
-  options.extend?.(app);
-  addFallbacks(app, clients);
 
-  const serverOptions = {
-    headersTimeout: config.connectDeadline,
-    requestTimeout: Math.max(REQUEST_MS, config.connectDeadline),
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
-    shouldUpgradeCallback: isWebSocket,
-  };
-  const upgrades = createUpgrades(clients, serving);
-  const server = createServer(serverOptions, (request, response) => {
-    if (isBroadcast(request)) broadcast(request, response);
-    else if (!upgrades.handleLost(request, response)) app(request, response);
-  });
-  const fewDescriptors = descriptorProblem(config);
-  if (fewDescriptors !== undefined) log.warn(fewDescriptors);
-  limitAccepts(server, config, {
-    warnings: clients.warnings,
-    onRefused: () => stats.acceptRefused(),
-  });
-  server.on("upgrade", upgrades.handle).on("clientError", upgrades.handleMalformed);
-
-  const stopTimers = startTimers();
-  const { stateDirectory } = options;
-  let restored = false;
-  try {
-    await listen(server, config.host, config.port, "relay.port");
-    // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
-    // is accepted before `setServing`.
-    if (stateDirectory !== undefined && ownLog) {
-      restored = restoreState(stateDirectory, { hub, messageLog: ownLog }, log, bootId, clock());
+  async start(): Promise<void> {
+    const { host, port } = this.#config;
+    this.#startTimers();
+    try {
+      await listen(this.#server, host, port, "relay.port");
+      await this.#messageLog.follow(this.#reader());
+      // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
+      // is accepted before the relay serves.
+      this.#restore();
+    } catch (error) {
+      await this.#stop();
+      throw error;
     }
-  } catch (error) {
-    stopTimers();
-    clients.stop();
-    await Promise.all([messageLog.close(), closeServer(server)]);
-    throw error;
+    this.port = (this.#server.address() as AddressInfo).port;
+    if (this.#memory && (this.#options.serving ?? true)) this.setServing(true);
+    this.#log.info({ host, port: this.port, epoch: this.#hub.epoch }, "relay listens");
   }
-  const { port } = server.address() as AddressInfo;
-  // A standby node has served nothing yet, so what it restored is still the latest.
-  let servedBefore = false;
-  let saved = false;
-  let closed: Promise<void> | undefined;
-  let drained: Promise<void> | undefined;
-  if (options.serving ?? true) setServing(true);
-  log.info({ host: config.host, port, epoch: hub.epoch }, "relay listens");
 
-  function startTimers(): () => void {
-    const timers = [setInterval(() => hub.sweep(), SWEEP_MS).unref()];
-    if (config.insecure) {
-      const warn = () => log.warn("insecure: true: every client may read and write every channel");
-      warn();
-      timers.push(setInterval(warn, INSECURE_WARNING_MS).unref());
+  #startTimers(): void {
+    const every = (ms: number, run: () => void) => this.#timers.push(setInterval(run, ms).unref());
+    every(SWEEP_MS, () => this.#hub.sweep());
+    if (!this.#config.insecure) return;
+    const warn = () =>
+      this.#log.warn("insecure: true: every client may read and write every channel");
+    warn();
+    every(INSECURE_WARNING_MS, warn);
+  }
+
+  /** What the log feeds. */
+  #reader(): LogReader {
+    const hub = this.#hub;
+    return {
+      headOf: (channel) => hub.headOf(channel),
+      reset: (snapshot) => hub.reset(snapshot),
+      apply: (batch) => hub.apply(batch),
+      current: (yes, detail) => this.#heardLog(yes, detail),
+    };
+  }
+
+  /** With a shared log, every node that hears it serves. */
+  #heardLog(yes: boolean, detail: string | undefined): void {
+    if (this.#memory || this.#serving.reason === "draining") return;
+    if (yes) this.#serving.set(undefined);
+    else {
+      this.#serving.set("log_lost", detail);
+      this.#clients.closeAll("going_away", "this node does not hear the log of messages");
     }
-    return () => timers.forEach(clearInterval);
+    const fields = { current: yes, detail, epoch: this.#hub.epoch };
+    this.#log[yes ? "info" : "error"](fields, yes ? "serving" : "the log is not heard");
   }
 
-  function setServing(
+  get hearsLog(): boolean {
+    return this.#serving.reason !== "log_lost";
+  }
+
+  readiness(): readonly ReadinessReason[] {
+    const { reason, problem } = this.#serving;
+    return [
+      ...(reason ? [{ code: reason, message: problem as string, blocking: true }] : []),
+      ...(this.#config.insecure
+        ? [{ code: "insecure", message: "the relay runs without authorization", blocking: false }]
+        : []),
+      ...(this.#options.readiness ?? []).flatMap((source) => source()),
+    ];
+  }
+
+  setServing(
     on: boolean,
     { detail, takeover = false }: { detail?: string; takeover?: boolean } = {},
   ): void {
+    if (!this.#memory) return;
     const wanted = on ? undefined : "standby";
-    if (serving.reason === "draining" || serving.reason === wanted) return;
+    const { reason } = this.#serving;
+    if (reason === "draining" || reason === wanted) return;
     if (on) {
-      if (servedBefore || takeover) ownLog?.beginAnew();
-      serving.set(undefined);
-      servedBefore = true;
+      if (this.#servedBefore || takeover) this.#memory.beginAnew();
+      this.#serving.set(undefined);
+      this.#servedBefore = true;
     } else {
-      serving.set("standby", detail);
-      clients.closeAll("standby", "this node does not serve now");
+      this.#serving.set("standby", detail);
+      this.#clients.closeAll("standby", "this node does not serve now");
     }
-    log.info({ serving: on, detail, epoch: hub.epoch }, on ? "serving" : "standby");
+    const fields = { serving: on, detail, epoch: this.#hub.epoch };
+    this.#log.info(fields, on ? "serving" : "standby");
   }
 
-  function save(): void {
-    if (saved || stateDirectory === undefined || !ownLog || !(servedBefore || restored)) return;
-    saved = true;
-    hub.flush();
-    saveState(stateDirectory, { hub, messageLog: ownLog }, bootId, clock());
-    log.info({ messages: hub.history.count, bytes: hub.history.bytes }, "history saved");
+  reload(next: Pick<RelayConfig, "tokens" | "apiKeys">): void {
+    const keys = loadKeys(next);
+    if (!this.#config.insecure && next.tokens.secrets.length + next.apiKeys.length === 0) {
+      throw new ConfigError(["no keys are configured: only a start can make a relay insecure"]);
+    }
+    this.#clients.keys = keys;
+    const numbers = { secrets: next.tokens.secrets.length, apiKeys: next.apiKeys.length };
+    this.#log.info(numbers, "keys read");
   }
 
-  async function drain(): Promise<void> {
-    const wasStandby = serving.reason === "standby";
-    serving.set("draining");
+  #restore(): void {
+    const { stateDirectory } = this.#options;
+    if (stateDirectory === undefined) return;
+    if (!this.#memory) {
+      this.#log.warn({ stateDirectory }, "the history is not kept there: it is in the shared log");
+      return;
+    }
+    const kept = { hub: this.#hub, messageLog: this.#memory };
+    this.#restored = restoreState(stateDirectory, kept, this.#log, readBootId(), this.#clock());
+  }
+
+  #save(): void {
+    const { stateDirectory } = this.#options;
+    if (this.#saved || stateDirectory === undefined || !this.#memory) return;
+    if (!this.#servedBefore && !this.#restored) return;
+    this.#saved = true;
+    this.#hub.flush();
+    const kept = { hub: this.#hub, messageLog: this.#memory };
+    saveState(stateDirectory, kept, readBootId(), this.#clock());
+    const { count, bytes } = this.#hub.history;
+    this.#log.info({ messages: count, bytes }, "history saved");
+  }
+
+  drain(): Promise<void> {
+    this.#drained ??= this.#drain();
+    return this.#drained;
+  }
+
+  async #drain(): Promise<void> {
+    const wasStandby = this.#serving.reason === "standby";
+    this.#serving.set("draining");
     try {
       // What a node in standby has is worth less than what the serving one has.
-      if (!wasStandby) save();
+      if (!wasStandby) this.#save();
     } catch (error) {
-      log.error({ err: error }, "the history could not be saved; clients will refresh");
+      this.#log.error({ err: error }, "the history could not be saved; clients will refresh");
     }
-    await closeSpread(clients, config.drain);
-    await close();
+    await closeSpread(this.#clients, this.#config.drain);
+    await this.close();
   }
 
-  function close(): Promise<void> {
-    closed ??= stop();
-    return closed;
+  close(): Promise<void> {
+    this.#closed ??= this.#stop();
+    return this.#closed;
   }
 
-  async function stop(): Promise<void> {
-    serving.set("draining");
-    stopTimers();
-    for (const connection of [...clients.connections]) connection.terminate();
-    clients.stop();
-    hub.stop();
-    upgrades.close();
-    await Promise.all([messageLog.close(), closeServer(server)]);
-    log.info("relay stopped");
+  async #stop(): Promise<void> {
+    this.#serving.set("draining");
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const connection of [...this.#clients.connections]) connection.terminate();
+    this.#clients.stop();
+    this.#hub.stop();
+    this.#upgrades.close();
+    await Promise.all([this.#messageLog.close(), closeServer(this.#server)]);
+    this.#log.info("relay stopped");
   }
-
-  return {
-    publisher,
-    host: config.host,
-    port,
-    registry,
-    readiness,
-    setServing,
-    reload(next) {
-      const keys = loadKeys(next);
-      if (!config.insecure && next.tokens.secrets.length + next.apiKeys.length === 0) {
-        throw new ConfigError(["no keys are configured: only a start can make a relay insecure"]);
-      }
-      clients.keys = keys;
-      log.info({ secrets: next.tokens.secrets.length, apiKeys: next.apiKeys.length }, "keys read");
-    },
-    drain() {
-      drained ??= drain();
-      return drained;
-    },
-    close,
-  };
 }

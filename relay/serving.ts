@@ -11,11 +11,12 @@ export interface ReadinessReason {
 }
 
 /** Why the relay does not serve; it decides the close code that clients get. */
-export type NotServing = "starting" | "standby" | "draining";
+export type NotServing = "starting" | "standby" | "log_lost" | "draining";
 
 const MESSAGES: Readonly<Record<NotServing, string>> = {
   starting: "the relay is starting",
   standby: "another node serves",
+  log_lost: "the log of messages is not heard",
   draining: "the relay is stopping",
 };
 

@@ -10,6 +10,7 @@ import { BatchSizer } from "./batch-sizer.ts";
 import type { QueueConfig, WorkerConfig } from "./config.ts";
 import { bodySize, type Dequeued } from "./decode.ts";
 import { Dequeuer } from "./dequeuer.ts";
+import { LogLostError } from "./hand-over.ts";
 import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
@@ -36,9 +37,13 @@ const UNKEPT_QUICK = 1_000;
 const UNKEPT_SHORT_PAUSE_MS = 5;
 const UNKEPT_PAUSE_MS = 1_000;
 
+/** Only looks whether the log is heard again. */
+const LOG_LOST: Bounds = { baseMs: 500, capMs: 2_000 };
+
 /** Bounds of the wait before the next session, by the error that ended the last. */
 export function boundsOf(error: unknown): Bounds {
   if (error instanceof LogonRefusedError) return REFUSED;
+  if (error instanceof LogLostError) return LOG_LOST;
   const { class: errorClass } = classifyOracleError(error);
   if (errorClass === "configuration") return SLOW;
   return errorClass === "queue_state" ? QUEUE_STATE : QUICK;
@@ -52,6 +57,11 @@ export interface ConsumerOptions {
   readonly poisonStore: PoisonStore;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
+  /**
+   * False while this node's relay does not hear the log that it shares with other nodes: one of those
+   * should lead. A batch in hand is then given up with its session, which costs it no attempt.
+   */
+  readonly mayLead?: () => boolean;
   /** Bounds of the retries of a hand-over, for tests. */
   readonly holdBounds?: Bounds;
   /** Bounds of the waits between sessions, for tests. */
@@ -128,6 +138,7 @@ export class QueueConsumer {
   /** One session after the other, until the stop or an error. */
   async #sessions(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#checkMayLead();
       this.state.set("connecting");
       const { logon, queue } = this.#options;
       const session = await logon.open({
@@ -143,7 +154,9 @@ export class QueueConsumer {
         await this.#consume(session, signal);
         await session.close();
       } catch (error) {
-        await session.discard();
+        // A rollback would count as an attempt of every message in hand.
+        if (error instanceof LogLostError) session.abandon();
+        else await session.discard();
         throw error;
       } finally {
         signal.removeEventListener("abort", interrupt);
@@ -176,6 +189,7 @@ export class QueueConsumer {
       queue.mode === "notify" ? new Notifier(access.name, this.#warnings) : undefined;
     try {
       while (!signal.aborted && !session.isOld) {
+        this.#checkMayLead();
         this.state.set("active");
         notifier?.rearm();
         const batch = await dequeuer.next(notifier ? 0 : queue.wait);
@@ -230,6 +244,10 @@ export class QueueConsumer {
       const pauseMs = ++this.#unkept > UNKEPT_QUICK ? UNKEPT_PAUSE_MS : UNKEPT_SHORT_PAUSE_MS;
       await sleep(pauseMs, signal).catch(() => {});
     }
+  }
+
+  #checkMayLead(): void {
+    if (this.#options.mayLead?.() === false) throw new LogLostError();
   }
 
   #warnNoLease(): void {

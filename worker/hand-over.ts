@@ -22,6 +22,16 @@ export class FencedError extends RtmError {
   }
 }
 
+/** The relay of this node has not heard the log that it shares with others for too long. */
+export class LogLostError extends RtmError {
+  constructor() {
+    super(
+      "RTM_LOG_LOST",
+      "this node does not hear the log of messages: another one, which does, has to lead the queue",
+    );
+  }
+}
+
 /** What `publish` answered for one message once the relay had taken or refused it. */
 export type Settled = Exclude<PublishResult, { status: "unavailable" | "fenced" }>;
 
@@ -35,6 +45,8 @@ export interface HandOverOptions {
   readonly ping: () => Promise<void>;
   readonly pingMs: number;
   readonly bounds: Bounds;
+  /** False: a batch that the relay cannot take is not held any longer. */
+  readonly mayLead?: (() => boolean) | undefined;
   /** Called before each attempt. */
   readonly onAttempt?: () => void;
   /** Called when holding begins, with the reason. */
@@ -44,12 +56,12 @@ export interface HandOverOptions {
 /**
  * Returns one settled answer per message, in order. A rollback would count towards max_retries and
  * exile good messages, so an unavailable relay is waited for with the transaction open.
- * @throws {FencedError}, what `ping` threw, or the signal's reason. The caller then drops the batch: the database
+ * @throws {FencedError}, {LogLostError}, what `ping` threw, or the signal's reason. The caller then drops the batch: the database
  * delivers it again, and the relay drops what it has seen by id.
  */
 export async function handOver(
   batch: readonly Message[],
-  { publisher, source, signal, ping, pingMs, bounds, onAttempt, onHold }: HandOverOptions,
+  { publisher, source, signal, ping, pingMs, bounds, mayLead, onAttempt, onHold }: HandOverOptions,
 ): Promise<Settled[]> {
   if (batch.length === 0) return [];
   const settled = new Map<number, Settled>();
@@ -85,6 +97,7 @@ export async function handOver(
       }
     }
     pending = unavailable;
+    if (reason && mayLead?.() === false) throw new LogLostError();
     if (reason) throw new RelayUnavailableError(reason.code, reason.message);
   };
 

@@ -178,6 +178,7 @@ const OWN_ERRORS: ReadonlyMap<string, ErrorClass> = new Map([
   ["RTM_SESSION_INTERRUPTED", "cancelled"],
   // Dropped with its session: the leader's own session has the batch.
   ["RTM_FENCED", "session_lost"],
+  ["RTM_LOG_LOST", "session_lost"],
   ["RTM_DRIVER_FAILED", "payload"],
   ["RTM_API_VERSION", "configuration"],
   ["RTM_PAYLOAD_UNDETECTED", "configuration"],

@@ -39,6 +39,8 @@ export interface SettlementOptions {
   /** The queue's name as configured, for metrics. */
   readonly queue: string;
   readonly warnings: RateLimitedLog;
+  /** As `ConsumerOptions.mayLead`. */
+  readonly mayLead?: (() => boolean) | undefined;
   /** Bounds of the retries of a hand-over. */
   readonly holdBounds?: Bounds | undefined;
   /** The database's clock minus ours, ms; undefined when unknown. */
@@ -132,6 +134,7 @@ export class Settlement {
       signal,
       ping: () => session.ping(),
       pingMs: worker.holdPing,
+      mayLead: this.#options.mayLead,
       bounds: this.#options.holdBounds ?? HOLD_BOUNDS,
       onAttempt,
       onHold: (error) => {

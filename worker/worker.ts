@@ -31,6 +31,8 @@ export interface WorkerOptions {
    * (worker/leadership.ts).
    */
   readonly onServing?: (serving: boolean) => void;
+  /** As `ConsumerOptions.mayLead`. */
+  readonly mayLead?: () => boolean;
   /** Shorter waits, for tests. */
   readonly timing?: Pick<ConsumerOptions, "holdBounds" | "sessionBounds">;
 }
@@ -59,7 +61,16 @@ export function startWorker(options: WorkerOptions): Worker {
   const stopping = new AbortController();
   const { signal } = stopping;
   const logon = new Logon(database);
-  const shared = { logon, worker, publisher, poisonStore, metrics, log, ...options.timing };
+  const shared = {
+    logon,
+    worker,
+    publisher,
+    poisonStore,
+    metrics,
+    log,
+    ...(options.mayLead && { mayLead: options.mayLead }),
+    ...options.timing,
+  };
   const consumers = worker.queues.map((queue) => new QueueConsumer({ ...shared, queue }));
   const stopReporting = reportServing({
     consumers,

@@ -107,6 +107,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       registry,
       stateDirectory: stateDirectory ?? userStateDirectory(),
       version: VERSION,
+      mayLead: () => relay?.hearsLog ?? true,
       onServing: (serving) => {
         relay?.setServing(serving, { takeover: wasStandby });
         wasStandby ||= !serving;

@@ -243,6 +243,15 @@ export class Hub implements OutletHost {
     return { subscription, recovered: true, seq, replay };
   }
 
+  /**
+   * Whether the position may be ahead of what this node has heard, or of an epoch that it has not
+   * heard of: then it must catch up with the log before it judges.
+   */
+  mustCatchUp(name: string, since: Since | undefined): boolean {
+    if (!this.#keepsHeads || since === undefined || "ageMs" in since) return false;
+    return since.epoch !== this.epoch || since.seq > this.headOf(name);
+  }
+
   recover(channel: Channel, since: Since | undefined): Recovery {
     const now = this.#clock();
     this.history.expire(now);

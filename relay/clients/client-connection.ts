@@ -10,6 +10,8 @@ import type { Clients } from "./clients.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { Rights } from "./rights.ts";
 
+/** The longest wait for the log before a position is judged, ms. */
+const CATCH_UP_MS = 2000;
 /** Bytes of a pong frame beside its data. */
 const PONG_HEADER_BYTES = 2;
 
@@ -75,6 +77,8 @@ export abstract class ClientConnection implements OutletOwner {
   readonly #rate: RateLimit;
   readonly #socket: Duplex;
   #removed = false;
+  /** Frames that arrived while the log is asked; undefined while it is not. */
+  #waiting: [data: Buffer, isBinary: boolean][] | undefined;
 
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex, format: Format) {
     this.clients = clients;
@@ -109,14 +113,44 @@ export abstract class ClientConnection implements OutletOwner {
     return false;
   }
 
+  /**
+   * Goes on with `next` when this node has caught up with the log. Frames that arrive meanwhile wait.
+   * Where that is not known a position cannot be judged, and the client has to ask elsewhere.
+   */
+  protected whenCaughtUp(next: () => void): void {
+    this.#waiting = [];
+    this.ws.pause();
+    void this.clients.caughtUp(CATCH_UP_MS).then((known) => {
+      const frames = this.#waiting ?? [];
+      this.#waiting = undefined;
+      if (this.outlet.dead) return;
+      if (!known) {
+        this.close("going_away", "this node cannot tell whether it has heard everything");
+        return;
+      }
+      this.ws.resume();
+      this.#guarded(next);
+      for (const [data, isBinary] of frames) this.#take(data, isBinary);
+    });
+  }
+
   received(data: Buffer, isBinary: boolean): void {
     if (this.outlet.dead || !this.heard(1)) return;
     this.clients.stats.framesReceived++;
+    this.#take(data, isBinary);
+  }
+
+  #take(data: Buffer, isBinary: boolean): void {
+    if (this.#waiting) this.#waiting.push([data, isBinary]);
+    else this.#guarded(() => this.frame(data, isBinary));
+  }
+
+  #guarded(handle: () => void): void {
     // A timer may be late, and the clock may have been set: no frame meets rights that have ended.
     this.endRights();
     if (this.outlet.dead) return;
     try {
-      this.frame(data, isBinary);
+      handle();
     } catch (error) {
       this.clients.log.error({ err: error }, "frame handling failed");
       this.terminate();

@@ -45,6 +45,7 @@ export class Clients {
   /** For what clients can cause again and again. */
   readonly warnings: RateLimitedLog;
   readonly makeWire: WireFactory;
+  readonly caughtUp: (ms: number) => Promise<boolean>;
   keys: Keys;
   /** What may be read without any token. */
   readonly openChannels: PatternSet;
@@ -77,6 +78,8 @@ export class Clients {
     log: Logger;
     keys: Keys;
     makeWire: WireFactory;
+    /** As `Log.caughtUp`. */
+    caughtUp: (ms: number) => Promise<boolean>;
   }) {
     this.config = options.config;
     this.hub = options.hub;
@@ -97,6 +100,7 @@ export class Clients {
     this.addressLimits = new AddressLimits(limits.refusalsPerMinute);
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
+    this.caughtUp = options.caughtUp;
     const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));
     this.#heartbeat = setInterval(this.#beat, interval).unref();
     this.#clockWatch = setInterval(this.#watchClock, CLOCK_WATCH_MS).unref();

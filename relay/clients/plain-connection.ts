@@ -95,6 +95,13 @@ export class PlainConnection extends ClientConnection {
       else this.close("forbidden", "the token grants none of the channels");
       return;
     }
+    const ask = granted.some((channel) => hub.mustCatchUp(channel, since));
+    if (ask) this.whenCaughtUp(() => this.#subscribe(granted, since));
+    else this.#subscribe(granted, since);
+  }
+
+  #subscribe(granted: readonly string[], since: Since | undefined): void {
+    const { hub } = this.clients;
     const started = granted.map((channel) => {
       const { subscription, recovered, replay } = hub.subscribe(
         this.outlet,

@@ -136,6 +136,15 @@ export class RtmConnection extends ClientConnection {
   }
 
   #subscribeAll(entries: readonly SubscribeEntry[]): void {
+    const { hub } = this.clients;
+    const ask = entries.some(
+      (entry) => !isProblem(entry) && hub.mustCatchUp(entry.channel, entry.since),
+    );
+    if (ask) this.whenCaughtUp(() => this.#subscribeNow(entries));
+    else this.#subscribeNow(entries);
+  }
+
+  #subscribeNow(entries: readonly SubscribeEntry[]): void {
     const replays: (() => void)[] = [];
     for (const entry of entries) {
       if (this.outlet.dead) return;

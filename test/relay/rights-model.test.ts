@@ -66,7 +66,15 @@ class World {
     };
     const keys = { secrets: new Map([["k1", Buffer.from(SECRET)]]), findApiKey: () => undefined };
     const stats = new Stats();
-    this.#clients = new Clients({ config, hub: this.#hub, stats, log, keys, makeWire: () => wire });
+    this.#clients = new Clients({
+      config,
+      hub: this.#hub,
+      stats,
+      log,
+      keys,
+      makeWire: () => wire,
+      caughtUp: async () => true,
+    });
     const socket = new EventEmitter();
     this.#connection = new RtmConnection(
       this.#clients,

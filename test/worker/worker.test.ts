@@ -108,6 +108,30 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     expect(world.publisher.accepted).toHaveLength(1);
   });
 
+  it("gives a batch up without an attempt when its node does not hear the log, and leads again later", async () => {
+    const connection = await world.connect();
+    let heard = true;
+    world.publisher.answer = () => UNAVAILABLE;
+    const worker = world.startWorker({}, { mayLead: () => heard });
+    await world.broadcast(connection, { n: 1 });
+    await connection.commit();
+    await until("it holds", () => world.publisher.batches > 1);
+    heard = false;
+    await until(
+      "it has given up its session and the lease",
+      () => worker.status()[0]?.reason === "RTM_LOG_LOST",
+    );
+    const sessions = () => world.emulator.sessions().filter(({ module }) => module === "apex-rtm");
+    await until("it ended", () => !sessions().some(({ action }) => action?.startsWith("dequeue")));
+    const [message] = world.emulator.queue(world.schema.queueName).messages();
+    expect(message).toMatchObject({ attempts: 0, status: "ready" });
+    const before = world.publisher.batches;
+    world.publisher.answer = () => ({ status: "accepted", recipients: 0 });
+    heard = true;
+    await until("it leads again", () => world.publisher.accepted.length === 1);
+    expect(world.publisher.batches).toBe(before + 1);
+  });
+
   it("rolls back once when it is stopped while holding", async () => {
     const connection = await world.connect();
     world.publisher.answer = () => UNAVAILABLE;

@@ -1,0 +1,55 @@
+/** The relay's HTTP server: pages' files, REST, and the upgrade to WebSocket. */
+import { createServer, type Server } from "node:http";
+import express, { type Express } from "express";
+import type { LocalPublisher } from "../channels/local-publisher.ts";
+import type { Clients } from "../clients/clients.ts";
+import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.ts";
+import type { Serving } from "../serving.ts";
+import { createBroadcast } from "./broadcast.ts";
+import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
+
+/** An idle HTTP connection is kept longer than nginx keeps it (60 s), so that nginx closes it. */
+const KEEP_ALIVE_MS = 65_000;
+/** Time for a whole request with its body, ms. */
+const REQUEST_MS = 60_000;
+
+export interface HttpOptions {
+  readonly clients: Clients;
+  readonly publisher: LocalPublisher;
+  readonly serving: Serving;
+  readonly isReady: () => boolean;
+  /** Directories served under a path. */
+  readonly staticPaths: Readonly<Record<string, string>>;
+  /** Adds routes of other rooms before the final 404. */
+  readonly extend: (app: Express) => void;
+}
+
+/** Makes the server; it does not listen yet. */
+export function createHttp(options: HttpOptions): { server: Server; upgrades: Upgrades } {
+  const { clients, publisher, serving } = options;
+  const { config } = clients;
+  const app = express();
+  app.disable("x-powered-by").disable("etag").disable("query parser");
+  app.set("trust proxy", [...config.trustedProxies]);
+  const broadcast = createBroadcast({ clients, publisher, notServing: () => serving.problem });
+  addRestRoutes(app, { broadcast, isReady: options.isReady });
+  for (const [path, directory] of Object.entries(options.staticPaths)) {
+    app.use(path, express.static(directory));
+  }
+  options.extend(app);
+  addFallbacks(app, clients);
+  const serverOptions = {
+    headersTimeout: config.connectDeadline,
+    requestTimeout: Math.max(REQUEST_MS, config.connectDeadline),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
+    shouldUpgradeCallback: isWebSocket,
+  };
+  const upgrades = createUpgrades(clients, serving);
+  const server = createServer(serverOptions, (request, response) => {
+    if (isBroadcast(request)) broadcast(request, response);
+    else if (!upgrades.handleLost(request, response)) app(request, response);
+  });
+  server.on("upgrade", upgrades.handle).on("clientError", upgrades.handleMalformed);
+  return { server, upgrades };
+}

@@ -1,0 +1,55 @@
+/** The log that the configuration asks for. */
+import { readFileSync } from "node:fs";
+import { ConfigError } from "../common/config.ts";
+import { messageOf } from "../common/errors.ts";
+import type { Logger } from "../common/logger.ts";
+import { readSecretFile } from "../common/secret-file.ts";
+import type { RelayConfig } from "./config.ts";
+import type { Log } from "./log/log.ts";
+import { MemoryLog } from "./log/memory-log.ts";
+import { ValkeyLog } from "./log/valkey/valkey-log.ts";
+
+/**
+ * Makes it; nothing is connected yet.
+ * @throws {ConfigError} a file that it names cannot be read
+ */
+export function openLog(
+  config: RelayConfig,
+  { log, clock }: { readonly log: Logger; readonly clock: () => number },
+): Log {
+  const { kind, prefix, grace, bytes, age, tls, url, urlFile } = config.log;
+  if (kind === "memory") return new MemoryLog({ duplicates: config.duplicates, clock });
+  const pem = (name: keyof typeof tls): string | undefined => {
+    const path = tls[name];
+    return path === undefined ? undefined : readNamed(`relay.log.tls.${name}`, path, readFile);
+  };
+  const [ca, cert, key] = [pem("caFile"), pem("certFile"), pem("keyFile")];
+  const readUrl = () => url ?? readNamed("relay.log.urlFile", urlFile as string, readSecretFile);
+  // Read now, so that a file that is missing fails the start and not the first connection.
+  readUrl();
+  return new ValkeyLog({
+    address: {
+      url: readUrl,
+      tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+    },
+    prefix,
+    grace,
+    bytes: bytes ?? config.history.totalBytes,
+    age: age ?? config.history.age,
+    ids: config.duplicates.count,
+    log,
+    clock,
+  });
+}
+
+function readFile(path: string): string {
+  return readFileSync(path, "utf8");
+}
+
+function readNamed(key: string, path: string, read: (path: string) => string): string {
+  try {
+    return read(path);
+  } catch (error) {
+    throw new ConfigError([`${key}: ${path} cannot be read: ${messageOf(error)}`]);
+  }
+}
