@@ -170,7 +170,8 @@ export class QueueConsumer {
     const access = await prepareQueue(session, queue, worker, this.#warnings);
     this.access = access;
     this.clockOffsetMs = access.clockOffsetMs;
-    if (access.leasePossible) await this.#lead(access, signal);
+    let fence: number | undefined;
+    if (access.leasePossible) fence = await this.#lead(access, signal);
     else if (worker.lease === "auto") this.#warnNoLease();
     const sizer = new BatchSizer(queue.batch, session.serverVersion);
     const dequeuer = new Dequeuer(session, access, sizer, this.#warnings);
@@ -178,6 +179,7 @@ export class QueueConsumer {
       ...this.#options,
       session,
       access,
+      fence,
       queue: queue.name,
       warnings: this.#warnings,
       clockOffsetMs: () => this.clockOffsetMs,
@@ -272,18 +274,19 @@ export class QueueConsumer {
    * Waits until this session holds the queue's lease: as a standby, or, in a node alone, for the
    * session that has it to end. A node that has led before says so only after the first wait: its lost
    * session may hold the lease for a moment more.
+   * @returns the number of this holder of the lease; undefined without a lease
    */
-  async #lead(access: QueueAccess, signal: AbortSignal): Promise<void> {
+  async #lead(access: QueueAccess, signal: AbortSignal): Promise<number | undefined> {
     for (let waitMs = this.#hasLed ? LEASE_WAIT_MS : 0; ; waitMs = LEASE_WAIT_MS) {
       signal.throwIfAborted();
       const outcome = await access.api!.acquireLease(access.name, waitMs);
       this.#progress = true;
       this.state.tick();
       this.#hasLed = outcome === "ACQUIRED";
-      if (outcome === "ACQUIRED") return;
+      if (outcome === "ACQUIRED") return access.api!.leaseToken(access.name);
       if (outcome === "NO_GRANT") {
         this.#warnNoLease();
-        return;
+        return undefined;
       }
       if (!this.#options.worker.standby) this.#warnLeaseHeld();
       else if (this.state.name !== "standby") {

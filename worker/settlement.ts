@@ -39,6 +39,8 @@ export interface SettlementOptions {
   /** The queue's name as configured, for metrics. */
   readonly queue: string;
   readonly warnings: RateLimitedLog;
+  /** The number of this holder of the queue's lease. */
+  readonly fence?: number | undefined;
   /** As `ConsumerOptions.mayLead`. */
   readonly mayLead?: (() => boolean) | undefined;
   /** Bounds of the retries of a hand-over. */
@@ -126,11 +128,21 @@ export class Settlement {
   }
 
   #handOver(messages: readonly Message[], signal: AbortSignal): Promise<Settled[]> {
-    const { publisher, access, session, worker, metrics, queue, warnings, onAttempt, onHold } =
-      this.#options;
+    const {
+      publisher,
+      fence,
+      access,
+      session,
+      worker,
+      metrics,
+      queue,
+      warnings,
+      onAttempt,
+      onHold,
+    } = this.#options;
     return handOver(messages, {
       publisher,
-      source: { name: `queue:${access.name}` },
+      source: { name: `queue:${access.name}`, ...(fence !== undefined && { fence }) },
       signal,
       ping: () => session.ping(),
       pingMs: worker.holdPing,

@@ -14,7 +14,7 @@ import {
   startEmulator,
 } from "../../emulator/index.ts";
 import type { Message } from "../../relay/contract/message.ts";
-import type { Publisher, PublishResult } from "../../relay/contract/publisher.ts";
+import type { Publisher, PublishResult, Source } from "../../relay/contract/publisher.ts";
 import { type DatabaseConfig, databaseConfig, workerConfig } from "../../worker/config.ts";
 import { startWorker, type Worker, type WorkerOptions } from "../../worker/worker.ts";
 import { until } from "../support/until.ts";
@@ -28,8 +28,12 @@ export class RecordingPublisher implements Publisher {
   batches = 0;
   answer: (message: Message) => PublishResult = () => ({ status: "accepted", recipients: 1 });
 
-  async publish(batch: readonly Message[]): Promise<readonly PublishResult[]> {
+  /** Of each batch. */
+  readonly sources: (Source | undefined)[] = [];
+
+  async publish(batch: readonly Message[], source?: Source): Promise<readonly PublishResult[]> {
     this.batches++;
+    this.sources.push(source);
     return batch.map((message) => {
       const result = this.answer(message);
       if (result.status === "accepted") this.accepted.push(message);

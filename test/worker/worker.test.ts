@@ -108,6 +108,22 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     expect(world.publisher.accepted).toHaveLength(1);
   });
 
+  it("says with each batch from which queue it is, and how often the lease has changed hands", async () => {
+    world.startWorker();
+    await world.publish(1);
+    await world.delivered(1, 1);
+    for (const session of world.emulator.sessions()) {
+      if (session.action?.startsWith("dequeue")) world.emulator.faults.kill(session);
+    }
+    await world.publish(2);
+    await world.delivered(1, 2);
+    const { sources } = world.publisher;
+    const [first, second] = [sources[0], sources.at(-1)];
+    expect(first?.name).toMatch(/^queue:[A-Z]+\.RTM_QUEUE$/);
+    expect(second?.name).toBe(first?.name);
+    expect(second?.fence).toBeGreaterThan(first?.fence as number);
+  });
+
   it("gives a batch up without an attempt when its node does not hear the log, and leads again later", async () => {
     const connection = await world.connect();
     let heard = true;
