@@ -3199,16 +3199,29 @@ create or replace package body rtm_jobs as
     return l_count > 0;
   end there;
 
+  function does(p_job in varchar2, p_action in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*)
+    into l_count
+    from user_scheduler_jobs
+    where job_name = p_job
+      and job_action = p_action;
+    return l_count > 0;
+  end does;
+
   procedure refresh is
   begin
     $if rtm_features.c_jobs $then
       if there('RTM_NIGHTLY_JOB') then
-        -- Before the first release it called RTM_LOG_API.
-        dbms_scheduler.set_attribute(
-          name      => 'RTM_NIGHTLY_JOB',
-          attribute => 'job_action',
-          value     => c_nightly
-        );
+        if not does('RTM_NIGHTLY_JOB', c_nightly) then
+          -- Before the first release it called RTM_LOG_API.
+          dbms_scheduler.set_attribute(
+            name      => 'RTM_NIGHTLY_JOB',
+            attribute => 'job_action',
+            value     => c_nightly
+          );
+        end if;
       else
         dbms_scheduler.create_job(
           job_name        => 'RTM_NIGHTLY_JOB',

@@ -261,6 +261,52 @@ describe("PL/SQL text", () => {
     expect(handled.filter(({ code }) => ORA_ERRORS[code] === undefined)).toEqual([]);
   });
 
+  it("writes dates in the Gregorian calendar, whatever NLS_CALENDAR says", () => {
+    // The rows of RTM_WATCH have a test of their own.
+    const others = files.filter(({ path }) => !path.endsWith("/rtm_row.pkb"));
+    const calls = others.flatMap(({ path, text }) => {
+      const list = tokens(text);
+      return list.flatMap((token, i) => {
+        if (token.kind !== "name" || token.text !== "to_char") return [];
+        const call = list.slice(i, closing(list, i + 1)).map((one) => one.text);
+        const isDate = call.some((word) => /yyyy/i.test(word) || word === "c_iso_s");
+        return isDate ? [{ at: `${path}:${token.line}`, call: call.join(" ") }] : [];
+      });
+    });
+    expect(calls.length).toBeGreaterThan(1);
+    expect(calls.filter(({ call }) => !call.includes("gregorian")).map(({ at }) => at)).toEqual([]);
+  });
+
+  it("compares names of secrets, databases, hosts and relays byte by byte", () => {
+    // The operators = and <> follow NLS_COMP and NLS_SORT of the session.
+    const guarded = [
+      "kid",
+      "db_unique_name",
+      "con_name",
+      "pdb_guid",
+      "server_host",
+      "base_url",
+      "l_url",
+    ];
+    const problems = files.flatMap(({ path, text }) => {
+      const list = tokens(text);
+      return list.flatMap((token, i) => {
+        const after = list[i + 1]?.text === "." ? i + 3 : i + 1;
+        const name = list[after - 1]?.text ?? "";
+        const compares = ["=", "<>", "!="].includes(list[after]?.text ?? "");
+        const before = list[i - 1]?.text ?? "";
+        const inCondition = ["where", "and", "or", "if", "elsif", "when", "not", "("].includes(
+          before,
+        );
+        return token.kind === "name" && guarded.includes(name) && compares && inCondition
+          ? [`${path}:${token.line} ${name}`]
+          : [];
+      });
+    });
+    // The upgrade to one current secret compares an id with the greatest of the same column.
+    expect(problems.filter((where) => !/rtm_config\.sql:\d+ kid/.test(where))).toEqual([]);
+  });
+
   it("calls no function of its own body in SQL (PLS-00231)", () => {
     const problems = files
       .filter(({ path }) => path.endsWith(".pkb"))

@@ -234,7 +234,7 @@ export const VIEWS: Readonly<Record<string, string>> = {
   user_objects: "object_name object_type status",
   user_source: "name type line text",
   user_triggers: "trigger_name",
-  user_scheduler_jobs: "job_name enabled",
+  user_scheduler_jobs: "job_name job_action enabled",
   session_privs: "privilege",
   product_component_version: "product version version_full status",
   all_queues: "owner name queue_table",
