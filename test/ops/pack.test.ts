@@ -64,6 +64,7 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
     const url = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.stdout)![0];
     expect((await fetch(url)).status).toBe(200);
     expect((await fetch(`${url}/client/rtm-client.js`)).status).toBe(200);
+    await until("the relay serves", async () => (await fetch(`${url}/readyz`)).ok, 60_000);
     const socket = new WebSocket(`${url.replace("http", "ws")}/ws?channel=sales`);
     let received = "";
     socket.on("message", (data) => {
