@@ -2,12 +2,19 @@
 import { Command, InvalidArgumentError } from "commander";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
 import { parseDuration } from "../common/units.ts";
+import { EXIT } from "./exit.ts";
 import { ROLE_NAMES, ROLES, type Role } from "./service/roles.ts";
 import { VERSION } from "./version.ts";
 
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
   return Number(text);
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text);
+  if (port > 65_535) throw new InvalidArgumentError("a port is at most 65535");
+  return port;
 }
 
 /** Longest life of a token, ms; the bound of relay.tokens.lifetime too. */
@@ -44,6 +51,14 @@ const ROLE_DESCRIPTIONS: Readonly<Record<Role, string>> = {
 /** Where `rtm tail` and `rtm publish` look for a relay, and where the demo has its own. */
 export const DEFAULT_URL = "http://127.0.0.1:3000";
 
+/** These write their log there, and nothing else (common/log-output.ts). */
+const SERVICES = new Set(["serve", "worker", "relay"]);
+
+function endAtClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(EXIT.ok);
+}
+
 /** Modules are loaded when their command runs: `rtm publish` needs no database driver. */
 export function program(): Command {
   const rtm = new Command("rtm")
@@ -52,6 +67,11 @@ export function program(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError("(rtm --help, or rtm <command> --help)");
+  // `rtm tail sales | head -1`: who has read enough closes the pipe.
+  rtm.hook("preAction", (_program, command) => {
+    if (SERVICES.has(command.name())) return;
+    process.stdout.off("error", endAtClosedPipe).on("error", endAtClosedPipe);
+  });
   const configured = (name: string, description: string, parent = rtm) =>
     parent
       .command(name)
@@ -68,10 +88,10 @@ export function program(): Command {
   rtm
     .command("demo")
     .description("everything on this machine, with an emulator instead of a database")
-    .option("-p, --port <port>", "port of the page; 0 lets the system choose", wholeNumber, 3000)
+    .option("-p, --port <port>", "port of the page; 0 lets the system choose", portNumber, 3000)
     .option("--profile <profile>", "what the emulator imitates", oneOf(["19c", "23ai"]), "23ai")
     .option("--no-feed", "no orders until a button is pressed")
-    .option("--log-level <level>", "least severe level that is logged", oneOf(LOG_LEVELS), "warn")
+    .option("--log-level <level>", "least severe level that is logged", oneOf(LOG_LEVELS), "error")
     .action(async ({ port, profile, feed, logLevel }) => {
       const { runDemo } = await import("./demo/run.ts");
       const log = createLogger(logLevel as LogLevel);

@@ -19,7 +19,19 @@ interface Position {
 
 type Outcome = { readonly ended: true } | { readonly ended: false; readonly why: string };
 
-/** One line per message on standard output; everything else goes to standard error. */
+/**
+ * A message on one line. JSON strings hold no raw line break, so that one between two tokens is blank;
+ * the digits and letters of the payload stay as they are.
+ */
+export function oneLine(json: string): string {
+  return json.replace(/\s*[\r\n]\s*/g, " ");
+}
+
+/**
+ * One line per message on standard output; everything else goes to standard error. A relay that was
+ * never reached ends it, one that goes away is waited for.
+ * @throws {CommandError}
+ */
 export async function tail(
   channels: readonly string[],
   options: TailOptions,
@@ -30,14 +42,17 @@ export async function tail(
   const print = (frame: MessageFrame, line: string): boolean => {
     const position = positions.get(frame.channel);
     if (position) position.seq = frame.seq;
-    process.stdout.write(`${line}\n`);
+    process.stdout.write(`${oneLine(line)}\n`);
     return --left > 0;
   };
+  let reached = false;
   for (let attempt = 1; !signal.aborted; attempt++) {
     const outcome = await session(channels, options, positions, print, signal, () => {
       attempt = 0;
+      reached = true;
     });
     if (outcome.ended) return;
+    if (!reached) throw new CommandError(`${options.url}: ${outcome.why}`);
     process.stderr.write(`rtm tail: ${outcome.why}; reconnecting to ${options.url}\n`);
     await sleep(fullJitter(attempt + 1, { baseMs: 500, capMs: 10_000 }), signal).catch(() => {});
   }
@@ -93,7 +108,7 @@ function session(
       }
     });
     socket.on("error", (error) => {
-      why = error.message;
+      why = reasonOf(error);
     });
     socket.on("close", (code, reason) =>
       finish(() => {
@@ -104,4 +119,14 @@ function session(
       }),
     );
   });
+}
+
+/** Of several addresses that were tried, Node's error itself says nothing. */
+function reasonOf(error: Error & { errors?: Error[] }): string {
+  const tried = error.errors?.map(({ message }) => message) ?? [];
+  const message = error.message || tried.join(", ");
+  return message.replace(
+    /^Unexpected server response: (\d+)$/,
+    "no WebSocket here: the server answered $1; is the path /ws passed to the relay, with the header Upgrade?",
+  );
 }

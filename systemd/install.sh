@@ -66,8 +66,18 @@ rm -rf "$home/versions/$version.old"
 if [ -e "$home/versions/$version" ]; then mv "$home/versions/$version" "$home/versions/$version.old"; fi
 mv "$staging" "$home/versions/$version"
 rm -rf "$home/versions/$version.old"
-ln -s "versions/$version" "$home/current.new"
+previous=$(readlink "$home/current" || true)
+ln -sfn "versions/$version" "$home/current.new"
 mv -T "$home/current.new" "$home/current"
+# The previous version stays, for a way back.
+if [ -n "$previous" ] && [ "$previous" != "versions/$version" ]; then
+  for old in "$home"/versions/*; do
+    case versions/${old##*/} in
+    "versions/$version" | "$previous") ;;
+    *) rm -rf "$old" && say "removed version ${old##*/}" ;;
+    esac
+  done
+fi
 say "apex-rtm $version is in /opt/apex-rtm/current"
 
 mkdir -p "$root/usr/local/bin"
@@ -76,6 +86,11 @@ cat >"$root/usr/local/bin/rtm" <<'EOF'
 exec /usr/bin/node /opt/apex-rtm/current/node_modules/apex-rtm/build/cli/rtm.js "$@"
 EOF
 chmod 755 "$root/usr/local/bin/rtm"
+# sudo of Oracle Linux looks in /usr/bin and not in /usr/local/bin (secure_path).
+mkdir -p "$root/usr/bin"
+if [ ! -e "$root/usr/bin/rtm" ] && [ ! -L "$root/usr/bin/rtm" ]; then
+  ln -s /usr/local/bin/rtm "$root/usr/bin/rtm"
+fi
 
 # A file that is there stays as it is.
 keep_or_create() { # name text
@@ -105,7 +120,8 @@ for unit in rtm.service rtm-relay.service rtm-worker@.service; do
 done
 if [ -z "$root" ]; then
   if command -v restorecon >/dev/null; then restorecon -RF /opt/apex-rtm /etc/apex-rtm >/dev/null; fi
-  systemctl daemon-reload
+  # While an image is built no systemd runs (sd_booted(3)).
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 fi
 
 say "next: write the database password to /etc/apex-rtm/db-password (root only), edit /etc/apex-rtm/rtm.json,"

@@ -109,8 +109,9 @@ export const ORACLE_ERRORS: ReadonlyMap<string, ErrorRow> = new Map([
     "NJS-507": "the server certificate does not match the expected DN",
     "NJS-508": "the server certificate does not match the host name",
     "NJS-529": "the wallet cannot be used",
-    "NJS-512": "database.connectString is malformed",
-    "NJS-514": "database.connectString is malformed",
+    "NJS-512": "a parameter of database.connectString, or the wallet: the message says which",
+    "NJS-514":
+      "database.connectString is malformed; if it is an alias, an entry of tnsnames.ora at or before its own is",
     "NJS-515": "database.connectString is malformed",
     "NJS-516": "no tnsnames.ora was found: set database.configDir",
     "NJS-517": "the alias is not in tnsnames.ora",
@@ -190,6 +191,15 @@ export interface Classified extends ErrorRow {
   readonly code: string;
 }
 
+const NO_WALLET =
+  "database.walletLocation holds no readable ewallet.pem, the only file that the Thin driver takes: an " +
+  "auto-login wallet (cwallet.sso) alone is not enough, export it to PEM";
+
+/** Without the wallet's file the driver complains about the connect string, and then names the file. */
+function isWalletMissing(code: string, error: unknown): boolean {
+  return code === "NJS-512" && messageOf(error).includes("ewallet.pem");
+}
+
 /**
  * Classifies whatever ended a session. Where a driver error wraps a server error that the table
  * knows better (NJS-500 with an ORA- number, NJS-511 with a listener's code), the server's decides;
@@ -208,7 +218,10 @@ export function classifyOracleError(error: unknown): Classified {
   ];
   for (const candidate of candidates) {
     const row = candidate === undefined ? undefined : ORACLE_ERRORS.get(candidate);
-    if (candidate !== undefined && row) return { code: candidate, ...row };
+    if (candidate !== undefined && row) {
+      const advice = isWalletMissing(candidate, error) ? NO_WALLET : row.advice;
+      return { code: candidate, ...row, advice };
+    }
   }
   return { code: own ?? "unknown", class: "unknown", advice: "see the message" };
 }

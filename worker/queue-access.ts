@@ -13,7 +13,8 @@ export class PayloadUndetectedError extends RtmError {
     super(
       "RTM_PAYLOAD_UNDETECTED",
       found === undefined
-        ? `the dictionary does not show ${queue} to this user: set worker.queues[].payload to RAW, JSON or JMS_TEXT`
+        ? `worker.queues[].name: the dictionary shows no queue ${queue} to this user: is the name right, with its ` +
+            "owner, and DEQUEUE granted? If both are, set worker.queues[].payload to RAW, JSON or JMS_TEXT"
         : `${queue} carries ${found}, which the worker does not know: RAW, JSON or JMS text is needed`,
     );
   }

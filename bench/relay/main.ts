@@ -73,8 +73,18 @@ const { values: args } = parseArgs({
     seconds: { type: "string", default: "2" },
     only: { type: "string", default: "" },
     profile: { type: "string", multiple: true, default: [] },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
+if (args.help) {
+  process.stdout.write(`npm run bench:relay -- [options]
+  --rounds <n>      rounds per scenario (5)
+  --only <text>     scenarios whose name contains it (all)
+  --seconds <n>     of the server's CPU time, or of wall-clock time where messages have a rate (2)
+  --profile <kind>  writes a CPU profile of this server, plain or ours; may be repeated
+`);
+  process.exit(0);
+}
 const rounds = Number(args.rounds);
 const measureMs = Number(args.seconds) * 1000;
 const WARM_UP_MS = 1000;

@@ -27,8 +27,18 @@ const { values: args } = parseArgs({
     messages: { type: "string", default: "20000" },
     heap: { type: "boolean", default: false },
     framing: { type: "string", multiple: true, default: ["19c", "23ai"] },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
+if (args.help) {
+  process.stdout.write(`npm run bench:worker -- [options]
+  --rounds <n>          rounds per row (3)
+  --messages <n>        messages per round (20000)
+  --framing 19c|23ai    only this framing; may be repeated (both)
+  --heap                only the heap, over 200,000 messages
+`);
+  process.exit(0);
+}
 const ROUNDS = Number(args.rounds);
 const MESSAGES = Number(args.messages);
 const CLIENTS = 10;
@@ -134,7 +144,8 @@ async function measure(framing: Framing, which: Case): Promise<Figures> {
 /** From the call of a burst's enqueue to the first client's socket. */
 async function measureLatency(framing: Framing, burst: number): Promise<number[]> {
   const { database, connectString } = await startDatabase(framing);
-  const count = 200;
+  // A short run is a trial: it needs no steady figures.
+  const count = Math.min(200, Math.ceil(MESSAGES / 100));
   // At most 1,000 messages per second: this is about latency, not about queueing.
   const gapMs = Math.max(10, burst);
   const { subject, clients } = await startSubject({

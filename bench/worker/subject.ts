@@ -87,7 +87,7 @@ async function ours(): Promise<void> {
     worker: parseConfig(workerConfig, {
       queues: [{ name: "RTM_QUEUE", batch: options.batch }],
       receipts: options.receipts,
-      sideInterval: "10m",
+      sideInterval: "30s",
     }),
     publisher: {
       publish: async (batch, source) => {
@@ -98,7 +98,7 @@ async function ours(): Promise<void> {
     },
     log,
     registry,
-    stateDirectory: "/nonexistent",
+    stateDirectory: undefined,
     version: "bench",
   });
   await told("stop");

@@ -74,7 +74,9 @@ export async function startDemo({ port, profile, feed, log }: DemoOptions): Prom
     await producer.close();
     await release();
     throw error instanceof RtmError && error.code === "RTM_LISTEN"
-      ? new CommandError(`${error.message}; choose another port with --port`, { cause: error })
+      ? new CommandError(`${error.message}; choose another port: npm run demo -- --port 0`, {
+          cause: error,
+        })
       : error;
   });
   if (feed) producer.feed(true, (error) => log.warn({ err: error }, "demo feed failed"));

@@ -13,7 +13,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.stdout.write(
     `\n  apex-rtm demo: ${demo.url}\n\n` +
       "  The database is an emulator, not Oracle. Worker, relay and client are the real ones.\n" +
-      `  Watch the messages in another terminal: npx rtm tail sales${url === DEFAULT_URL ? "" : ` --url ${url}`}\n` +
+      `  Watch the messages in another terminal: npm run -s rtm -- tail sales${url === DEFAULT_URL ? "" : ` --url ${url}`}\n` +
       "  Stop with Ctrl+C.\n\n",
   );
   return untilStopped(() => demo.stop(), demo.service.done, signals, options.log);

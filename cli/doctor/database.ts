@@ -14,7 +14,7 @@ import { type Session, SessionHungError } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";
 import { VERSION } from "../version.ts";
 import { checkBacklog, checkDequeue, checkQueue } from "./queue.ts";
-import { firstLine, milliseconds, type Report } from "./report.ts";
+import { detailOf, milliseconds, type Report } from "./report.ts";
 import { rowsOf } from "./rows.ts";
 
 /** The oldest release this is written for. */
@@ -62,7 +62,7 @@ export async function checkLogon(
 
 export function reportLogonError(error: unknown, report: Report): void {
   const { code, class: errorClass, advice } = classifyOracleError(error);
-  const detail = firstLine(error);
+  const detail = detailOf(error);
   if (error instanceof SecretFileError) {
     const fix = "one line of UTF-8 text in a file that this user may read";
     report({ check: "logon", verdict: "FAILED", detail, fix });
@@ -151,7 +151,7 @@ async function checkApi(
     versions = await new RtmWorkerApi(session, owner).versions();
   } catch (error) {
     if (error instanceof ApiVersionError) {
-      report({ check, verdict: "FAILED", detail: firstLine(error), fix: "rtm db install" });
+      report({ check, verdict: "FAILED", detail: detailOf(error), fix: "rtm db install" });
       return undefined;
     }
     if (classifyOracleError(error).code !== "ORA-06550") throw error;

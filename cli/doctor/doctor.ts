@@ -4,7 +4,7 @@ import { EXIT } from "../exit.ts";
 import { checkDatabase, checkLogon } from "./database.ts";
 import { probe } from "./probe.ts";
 import { checkRelay, relayUrl } from "./relay.ts";
-import { type Finding, firstLine, formatFinding, type Report } from "./report.ts";
+import { detailOf, type Finding, formatFinding, type Report } from "./report.ts";
 
 const PROBE_MS = 30_000;
 
@@ -52,7 +52,7 @@ export async function diagnose(
     report({
       check: "database",
       verdict: "FAILED",
-      detail: firstLine(error),
+      detail: detailOf(error),
       fix: "the checks behind it could not run; docs/errors.md explains the code",
     });
   }

@@ -14,7 +14,7 @@ import type { Session } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
 import { givenToken, mintWith } from "../token.ts";
-import { firstLine, milliseconds, type Report } from "./report.ts";
+import { detailOf, milliseconds, type Report } from "./report.ts";
 
 const CHANNEL = "rtm:probe";
 const CHECK = "probe";
@@ -68,7 +68,7 @@ export async function probe(
       verdict: "FAILED",
       detail: late
         ? `nothing arrived within ${formatDuration(options.timeoutMs)}`
-        : firstLine(error),
+        : detailOf(error),
       fix: late
         ? "is a worker running and dequeuing this queue, and does it post to this relay? See the lines above"
         : "see docs/operations.md, Nothing arrives",

@@ -5,7 +5,7 @@ import { BACKLOG_LIMIT } from "../../worker/heartbeat.ts";
 import { classifyOracleError } from "../../worker/oracle-errors.ts";
 import type { RtmWorkerApi } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
-import { firstLine, type Report } from "./report.ts";
+import { detailOf, type Report } from "./report.ts";
 import { rowsOf } from "./rows.ts";
 
 /** The installation sets 1000. Rollbacks count, and each stop of a holding worker is one. */
@@ -50,6 +50,7 @@ export async function checkQueue(
       check: `queue ${name}`,
       verdict: "not visible",
       detail: "it does not exist, or nothing is granted on it; the next line tells",
+      fix: "check worker.queues[].name, with its owner (select owner, name from all_queues)",
     });
     return configured;
   }
@@ -159,7 +160,7 @@ export async function checkDequeue(
     } else if (errorClass === "configuration" || errorClass === "queue_state") {
       const grant = "as DBA: sql/grants/worker.sql";
       const fix = errorClass === "configuration" ? `${advice}; ${grant}` : advice;
-      report({ check, verdict: "FAILED", detail: firstLine(error), fix });
+      report({ check, verdict: "FAILED", detail: detailOf(error), fix });
     } else throw error;
     await session.rollback();
   }

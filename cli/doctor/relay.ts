@@ -4,6 +4,7 @@ import { IDS_HEADER } from "../../relay/contract/protocol.ts";
 import type { RtmConfig } from "../config.ts";
 import { readPublishKey } from "../service/publish-key.ts";
 import { milliseconds, type Report } from "./report.ts";
+import { checkWebSocket } from "./web-socket.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
 
@@ -56,6 +57,7 @@ export async function checkRelay(config: RtmConfig, url: string, report: Report)
     });
     return false;
   }
+  await checkWebSocket(url, report);
   if (config.worker.publishUrl !== undefined) await checkKey(config, url, report);
   await checkReadiness(config, ready, report);
   return ready;

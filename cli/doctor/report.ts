@@ -26,9 +26,10 @@ export function formatFinding({ check, verdict, detail, fix }: Finding): string 
   return line.replace(/\s*\n\s*/g, " ");
 }
 
-/** The first line of an error's message: the driver appends a link in a second one. */
-export function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+/** An error's message without the link that the driver appends in a line of its own. */
+export function detailOf(error: unknown): string {
+  const lines = (error instanceof Error ? error.message : String(error)).split("\n");
+  return lines.filter((line) => line.trim() !== "" && !line.startsWith("Help: ")).join(" ");
 }
 
 export function milliseconds(ms: number): string {

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { oneLine } from "../../cli/tail.ts";
 import { type Program, rtm as start } from "../support/programs.ts";
 
 let directory: string;
@@ -50,7 +51,7 @@ describe("demo", () => {
     const { port } = new URL(await startRelay());
     const { code, output } = await run(["demo", "--port", port]);
     expect(code, output).toBe(1);
-    expect(output).toContain("choose another port with --port");
+    expect(output).toContain("choose another port: npm run demo -- --port 0");
   });
 });
 
@@ -70,6 +71,7 @@ describe("arguments", () => {
     [["tail", "a", "--url", "nonsense"], "a URL such as"],
     [["publish", "a", "1", "--url", "localhost:3000"], "a URL such as"],
     [["demo", "--port", "x"], "a whole number is needed"],
+    [["demo", "--port", "80000"], "a port is at most 65535"],
     [["demo", "--profile", "8i"], "one of 19c, 23ai"],
     [["publish", "c"], "missing required argument"],
   ])("rtm %j ends with 2: %s", async (args, message) => {
@@ -152,6 +154,37 @@ describe("publish and tail", () => {
     expect(await tail.exited).toBe(0);
     expect(tail.output).toContain(`"payload":${payload}`);
     expect(tail.output).toContain('{"channel":"sales","eventName":"message",');
+  });
+
+  it("prints a message on one line, however its payload is written", () => {
+    const frame = '{"channel":"a","payload":{\n  "n": 9007199254740993,\r\n  "text": "a\\nb"\n}}';
+    expect(oneLine(frame)).toBe(
+      '{"channel":"a","payload":{ "n": 9007199254740993, "text": "a\\nb" }}',
+    );
+  });
+
+  it("ends quietly when nobody reads its output any more", async () => {
+    const url = await startRelay();
+    const tail = rtm(["tail", "sales", "--url", url]);
+    tail.child.stdout!.destroy();
+    await expect
+      .poll(
+        async () => {
+          await run(["publish", "sales", "1", "--url", url]);
+          return tail.child.exitCode;
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(0);
+    expect(tail.output).toBe("");
+  });
+
+  it("ends when the relay was never reached, and says why", async () => {
+    for (const url of ["http://127.0.0.1:9", "http://localhost:9"]) {
+      const { code, output } = await run(["tail", "sales", "--url", url]);
+      expect(code, output).toBe(1);
+      expect(output).toMatch(/rtm: http:.*:9: .*ECONNREFUSED/);
+    }
   });
 
   it("refuses a payload that is no JSON, and a relay that is not there", async () => {

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, request as httpRequest, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import oracledb from "oracledb";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { checkVersion, reportLogonError } from "../../cli/doctor/database.ts";
@@ -60,6 +61,46 @@ describe("rtm doctor on errors and versions of other databases", () => {
     reportLogonError(error, (finding) => findings.push(finding));
     expect(findings[0]).toMatchObject({ check, verdict: "FAILED", detail: `${code}: something` });
     expect(findings[0]!.fix).toMatch(fix);
+  });
+
+  /** The driver itself, which fails before it opens a socket. */
+  const connect = (attributes: object) =>
+    oracledb
+      .getConnection({ user: "u", password: "p", ...attributes } as oracledb.ConnectionAttributes)
+      .then(
+        () => expect.unreachable("it connected"),
+        (error: unknown) => error,
+      );
+
+  it.each([
+    ["that is missing", () => "/nonexistent/wallet"],
+    ["that is empty", () => temporaryDirectory()],
+    [
+      "for automatic logons only",
+      () => {
+        const directory = temporaryDirectory();
+        writeFileSync(join(directory, "cwallet.sso"), "x");
+        return directory;
+      },
+    ],
+  ])("names the wallet, not the connect string, for one %s", async (_what, wallet) => {
+    const findings: Finding[] = [];
+    const walletLocation = wallet();
+    const error = await connect({ connectString: "tcps://127.0.0.1:9/freepdb1", walletLocation });
+    reportLogonError(error, (finding) => findings.push(finding));
+    expect(findings[0]!.detail).toContain(`${walletLocation}/ewallet.pem`);
+    expect(findings[0]!.fix).toMatch(/^database\.walletLocation holds no readable ewallet\.pem/);
+  });
+
+  it("sends to tnsnames.ora when an entry before the alias is broken", async () => {
+    const configDir = temporaryDirectory();
+    const good =
+      "(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=127.0.0.1)(PORT=9))(CONNECT_DATA=(SERVICE_NAME=xx)))";
+    writeFileSync(join(configDir, "tnsnames.ora"), `BROKEN = (ADDRESS=(HOST=x)\nGOOD = ${good}\n`);
+    const findings: Finding[] = [];
+    const error = await connect({ connectString: "good", configDir });
+    reportLogonError(error, (finding) => findings.push(finding));
+    expect(findings[0]!.fix).toContain("an entry of tnsnames.ora at or before its own");
   });
 
   it.each([
@@ -154,6 +195,7 @@ describe("rtm doctor", () => {
       `${QUEUE} exception queue`,
       "worker sessions",
       "relay",
+      "websocket",
       "readiness",
     ]);
     expect(lines.get("worker sessions")!.text).toMatch(/^1 from /);
@@ -453,6 +495,28 @@ describe("rtm doctor", () => {
       onTestFinished(() => void server.close());
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       expect((await lineOf("relay", {}, { url })).text).toContain("something else answers");
+    });
+
+    it("is behind a proxy that does not pass the upgrade on", async () => {
+      const proxy = createServer((request, response) => {
+        // Nobody listens to upgrades here, so that they come as ordinary requests.
+        const { upgrade: _stripped, connection: _dropped, ...headers } = request.headers;
+        const target = { port: relay.port, path: request.url, method: request.method, headers };
+        request.pipe(
+          httpRequest(target, (answer) => {
+            response.writeHead(answer.statusCode!, answer.headers);
+            answer.pipe(response);
+          }),
+        );
+      });
+      await listen(proxy, "127.0.0.1", 0, "test");
+      onTestFinished(() => closeServer(proxy));
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const line = await lineOf("websocket", {}, { url });
+      expect(line.verdict).toBe("FAILED");
+      expect(line.text).toMatch(
+        /the answer to an upgrade is 4\d\d.*fix: the proxy has to pass the headers Upgrade/,
+      );
     });
 
     it("is a standby", async () => {

@@ -14,13 +14,15 @@ interface Recorder {
 }
 
 /** A systemd-notify earlier in PATH that records its arguments, and its environment. */
-function fakeProgram(): Recorder & { environment(): string } {
+function fakeProgram(): Recorder & { environment(): string; parents(): string[] } {
   const directory = temporaryDirectory();
   const record = join(directory, "record");
   const environment = join(directory, "environment");
+  const parents = join(directory, "parents");
   const script = `#!/bin/sh
 ( IFS='\t'; printf '%s\\n' "$*" >> '${record}' )
 env > '${environment}'
+echo $PPID >> '${parents}'
 `;
   writeFileSync(join(directory, "systemd-notify"), script, { mode: 0o755 });
   return {
@@ -30,6 +32,7 @@ env > '${environment}'
     },
     calls: () => lines(existsSync(record) ? readFileSync(record, "utf8") : ""),
     environment: () => readFileSync(environment, "utf8"),
+    parents: () => lines(existsSync(parents) ? readFileSync(parents, "utf8") : "").flat(),
   };
 }
 
@@ -156,6 +159,32 @@ describe("ServiceManager", () => {
     health = { status: "checked again", stuck: ["still"] };
     await until("another turn has passed", () => flat(recorder).includes("STATUS=stuck: still"));
     expect(count(recorder, "WATCHDOG=1")).toBe(fed);
+  });
+
+  it("needs no new process of its own for a message: one shell starts them all", async () => {
+    const recorder = fakeProgram();
+    start({ ...recorder.env, WATCHDOG_USEC: "30000" }, () => healthy);
+    await until("it is fed", () => count(recorder, "WATCHDOG=1") >= 3);
+    expect(new Set(recorder.parents()).size).toBe(1);
+    expect(recorder.parents()).not.toContain(String(process.pid));
+  });
+
+  it("says a change of the status within moments, whatever the watchdog's period", async () => {
+    const recorder = fakeProgram();
+    let health = { status: "starting", stuck: [] as string[] };
+    start({ ...recorder.env, WATCHDOG_USEC: "60000000" }, () => health);
+    await until("it says starting", () => flat(recorder).includes("STATUS=starting"));
+    health = { status: "ready", stuck: [] };
+    await until("it says ready", () => flat(recorder).includes("STATUS=ready"));
+    expect(count(recorder, "WATCHDOG=1")).toBe(1);
+  });
+
+  it("goes on when the shell is killed", async () => {
+    const recorder = fakeProgram();
+    start({ ...recorder.env, WATCHDOG_USEC: "30000" }, () => healthy);
+    await until("it is fed", () => recorder.parents().length > 0);
+    process.kill(Number(recorder.parents()[0]), "SIGKILL");
+    await until("another one feeds it", () => new Set(recorder.parents()).size > 1);
   });
 
   it("feeds no watchdog that is meant for another process", async () => {

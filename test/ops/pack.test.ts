@@ -3,7 +3,16 @@
  * and run. A minute or more, so it has a command of its own: npm run check:pack.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -77,6 +86,9 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
     // An upgrade.
     writeFileSync(etc("rtm.json"), '{"mine":true}');
     writeFileSync(unit, "an old unit");
+    for (const old of ["0.0.1", "0.0.2"]) mkdirSync(join(root, "opt/apex-rtm/versions", old));
+    rmSync(current);
+    symlinkSync("versions/0.0.2", current);
     const second = run("sh", [script, "--root", root, tarball], env);
     expect(second).toMatchObject({ status: 0, stderr: "" });
     expect(second.stdout).toContain("kept /etc/apex-rtm/rtm.json");
@@ -84,6 +96,9 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
     expect(readFileSync(etc("token-secret"), "utf8")).toBe(secret);
     expect(readFileSync(unit, "utf8")).toBe(readFileSync("systemd/rtm.service", "utf8"));
     expect(readlinkSync(current)).toBe(`versions/${VERSION}`);
+    // The version before it stays, for a way back.
+    expect(readdirSync(join(root, "opt/apex-rtm/versions")).sort()).toEqual(["0.0.2", VERSION]);
+    expect(readlinkSync(join(root, "usr/bin/rtm"))).toBe("/usr/local/bin/rtm");
     expect(run(rtm, ["--version"], env).stdout.trim()).toBe(VERSION);
     expect(run("sh", [script, "--root", root, "/nonexistent.tgz"], env)).toMatchObject({
       status: 2,
