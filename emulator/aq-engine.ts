@@ -267,8 +267,12 @@ export class AqEngine {
         taken.push(this.#take(owner, queue, row, options));
       }
       if (taken.length > 0 || fresh) break;
-      // The snapshot is exhausted: NEXT_MESSAGE takes a new one.
-      cursor = { scn: this.#scn, after: undefined };
+      // The snapshot is exhausted: NEXT_MESSAGE takes a new one. Who browses has removed nothing and
+      // goes on behind what was seen: such a loop ends with ORA-25228.
+      cursor = {
+        scn: this.#scn,
+        after: options.mode === MODE.browse ? cursor.after : undefined,
+      };
       fresh = true;
     }
     owner.cursors.set(queue, cursor);

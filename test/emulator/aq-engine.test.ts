@@ -118,6 +118,19 @@ describe("order", () => {
     expect(await take(newOwner())).toEqual(["e1", "e2", "e3"]);
   });
 
+  it("ends a browse with NEXT_MESSAGE behind the last message, instead of at the first again", async () => {
+    const { committed, take } = setUp();
+    committed("m1", "m2");
+    const owner = newOwner();
+    const next = (navigation: number) => take(owner, { max: 1, mode: MODE.browse, navigation });
+    expect(await next(NAVIGATION.first)).toEqual(["m1"]);
+    expect(await next(NAVIGATION.next)).toEqual(["m2"]);
+    expect(await next(NAVIGATION.next)).toEqual([]);
+    committed("m3");
+    expect(await next(NAVIGATION.next)).toEqual(["m3"]);
+    expect(await next(NAVIGATION.next)).toEqual([]);
+  });
+
   it("follows the clock when that is set back: enqueue time first, then the step", async () => {
     const { clock, engine, committed, take } = setUp();
     committed("gone", "late");
