@@ -10,6 +10,7 @@ whenever sqlerror exit failure rollback
 @@api/log/rtm_log.sql
 @@api/base/rtm_config.sql
 @@api/base/rtm_delivery.sql
+@@api/public/rtm_watched.sql
 @@aq/queue.sql
 @@api/http/websocket_sender.sql
 @@install/features.sql
@@ -27,7 +28,10 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_token.pks
 @@api/admin/rtm_admin.pks
 @@api/worker/rtm_worker_api.pks
+@@api/public/rtm_watch_registry.pks
 @@api/public/rtm_row.pks
+@@api/public/rtm_row_buffer.pks
+@@api/public/rtm_watch_source.pks
 @@api/public/rtm_watch.pks
 @@api/base/rtm_text.pkb
 @@aq/rtm_aq.pkb
@@ -43,9 +47,14 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_token.pkb
 @@api/admin/rtm_admin.pkb
 @@api/worker/rtm_worker_api.pkb
+@@api/public/rtm_watch_registry.pkb
 @@api/public/rtm_row.pkb
+@@api/public/rtm_row_buffer.pkb
+@@api/public/rtm_watch_source.pkb
 @@api/public/rtm_watch.pkb
 @@api/admin/rtm_status.sql
+@@api/public/rtm_watches.sql
 @@install/upgrade.sql
+@@install/watches.sql
 @@install/check.sql
 exit success

@@ -10,7 +10,10 @@ describe("PL/SQL grammar", () => {
   it(
     "accepts every unit in every variant of conditional compilation",
     async () => {
-      const all = [...units(sourceFiles(["aq", "api", "install", "examples"])), generatedTrigger()];
+      const all = [
+        ...units(sourceFiles(["aq", "api", "install", "examples", "verify"])),
+        generatedTrigger(),
+      ];
       expect(all.length).toBeGreaterThan(40);
       const { failures, parsed } = await parse(all);
       console.log(`PL/SQL: ${all.length} units, ${parsed} parsed now, the others cached`);

@@ -18,7 +18,7 @@ const includes = (script: string) =>
 function created(texts: readonly string[]): string[] {
   const found = new Set<string>();
   const ddl =
-    /create (?:or replace )?(package|view|function|procedure|table|sequence|mle module)(?! body) (\w+)/gi;
+    /create (?:or replace |global temporary )?(package|view|function|procedure|table|sequence|mle module)(?! body) (\w+)/gi;
   for (const text of texts) {
     for (const [, kind, name] of text.replace(/--.*$/gm, "").matchAll(ddl)) {
       found.add(`${kind} ${name}`.toUpperCase());
@@ -350,6 +350,7 @@ describe("PL/SQL text", () => {
       "api/http/rtm_relay.pkb",
       "api/http/rtm_sender.pkb",
       "api/log/rtm_log_row.pkb",
+      "api/public/rtm_watch_registry.pkb",
       "api/public/websocket_api.pkb",
       "api/worker/rtm_worker_api.pkb",
     ]);
@@ -358,6 +359,7 @@ describe("PL/SQL text", () => {
       "api/http/rtm_relay.pkb",
       "api/log/rtm_log_row.pkb",
       "api/worker/rtm_worker_api.pkb",
+      "api/public/rtm_watch_registry.pkb",
       "api/public/websocket_api.pkb",
     ]) {
       expect(outsideAutonomous(files.find((file) => file.path === path)!.text), path).not.toMatch(

@@ -5,7 +5,13 @@ import { tokens } from "./lexer.ts";
 import { featuresModel, packageModel, tables } from "./model.ts";
 import { type SourceFile, sourceFiles } from "./units.ts";
 
-export const files: readonly SourceFile[] = sourceFiles(["aq", "api", "install", "examples"]);
+export const files: readonly SourceFile[] = sourceFiles([
+  "aq",
+  "api",
+  "install",
+  "examples",
+  "verify",
+]);
 
 /** Text of a file, by its path below `sql/`. */
 export function file(path: string): string {

@@ -18,7 +18,7 @@ export interface Subprogram {
 
 export interface PackageModel {
   readonly subprograms: readonly Subprogram[];
-  /** Constants, types and exceptions. */
+  /** Constants, variables, types and exceptions. */
   readonly names: ReadonlySet<string>;
   /** Record types to fields. */
   readonly records: ReadonlyMap<string, ReadonlySet<string>>;
@@ -69,6 +69,7 @@ export function packageModel(spec: readonly Token[]): PackageModel {
   spec.forEach((token, i) => {
     if (token.kind !== "name") return;
     if (is(spec[i + 1], "constant") || is(spec[i + 1], "exception")) names.add(token.text);
+    if (/^g_/.test(token.text)) names.add(token.text);
     if (!is(token, "type")) return;
     const type = spec[i + 1]?.text ?? "";
     names.add(type);
@@ -88,8 +89,11 @@ export function tables(files: readonly SourceFile[]): Map<string, Set<string>> {
       statement.text.replace(/^--.*\n/gm, ""),
     );
     for (const candidate of [...literals, ...statements]) {
-      if (!/^\s*create table\b/.test(candidate)) continue;
-      const ddl = tokens(candidate);
+      const create = /^\s*create (?:global temporary )?table\b/.exec(candidate);
+      if (create === null) continue;
+      const ddl = tokens(candidate.replace(create[0], "create table"));
+      // The beginning of a statement whose name is put in at run time.
+      if (!is(ddl[3], "(")) continue;
       const columns = parts(ddl, 3, closing(ddl, 3))
         .map((part) => part[0]?.text ?? "")
         .filter((word) => word !== "constraint");

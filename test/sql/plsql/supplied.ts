@@ -143,6 +143,14 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
     source: `${ARPLS} 19c, DBMS_ASSERT (not verified)`,
     subprograms: { enquote_name: ["str capitalize?"] },
   },
+  utl_call_stack: {
+    source: `${ARPLS} 19c, UTL_CALL_STACK`,
+    subprograms: { dynamic_depth: [""] },
+  },
+  dbms_transaction: {
+    source: `${ARPLS} 19c, DBMS_TRANSACTION (not verified)`,
+    subprograms: { local_transaction_id: ["create_transaction?"] },
+  },
   dbms_utility: {
     source: `${ARPLS} 19c, DBMS_UTILITY (not verified)`,
     subprograms: {
@@ -181,6 +189,9 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
     subprograms: {
       put: ["key val"],
       put_null: ["key"],
+      parse: ["jsn"],
+      get: ["key"],
+      remove: ["key"],
       to_string: [""],
       to_clob: [""],
     },
@@ -189,7 +200,10 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
     source: `${ARPLS} 19c, JSON_ELEMENT_T: the supertype of JSON_OBJECT_T and JSON_ARRAY_T`,
     subprograms: { to_string: [""], to_clob: [""] },
   },
-  json_array_t: { source: `${ARPLS} 19c, JSON_ARRAY_T`, subprograms: { append: ["val"] } },
+  json_array_t: {
+    source: `${ARPLS} 19c, JSON_ARRAY_T`,
+    subprograms: { append: ["val"], parse: ["jsn"], get_size: [""], get_string: ["pos"] },
+  },
   aq$_jms_text_message: {
     source: "AQ types 9.2-23: SYS.AQ$_JMS_TEXT_MESSAGE",
     subprograms: { construct: [""] },
@@ -233,7 +247,10 @@ export const VIEWS: Readonly<Record<string, string>> = {
   user_indexes: "index_name",
   user_objects: "object_name object_type status",
   user_source: "name type line text",
-  user_triggers: "trigger_name",
+  user_triggers: "trigger_name table_name status",
+  // Database Reference 19c; only the object owner's own grants.
+  user_tab_privs_made:
+    "grantee table_name grantor privilege grantable hierarchy common type inherited",
   user_scheduler_jobs: "job_name job_action enabled",
   session_privs: "privilege",
   product_component_version: "product version version_full status",
@@ -244,9 +261,19 @@ export const VIEWS: Readonly<Record<string, string>> = {
   // Our own, before the first release; sql/install/upgrade.sql moves its rows.
   rtm_outbox: "log_id base_url api_key created_ts attempts next_try_ts",
   all_tables: "owner table_name",
-  all_tab_columns: "owner table_name column_name data_type column_id",
+  // Database Reference 19c: USER_GENERATED since 12.2.
+  all_tab_cols:
+    "owner table_name column_name data_type data_type_owner column_id internal_column_id hidden_column virtual_column user_generated",
+  all_triggers: "owner trigger_name table_owner table_name status",
+  all_source: "owner name type line text",
   all_errors: "owner name type sequence line position text attribute",
   all_dependencies: "owner name type referenced_owner referenced_name referenced_type",
+  // Our view, which is made by a statement of its own.
+  rtm_status:
+    "transport transport_reason queue_name backlog oldest_age_s exception_depth outbox_depth listeners last_error",
+  // The queue table itself (not documented; as DBMS_AQADM makes it, not verified).
+  rtm_qt:
+    "q_name msgid corrid priority state delay expiration enq_time step_no retry_count user_data",
   // AQ User's Guide 19c, AQ$<queue table>: single consumer.
   aq$rtm_qt:
     "queue msg_id corr_id msg_priority msg_state delay expiration enq_time enq_user_id enq_txn_id deq_time deq_user_id deq_txn_id retry_count exception_queue_owner exception_queue user_data",

@@ -52,27 +52,46 @@ export function units(files: readonly SourceFile[]): Unit[] {
   );
 }
 
-/** A trigger as RTM_WATCH generates it, from the template in its body. */
+/** Marks of a template of RTM_WATCH_SOURCE and what stands in for them. */
+const TRIGGER_VALUES: Readonly<Record<string, string>> = {
+  API: '"RTM"',
+  TRIGGER: '"MY_APP"."RTM_W_SALES_RTM_12"',
+  TABLE: '"MY_APP"."SALES"',
+  DISABLE: "disable ",
+  WATCH: "12",
+  PART: "1",
+  WHEN: "(:new.status <> 'DRAFT')",
+  OLD: valueList("old"),
+  NEW: valueList("new"),
+};
+
+function valueList(state: string): string {
+  return `,
+          p_numbers => "RTM".rtm_row.t_numbers(:${state}."ID", :${state}."AMOUNT"),
+          p_texts => "RTM".rtm_row.t_texts(:${state}."NAME", to_char(:${state}."N, name"))`;
+}
+
+/** A trigger as RTM_WATCH generates it, from the templates in RTM_WATCH_SOURCE. */
 export function generatedTrigger(): Unit {
-  const body = readFileSync(join(SQL_ROOT, "api/public/rtm_watch.pkb"), "utf8");
-  const template = /q'\[(create or replace trigger[\s\S]*?)\]'/.exec(body)?.[1];
-  if (template === undefined) throw new Error("rtm_watch.pkb has no template");
-  const put = (state: string) => `        "RTM".rtm_row.put(l_row, 'ID', :${state}."ID");\n`;
-  const values: Record<string, string> = {
-    OWNER: "APP",
-    TRIGGER: "RTM_W_SALES",
-    TABLE: "SALES",
-    TABLE_TEXT: "'SALES'",
-    DISABLE: "disable ",
-    CHANNEL: "'sales'",
-    PREFIX: "'sales'",
-    MAX_ROWS: "500",
-    WHEN: "(:new.status <> 'DRAFT')",
-    OLD_PUTS: put("old"),
-    NEW_PUTS: put("new"),
-    API: '"RTM"',
+  const body = readFileSync(join(SQL_ROOT, "api/public/rtm_watch_source.pkb"), "utf8");
+  const template = (name: string) => {
+    const found = new RegExp(`${name} constant varchar2\\(\\d+\\) := q'\\[([\\s\\S]*?)\\]'`).exec(
+      body,
+    );
+    if (found === null) throw new Error(`rtm_watch_source.pkb has no template ${name}`);
+    return found[1] as string;
   };
-  const text = template.replace(/\{(\w+)\}/g, (mark, name: string) => values[name] ?? mark);
-  if (/[{}]/.test(text)) throw new Error(`a mark of rtm_watch.pkb is not known: ${text}`);
+  const fill = (text: string, values: Readonly<Record<string, string>>) =>
+    text.replace(/\{(\w+)\}/g, (mark, name: string) => {
+      const value = values[name];
+      if (value === undefined) throw new Error(`${mark} of rtm_watch_source.pkb is not known`);
+      return value;
+    });
+  const parts = {
+    BEFORE: fill(template("c_before"), TRIGGER_VALUES),
+    AFTER: fill(template("c_after"), TRIGGER_VALUES),
+    SKIP: fill(template("c_skip"), TRIGGER_VALUES),
+  };
+  const text = fill(template("c_template"), { ...TRIGGER_VALUES, ...parts });
   return { name: "generated trigger", text: `${text}\n/\n` };
 }
