@@ -144,6 +144,15 @@ export function program(): Command {
       });
     if (verb === "uninstall") command.requiredOption("--yes", "needed: nothing is asked");
   }
+  configured("verify", "proves what is installed, in transactions of its own", db)
+    .option("--user <owner>", "schema of the database side; default database.user")
+    .option("--password-file <file>", "file with its password, or - for standard input")
+    .option("--dry-run", "lists what it would create, and does nothing")
+    .option("--report <file>", "where the report goes; default rtm-verify-<time>.md")
+    .action(async (options) => {
+      const { databaseVerify } = await import("./db/verb.ts");
+      process.exitCode = await databaseVerify(options);
+    });
 
   rtm
     .command("publish")

@@ -33,7 +33,8 @@ export async function runDatabaseVerb(
   }
 }
 
-async function logOn(logon: ConnectionAttributes): Promise<Connection> {
+/** @throws {CommandError} with the address and the user, never the password */
+export async function logOn(logon: ConnectionAttributes): Promise<Connection> {
   try {
     return await oracledb.getConnection(logon);
   } catch (error) {
@@ -63,7 +64,7 @@ function isUnit({ title }: Statement): boolean {
 }
 
 /** What DBMS_OUTPUT holds, line by line. */
-async function printOutput(connection: Connection, print: Print): Promise<void> {
+export async function printOutput(connection: Connection, print: Print): Promise<void> {
   for (;;) {
     const { outBinds } = await connection.execute<{ lines: string[]; count: number }>(
       "begin dbms_output.get_lines(lines => :lines, numlines => :count); end;",

@@ -1,4 +1,4 @@
-/** `rtm db`: logs on as the schema that owns the database side, and runs one of its scripts. */
+/** `rtm db`: logs on as the schema that owns the database side, and runs one of its scripts or checks. */
 import { buffer } from "node:stream/consumers";
 import type { ConnectionAttributes } from "oracledb";
 import { ConfigError } from "../../common/config.ts";
@@ -6,8 +6,9 @@ import { messageOf } from "../../common/errors.ts";
 import { readSecretFile, secretOf } from "../../common/secret-file.ts";
 import { connectionAttributes } from "../../worker/logon.ts";
 import { readConfig } from "../config.ts";
-import { CommandError } from "../exit.ts";
+import { CommandError, EXIT } from "../exit.ts";
 import { type DatabaseVerb, runDatabaseVerb } from "./db.ts";
+import { dryRun, type VerifyOptions, verifyDatabase } from "./verify.ts";
 
 export interface DatabaseVerbOptions {
   readonly config?: string;
@@ -66,4 +67,18 @@ export async function databaseVerb(
   options: DatabaseVerbOptions,
 ): Promise<void> {
   await runDatabaseVerb(verb, await logonOf(options));
+}
+
+export interface DatabaseVerifyOptions extends DatabaseVerbOptions, VerifyOptions {
+  /** Says what would be made, and does nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** Returns the exit code. @throws {ConfigError} @throws {CommandError} */
+export async function databaseVerify(options: DatabaseVerifyOptions): Promise<number> {
+  if (options.dryRun) {
+    process.stdout.write(`${dryRun()}\n`);
+    return EXIT.ok;
+  }
+  return verifyDatabase(await logonOf(options), options);
 }
