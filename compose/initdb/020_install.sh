@@ -1,0 +1,29 @@
+#!/bin/bash
+# Once, in a new database: our side, as its owner, then who may use it.
+set -euo pipefail
+
+secret() { cat "/run/rtm/$1"; }
+as_owner() {
+  sqlplus -s -l "rtm/$(secret owner-password)@//localhost/FREEPDB1" "$@"
+}
+
+as_owner @/opt/rtm/sql/install.sql < /dev/null
+as_owner <<SQL
+whenever sqlerror exit failure
+set define off
+begin
+  rtm_config_api.set_token_secret(p_kid => 'compose', p_secret => '$(secret token-secret)');
+end;
+/
+exit
+SQL
+sqlplus -s -l / as sysdba <<SQL
+alter session set container = FREEPDB1;
+@/opt/rtm/sql/grants/worker.sql RTM RTM_WORKER
+exit
+SQL
+sqlplus -s -l / as sysdba <<SQL
+alter session set container = FREEPDB1;
+@/opt/rtm/sql/grants/app.sql RTM MY_APP
+exit
+SQL
