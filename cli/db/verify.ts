@@ -27,7 +27,7 @@ export const CREATES: readonly string[] = [
   "triggers on them: RTMV_..._TRG, those of RTM_WATCH (RTM_W_..., RTM_T_...); with their rows in RTM_WATCHED_TABLE",
   "messages on the channels rtmv_..._channel and rtmv_..._driver: rolled back, or committed and taken from the queue again (a worker that is active delivers those to nobody)",
   "one message in the exception queue, removed again; only while no worker is active",
-  "rows of RTM_LOG and RTM_PAYLOAD for these channels, deleted at the end",
+  "rows of RTM_LOG and RTM_DELIVERY for these channels, deleted at the end",
   "over HTTP, where that is the transport: one message to the relay",
   "sessions: at most six at a time; for up to a second one of them waits for a row of RTMV_..._R",
 ];

@@ -246,7 +246,7 @@ create or replace package body rtm_row_buffer as
 
     function fits return boolean is
       l_bytes blob;
-      l_fits  boolean := dbms_lob.getlength(l_payload) * 3 <= p_watch.max_bytes;
+      l_fits  boolean := dbms_lob.getlength(l_payload) * 4 <= p_watch.max_bytes;
     begin
       if not l_fits then
         l_bytes := rtm_text.utf8_blob(l_payload);
@@ -354,6 +354,7 @@ create or replace package body rtm_row_buffer as
   procedure flush(p_watch in number, p_depth in pls_integer) is
     l_place     pls_integer := place_of(p_watch, p_depth);
     l_statement t_statement;
+    l_messages  websocket_api.t_messages;
     l_watch     t_watch;
     l_total     number;
   begin
@@ -375,18 +376,15 @@ create or replace package body rtm_row_buffer as
       send_bulk(l_watch, l_total);
     else
       for i in 1 .. l_statement.changes.count loop
-        websocket_api.broadcast(
-          l_watch.channel,
-          l_watch.prefix || '-' || case l_statement.changes(i).op
-                                     when 'insert' then 'inserted'
-                                     when 'update' then 'updated'
-                                     else 'deleted'
-                                   end,
-          l_statement.changes(i).payload,
-          'LOG',
-          'WATCH'
-        );
+        l_messages(i).channel    := l_watch.channel;
+        l_messages(i).event_name := l_watch.prefix || '-' || case l_statement.changes(i).op
+                                                               when 'insert' then 'inserted'
+                                                               when 'update' then 'updated'
+                                                               else 'deleted'
+                                                             end;
+        l_messages(i).payload    := l_statement.changes(i).payload;
       end loop;
+      websocket_api.broadcast_many(l_messages, 'LOG', 'WATCH');
     end if;
     for i in 1 .. l_statement.changes.count loop
       rtm_text.free(l_statement.changes(i).payload);

@@ -270,7 +270,7 @@ export const VIEWS: Readonly<Record<string, string>> = {
   all_dependencies: "owner name type referenced_owner referenced_name referenced_type",
   // Our view, which is made by a statement of its own.
   rtm_status:
-    "transport transport_reason queue_name backlog oldest_age_s exception_depth outbox_depth listeners last_error",
+    "transport transport_reason queue_name backlog oldest_age_s exception_depth outbox_depth relays listeners last_error",
   // The queue table itself (not documented; as DBMS_AQADM makes it, not verified).
   rtm_qt:
     "q_name msgid corrid priority state delay expiration enq_time step_no retry_count user_data",
