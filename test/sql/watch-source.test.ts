@@ -1,0 +1,115 @@
+/** The triggers of RTM_WATCH, as far as their text says it: they are thin, they fit, they never raise. */
+import { describe, expect, it } from "vitest";
+import { file } from "./plsql/compiled.ts";
+import { tokens } from "./plsql/lexer.ts";
+import { generatedTrigger } from "./plsql/units.ts";
+
+const source = file("api/public/rtm_watch_source.pkb");
+const number = (name: string) =>
+  Number(new RegExp(`${name}\\s+constant pls_integer := (\\d+);`).exec(source)![1]);
+const { text } = generatedTrigger();
+
+describe("a trigger of RTM_WATCH", () => {
+  it("makes one call per row, one before the statement and one flush after it", () => {
+    const calls = (name: string) => text.split(`rtm_row.${name}(`).length - 1;
+    // One for a deleted row, one for the others; a row takes one of them.
+    expect(calls("add")).toBe(2);
+    expect(calls("begin_statement")).toBe(1);
+    expect(calls("flush")).toBe(1);
+  });
+
+  it("knows neither channel, nor events, nor limits: they are in the table of watches", () => {
+    expect(text).not.toMatch(/broadcast|channel|prefix|max_rows|json/i);
+  });
+
+  it("handles every error in each of its sections, and an error of the handler too", () => {
+    const sections = [...text.matchAll(/^ {2}(before|after) (statement|each row) is$/gm)];
+    expect(sections).toHaveLength(3);
+    const handlers = text.split(/exception\n {4}when others then\n/).length - 1;
+    expect(handlers).toBe(sections.length + 1);
+  });
+
+  it("of a wide table stays below the 32 K of a trigger, with the longest names", () => {
+    const templates = ["c_template", "c_before", "c_after", "c_skip"].map(
+      (name) =>
+        new RegExp(`${name} constant varchar2\\(\\d+\\) := q'\\[([\\s\\S]*?)\\]'`).exec(
+          source,
+        )![1]!,
+    );
+    const longest = `"${"n".repeat(128)}"`;
+    const marks = templates.join("").match(/\{\w+\}/g)!;
+    const names = marks.filter((mark) => /API|TRIGGER|TABLE/.test(mark)).length;
+    // Both lists of values: for each kind its parameter, the schema and the type.
+    const kinds = [...source.matchAll(/add_kind\('\w+', '(\w+)', '(\w+)'\)/g)];
+    expect(kinds).toHaveLength(9);
+    const lists = kinds.reduce(
+      (sum, [, parameter, type]) =>
+        sum + `,\n          ${parameter} => ${longest}.rtm_row.${type}()`.length,
+      0,
+    );
+    const most =
+      templates.join("").length + names * 2 * longest.length + 2 * lists + number("c_text_bytes");
+    expect(most).toBeLessThanOrEqual(32_767);
+    expect(number("c_condition_bytes")).toBeLessThan(number("c_text_bytes"));
+  });
+
+  it("is filled in one pass, so braces in names, channels and conditions stay what they are", () => {
+    const list = tokens(source);
+    expect(
+      list.filter(({ text: word }, i) => word === "replace" && list[i + 1]?.text === "("),
+    ).toEqual([]);
+    const fill = /function fill[\s\S]*?end fill;/.exec(source)![0];
+    expect(fill).toContain("instr(p_template, '{', l_start)");
+    // The templates know only marks that are given a value.
+    const given = [...source.matchAll(/l_values\('(\w+)'\)/g)].map(([, name]) => name);
+    const asked = [...source.matchAll(/\{([A-Z]+)\}/g)].map(([, name]) => name);
+    expect([...new Set(asked)].sort()).toEqual(
+      [...new Set(given)].filter((name) => name !== "MARKS").sort(),
+    );
+  });
+});
+
+describe("RTM_ROW", () => {
+  it("raises nothing to a trigger: each entry logs what goes wrong", () => {
+    const body = file("api/public/rtm_row.pkb");
+    for (const entry of ["begin_statement", "add", "skip", "flush", "failed"]) {
+      const text = new RegExp(`  procedure ${entry}\\b[\\s\\S]*?\\n  end ${entry};`).exec(body)![0];
+      expect(text, entry).toMatch(/\n {2}exception\n {4}when others then\n/);
+    }
+  });
+
+  it("keeps the calls of the triggers that came before the table of watches", () => {
+    const spec = file("api/public/rtm_row.pks");
+    for (const call of ["put", "change", "bulk", "log_error"]) {
+      expect(spec).toMatch(new RegExp(`(procedure|function) ${call}\\(`));
+    }
+  });
+
+  it("writes dates in the Gregorian calendar and numbers with a point, whatever the session says", () => {
+    const body = file("api/public/rtm_row.pkb");
+    const formatted = [
+      ...body.matchAll(/to_char\([^;]*?('YYYY[^']*'|'TM9'|'9\.9+EEEE')([^;]*?)\)/g),
+    ];
+    expect(formatted.length).toBeGreaterThan(5);
+    for (const [call, , rest] of formatted) expect(rest, call).toMatch(/c_gregorian|c_nls/);
+  });
+
+  it("needs no JSON_OBJECT_T.PUT with a CLOB, which 18c lacks", () => {
+    const body = file("api/public/rtm_row.pkb");
+    const clob = /procedure put\([^)]*in clob\)[\s\S]*?end put;/.exec(body)![0];
+    expect(clob).toContain("json_object('value' value p_value returning clob)");
+    expect(clob).not.toMatch(/p_row\.put\(p_name, p_value\)/);
+  });
+});
+
+describe("an uninstallation", () => {
+  const script = file("install/drop_objects.sql");
+  it("refuses while a table of another schema is watched, and names it, before it drops anything", () => {
+    const refuses = script.indexOf("check_no_watch;");
+    expect(script).toContain("from rtm_watched_table");
+    expect(script).toContain("table_owner || '.' || table_name");
+    for (const drop of ["drop_jobs;", "drop_watches;", "drop_queue;"]) {
+      expect(script.lastIndexOf(`\n  ${drop}`)).toBeGreaterThan(refuses);
+    }
+  });
+});
