@@ -62,9 +62,10 @@ describe("a trigger of RTM_WATCH", () => {
     expect(fill).toContain("instr(p_template, '{', l_start)");
     // The templates know only marks that are given a value.
     const given = [...source.matchAll(/l_values\('(\w+)'\)/g)].map(([, name]) => name);
-    const asked = [...source.matchAll(/\{([A-Z]+)\}/g)].map(([, name]) => name);
-    expect([...new Set(asked)].sort()).toEqual(
-      [...new Set(given)].filter((name) => name !== "MARKS").sort(),
+    const asked = [...source.matchAll(/\{([A-Z]+)\}/g)].map(([, name]) => name!);
+    expect(asked.length).toBeGreaterThan(10);
+    expect([...new Set(asked)].filter((name) => name !== "MARKS" && !given.includes(name))).toEqual(
+      [],
     );
   });
 });

@@ -178,7 +178,7 @@ create or replace package body rtm_row as
           put(l_row, rtm_row_buffer.g_columns(i).name, p_booleans(rtm_row_buffer.g_columns(i).place));
       end case;
     end loop;
-    rtm_row_buffer.close_part;
+    rtm_row_buffer.close_part(l_row);
   exception
     when others then
       failed(p_watch, sqlerrm || chr(10) || dbms_utility.format_error_backtrace);

@@ -46,23 +46,23 @@ create or replace package body rtm_row_buffer as
   g_current    pls_integer;
 
   procedure load(p_watch in number) is
-    l_row      rtm_watched_table%rowtype;
+    l_table    rtm_watched_table%rowtype;
     l_settings rtm_config%rowtype;
     l_watch    t_watch;
   begin
     if g_watches.exists(p_watch) then
       return;
     end if;
-    l_row              := rtm_watch_registry.find_id(p_watch);
+    l_table            := rtm_watch_registry.find_id(p_watch);
     l_settings         := rtm_config_api.settings;
     l_watch.id         := p_watch;
-    l_watch.table_name := l_row.table_name;
-    l_watch.channel    := l_row.channel;
-    l_watch.prefix     := l_row.event_prefix;
-    l_watch.max_rows   := l_row.max_rows;
-    l_watch.parts      := l_row.trigger_count;
+    l_watch.table_name := l_table.table_name;
+    l_watch.channel    := l_table.channel;
+    l_watch.prefix     := l_table.event_prefix;
+    l_watch.max_rows   := l_table.max_rows;
+    l_watch.parts      := l_table.trigger_count;
     l_watch.max_bytes  := l_settings.max_message_bytes - c_frame_bytes;
-    if l_row.id is null then
+    if l_table.id is null then
       raise_application_error(-20147, 'Watch ' || p_watch || ' is not registered: call RTM_WATCH.WATCH again');
     end if;
     g_watches(p_watch) := l_watch;
@@ -92,27 +92,31 @@ create or replace package body rtm_row_buffer as
   end load_columns;
 
   procedure drop_from(p_index in pls_integer) is
+    l_last pls_integer := g_statements.count;
   begin
-    for i in reverse p_index .. g_statements.count loop
-      for change in 1 .. g_statements(i).changes.count loop
-        rtm_text.free(g_statements(i).changes(change).payload);
+    while l_last >= p_index loop
+      for change in 1 .. g_statements(l_last).changes.count loop
+        rtm_text.free(g_statements(l_last).changes(change).payload);
       end loop;
-      g_statements.delete(i);
+      g_statements.delete(l_last);
+      l_last := l_last - 1;
     end loop;
   end drop_from;
 
   -- The place of a statement; null when it has none. A statement that began and failed has left one
   -- behind; so has every deeper one.
   function place_of(p_watch in number, p_depth in pls_integer) return pls_integer is
+    l_last pls_integer := g_statements.count;
   begin
-    while g_statements.count > 0 and g_statements(g_statements.count).depth > p_depth loop
-      drop_from(g_statements.count);
+    while l_last > 0 and g_statements(l_last).depth > p_depth loop
+      drop_from(l_last);
+      l_last := l_last - 1;
     end loop;
-    for i in reverse 1 .. g_statements.count loop
-      exit when g_statements(i).depth < p_depth;
-      if g_statements(i).watch_id = p_watch then
-        return i;
+    while l_last > 0 and g_statements(l_last).depth = p_depth loop
+      if g_statements(l_last).watch_id = p_watch then
+        return l_last;
       end if;
+      l_last := l_last - 1;
     end loop;
     return null;
   end place_of;
@@ -300,8 +304,9 @@ create or replace package body rtm_row_buffer as
     clear_row(p_place);
   end close_row;
 
-  procedure close_part is
+  procedure close_part(p_row in json_object_t) is
   begin
+    g_statements(g_current).row_values := p_row;
     if g_statements(g_current).seen.count >= g_watches(g_statements(g_current).watch_id).parts then
       close_row(g_current);
     end if;

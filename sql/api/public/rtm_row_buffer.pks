@@ -22,7 +22,7 @@ create or replace package rtm_row_buffer authid definer as
     p_depth in  pls_integer,
     p_row   out nocopy json_object_t
   ) return boolean;
-  procedure close_part;
+  procedure close_part(p_row in json_object_t);
 
   -- A row that the condition leaves out, in one of several triggers that see each row.
   procedure skip(p_watch in number, p_part in number, p_depth in pls_integer);
