@@ -5,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CREATES, IN_DATABASE, inDatabaseChecks, verifyDatabase } from "../../cli/db/verify.ts";
 import { formatResult, parseResult } from "../../cli/db/verify-report.ts";
 import { OraError } from "../../emulator/index.ts";
-import { rtm, temporaryDirectory } from "../ops/support.ts";
-import { PASSWORD, until, World } from "../worker/support.ts";
+import { rtm, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { PASSWORD, World } from "../worker/support.ts";
 
 const script = readFileSync(IN_DATABASE, "utf8");
 

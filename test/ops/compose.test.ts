@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { PACKAGE_ROOT } from "../../cli/version.ts";
 import { parseConfig } from "../../common/config.ts";
-import { has, temporaryDirectory } from "./support.ts";
+import { has, temporaryDirectory } from "../support/programs.ts";
 
 const root = (path: string) => join(PACKAGE_ROOT, path);
 const compose = readFileSync(root("compose.yaml"), "utf8");
