@@ -77,7 +77,7 @@ describe("rtm db verify on the emulator", () => {
   it("does not fail when an active worker takes the messages, and says so", async () => {
     world.startWorker();
     const states = () => [...world.schema.workers.values()].map(({ state }) => state);
-    await until(() => states().includes("ACTIVE"), "the worker is active");
+    await until("the worker is active", () => states().includes("ACTIVE"));
     const { code, of } = await verify();
     expect(of("FAILED")).toEqual([]);
     expect(of("ok")[0]).toBe("the lease is one session's, and ends with it: a worker holds it");
