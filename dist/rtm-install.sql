@@ -5862,6 +5862,8 @@ create or replace package body rtm_watch_source as
       p_types(l_place).name        := p_type;
     end add_column;
   begin
+    p_found.delete;
+    p_types.delete;
     p_parts := 1;
     for col in (
       select column_name, data_type, hidden_column
