@@ -23,6 +23,7 @@ const ELSEWHERE: readonly string[] = [
   "demo",
   "docs",
   "lint",
+  "package",
   "rtm",
   "test",
   "test:plsql",
