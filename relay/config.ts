@@ -121,7 +121,12 @@ const history = z.strictObject({
     .prefault("2MiB")
     .describe("Bytes kept per channel; not above slowClients.connectionBytes."),
   totalCount: count("Messages kept in all channels together.", 200_000, 0),
-  totalBytes: size().prefault("128MiB").describe("Bytes kept in all channels together."),
+  totalBytes: size()
+    .prefault("128MiB")
+    .describe(
+      "Memory for the messages of all channels together: their bytes, 800 more for each, and 700 for " +
+        "each channel that has some.",
+    ),
   ageMargin: duration({ max: 600_000 })
     .prefault("5s")
     .describe("Added to the age a client asks for, for the time its frame is under way."),

@@ -17,6 +17,14 @@ export interface Entry {
   readonly payloadEnd: number;
 }
 
+/**
+ * What a kept message takes in memory beside its frame, and a channel that has some, bytes. Measured on
+ * Node 20 (x64) with 200,000 channels of one message and with 20,000 of ten; slabs that are not full
+ * are in it.
+ */
+export const ENTRY_COST = 800;
+export const CHANNEL_COST = 700;
+
 export interface HistoryLimits {
   /** Messages per channel; 0 keeps none. */
   readonly count: number;
@@ -25,6 +33,7 @@ export interface HistoryLimits {
   /** Ms a message is kept. */
   readonly age: number;
   readonly totalCount: number;
+  /** Bytes of memory for all of it: frames, `ENTRY_COST` and `CHANNEL_COST`. */
   readonly totalBytes: number;
 }
 
@@ -132,7 +141,9 @@ export class History {
   #oldest: Kept | undefined;
   #newest: Kept | undefined;
   #count = 0;
+  /** As `HistoryLimits.totalBytes` counts them. */
   #bytes = 0;
+  #emptied = 0;
   /** Where channels go on that are not known; undefined: above all numbers that were forgotten. */
   readonly #heads: Map<string, number> | undefined;
   #forgottenSeq = 0;
@@ -159,8 +170,14 @@ export class History {
     return this.#count;
   }
 
+  /** Memory that it takes, bytes. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How often a channel has lost its last message. */
+  get emptied(): number {
+    return this.#emptied;
   }
 
   /** `seq` of the last message of a channel that was never seen, or was forgotten. */
@@ -193,9 +210,10 @@ export class History {
     if (this.#newest) this.#newest.newer = kept;
     else this.#oldest = kept;
     this.#newest = kept;
+    if (log.size === 0) this.#bytes += CHANNEL_COST;
     log.push(kept);
     this.#count++;
-    this.#bytes += entry.frame.length;
+    this.#bytes += entry.frame.length + ENTRY_COST;
     const { count, bytes, totalCount, totalBytes } = this.#limits;
     while (log.size > count || log.bytes > bytes) this.#evict(log);
     while (this.#oldest && (this.#count > totalCount || this.#bytes > totalBytes)) {
@@ -261,7 +279,11 @@ export class History {
     if (kept.newer) kept.newer.older = kept.older;
     else this.#newest = kept.older;
     this.#count--;
-    this.#bytes -= kept.entry.frame.length;
+    this.#bytes -= kept.entry.frame.length + ENTRY_COST;
+    if (log.size === 0) {
+      this.#bytes -= CHANNEL_COST;
+      this.#emptied++;
+    }
     return true;
   }
 }

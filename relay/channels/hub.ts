@@ -24,6 +24,9 @@ import { Turn } from "./turn.ts";
 /** A channel's pending messages leave before the end of the turn when they are more than this. */
 const EAGER_FLUSH_BYTES = 256 * 1024;
 
+/** So many channels without messages are looked at before the next regular sweep. */
+const SWEEP_EMPTIED = 10_000;
+
 /** Why a connection was dropped for what it holds. */
 export type DropReason = "slow_client" | "total_cap";
 
@@ -65,6 +68,7 @@ export class Hub implements OutletHost {
   readonly #backlog: Backlog;
   readonly #firehose = new Set<Outlet>();
   #dirty: Channel[] = [];
+  #sweptEmptied = 0;
 
   constructor({ config, stats, clock, keepsHeads }: HubOptions) {
     this.#config = config;
@@ -105,6 +109,7 @@ export class Hub implements OutletHost {
       if (channel.wait(entry)) this.#dirty.push(channel);
       if (channel.pendingBytes > EAGER_FLUSH_BYTES) this.flush();
     }
+    if (this.history.emptied - this.#sweptEmptied > SWEEP_EMPTIED) this.sweep();
     this.turn.open();
   }
 
@@ -114,6 +119,7 @@ export class Hub implements OutletHost {
     const now = this.#clock();
     this.epoch = epoch;
     this.history = new History(this.#config.history, now, this.#keepsHeads ? heads : undefined);
+    this.#sweptEmptied = 0;
     const read: Channel[] = [];
     for (const channel of this.channels.values()) {
       if (channel.subscriptions.size > 0) read.push(channel);
@@ -324,6 +330,7 @@ export class Hub implements OutletHost {
       this.history.forget(name, channel.log);
       this.channels.delete(name);
     }
+    this.#sweptEmptied = this.history.emptied;
   }
 
   stop(): void {

@@ -29,6 +29,7 @@ import type { MemoryLog } from "../log/memory-log.ts";
 import { frameText, textFrameOf } from "../wire/frame.ts";
 import { ChannelLog, type Entry } from "./history.ts";
 import type { Hub } from "./hub.ts";
+import { Slab } from "./slab.ts";
 
 const FILE = "relay-history.state";
 const magic = (version: number) => `{"format":"apex-rtm relay history","version":${version}}\n`;
@@ -36,11 +37,12 @@ const MAGIC = magic(2);
 /** Ids without source and channel; the line has the same length. */
 const MAGIC_1 = magic(1);
 const DIGEST_LENGTH = 64;
+/** What is written at once, bytes. */
+const BLOCK_BYTES = 1024 * 1024;
 /** A file of ours that has not changed for so long belongs to no start or stop that still runs, ms. */
 const LEFT_OVER_MS = 60_000;
 
 const count = z.number().int().min(0);
-const name = z.string().refine((text) => nameProblem(text) === undefined);
 
 const headRecord = z.object({
   kind: z.literal("head"),
@@ -59,14 +61,47 @@ const headRecord1 = headRecord.extend({
   duplicates: z.array(z.tuple([z.string(), z.number(), count])),
 });
 
-const channelRecord = z.object({
-  kind: z.literal("channel"),
-  name,
-  evictedSeq: count,
-  evictedAt: z.number(),
-  /** at, event name, start and end of the payload in the frame, bytes of the text. */
-  entries: z.array(z.tuple([z.number(), name, count, count, count])),
-});
+/** One channel. There may be very many, so it is checked without a schema: that took most of a start. */
+interface ChannelRecord {
+  readonly kind: "channel";
+  readonly name: string;
+  readonly evictedSeq: number;
+  readonly evictedAt: number;
+  readonly entries: readonly EntryRecord[];
+}
+
+type EntryRecord = readonly [
+  at: number,
+  eventName: string,
+  payloadStart: number,
+  payloadEnd: number,
+  textBytes: number,
+];
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** @throws {Error} it is none */
+function checkedChannel(value: unknown): ChannelRecord {
+  const record = value as ChannelRecord;
+  const fits =
+    record?.kind === "channel" &&
+    nameProblem(record.name) === undefined &&
+    isCount(record.evictedSeq) &&
+    typeof record.evictedAt === "number" &&
+    Array.isArray(record.entries) &&
+    record.entries.every(
+      ([at, eventName, start, end, bytes]) =>
+        typeof at === "number" &&
+        typeof eventName === "string" &&
+        isCount(start) &&
+        isCount(end) &&
+        isCount(bytes),
+    );
+  if (!fits) throw new Error("a channel's record is malformed");
+  return record;
+}
 
 /** What is kept: the history, and the ids that the log knows. */
 export interface Kept {
@@ -120,13 +155,10 @@ export function saveState(
     const descriptor = openSync(temporary, "wx", 0o600);
     try {
       const hash = createHash("sha256");
-      const write = (data: string | Uint8Array) => {
-        const bytes = typeof data === "string" ? Buffer.from(data) : data;
+      for (const bytes of blocks(records(kept, bootId, now))) {
         hash.update(bytes);
         for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-      };
-      write(MAGIC);
-      for (const chunk of records(kept, bootId, now)) write(chunk);
+      }
       writeSync(descriptor, hash.digest("hex"));
       fsyncSync(descriptor);
     } finally {
@@ -165,6 +197,22 @@ function removeLeftOvers(directory: string): void {
   }
 }
 
+/** Joins what is written, so that a small record costs no call of its own. */
+function* blocks(chunks: Iterable<string | Buffer>): Generator<Buffer> {
+  let block: Buffer[] = [];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const part = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+    block.push(part);
+    bytes += part.length;
+    if (bytes < BLOCK_BYTES) continue;
+    yield Buffer.concat(block, bytes);
+    block = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(block, bytes);
+}
+
 function* records(
   { hub, messageLog }: Kept,
   bootId: string | undefined,
@@ -178,11 +226,12 @@ function* records(
     ...hub.history.floor,
     duplicates: bySource(messageLog.duplicates),
   };
+  yield MAGIC;
   yield `${JSON.stringify(head)}\n`;
   for (const { name, log } of hub.channels.values()) {
     const entries = [...log.entries()];
     const texts = entries.map(({ frame }) => frameText(frame));
-    const record: z.input<typeof channelRecord> = {
+    const record: ChannelRecord = {
       kind: "channel",
       name,
       evictedSeq: log.evictedSeq,
@@ -319,15 +368,17 @@ function readState(
   const logs: { name: string; log: ChannelLog }[] = [];
   const all: { log: ChannelLog; entry: Entry }[] = [];
   while (position < end) {
-    const record = channelRecord.parse(line());
+    const record = checkedChannel(line());
     const log = new ChannelLog(record.evictedSeq, time(record.evictedAt));
     logs.push({ name: record.name, log });
+    const slab = new Slab();
+    let kept = 0;
     for (const [index, [at, eventName, start, stop, length]] of record.entries.entries()) {
-      const frame = textFrameOf(
-        bytes.subarray(position, position + length),
-        Buffer.allocUnsafeSlow,
+      const frame = textFrameOf(bytes.subarray(position, position + length), (frameBytes) =>
+        slab.allocate(frameBytes, kept),
       );
       position += length;
+      kept += frame.length;
       const seq = record.evictedSeq + 1 + index;
       const entry = { seq, at: time(at), eventName, frame, payloadStart: start, payloadEnd: stop };
       all.push({ log, entry });

@@ -1,11 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ChannelLog, type Entry, History } from "../../relay/channels/history.ts";
+import {
+  CHANNEL_COST,
+  type ChannelLog,
+  ENTRY_COST,
+  type Entry,
+  History,
+} from "../../relay/channels/history.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
 import { DuplicateWindow } from "../../relay/log/duplicates.ts";
 import { textFrame } from "../../relay/wire/frame.ts";
 
-const LIMITS = { count: 5, bytes: 1000, age: 1000, totalCount: 12, totalBytes: 3000 };
+const LIMITS = {
+  count: 5,
+  bytes: 1000,
+  age: 1000,
+  totalCount: 12,
+  totalBytes: 3000 + 12 * ENTRY_COST + 3 * CHANNEL_COST,
+};
 const EPOCH = "e1";
 
 function entry(seq: number, at: number, bytes = 20): Entry {
@@ -33,7 +45,7 @@ describe("History", () => {
     expect([c.size, c.evictedSeq]).toEqual([0, 7]);
     history.expire(1033);
     expect([a.size, b.size]).toEqual([0, 2]);
-    expect([history.count, history.bytes]).toEqual([2, b.bytes]);
+    expect([history.count, history.bytes]).toEqual([2, b.bytes + 2 * ENTRY_COST + CHANNEL_COST]);
   });
 
   it("recovers an age only when nothing after it was evicted, with the margin", () => {
@@ -177,6 +189,9 @@ describe("History", () => {
         }
         const sum = [...logs.values()].reduce((total, log) => total + log.size, 0);
         expect(history.count).toBe(sum);
+        const kept = [...logs.values()].filter((log) => log.size > 0);
+        const bytes = kept.reduce((total, log) => total + log.bytes, 0);
+        expect(history.bytes).toBe(bytes + sum * ENTRY_COST + kept.length * CHANNEL_COST);
       }),
       { numRuns: 300 },
     );
@@ -185,7 +200,7 @@ describe("History", () => {
 
 describe("ChannelLog.slice", () => {
   it("gives one message at least, and no more than fits", () => {
-    const history = new History({ ...LIMITS, bytes: 10_000, totalBytes: 10_000 }, 0);
+    const history = new History({ ...LIMITS, bytes: 10_000, totalBytes: 20_000 }, 0);
     const log = history.open("c");
     for (const bytes of [300, 300, 100]) append(history, log, 1, bytes);
     expect(log.slice(1, 3, 10).map(({ seq }) => seq)).toEqual([1]);

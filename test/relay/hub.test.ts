@@ -353,6 +353,25 @@ describe("channels", () => {
   });
 });
 
+describe("very many channels with one message each", () => {
+  it("stay inside history.totalBytes with what they cost, and are forgotten in time", async () => {
+    const totalBytes = 2 * 1024 * KIB;
+    const { hub, publish, turn } = setUp({ history: { bytes: "256KiB", totalBytes: "2MiB" } });
+    let most = 0;
+    for (let n = 0; n < 40_000; n++) {
+      publish(`user:${n}`, 10);
+      most = Math.max(most, hub.history.bytes);
+      if (n % 1000 === 0) await turn();
+    }
+    expect(most).toBeLessThanOrEqual(totalBytes);
+    expect(most).toBeGreaterThan(totalBytes / 2);
+    // A message of 100 bytes costs 1600 with its channel.
+    expect(hub.history.count).toBeLessThan(totalBytes / 1500);
+    expect(hub.channels.size).toBeLessThan(hub.history.count + 12_000);
+    expect(hub.headOf("user:0")).toBeGreaterThan(0);
+  });
+});
+
 describe("a log that begins anew", () => {
   const numbered = (channel: string, seq: number, payload: unknown = seq): Numbered => ({
     ...message(channel, payload),

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { registerServiceMetrics } from "../../cli/service/metrics.ts";
+import { CHANNEL_COST, ENTRY_COST } from "../../relay/channels/history.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { Client, message, post, SOURCE, startTestRelay, token } from "./support.ts";
@@ -72,7 +73,7 @@ describe("metrics", () => {
       expect([name, numbers.get(name)]).toEqual([name, value]);
     }
     expect(numbers.get("rtm_relay_history_bytes")).toBe(
-      numbers.get("rtm_relay_accepted_bytes_total"),
+      (numbers.get("rtm_relay_accepted_bytes_total") as number) + 2 * ENTRY_COST + CHANNEL_COST,
     );
     expect(numbers.get("rtm_relay_delivered_bytes_total")).toBe(
       numbers.get("rtm_relay_accepted_bytes_total"),

@@ -178,6 +178,10 @@ describe("graceful restart", () => {
         return bytes;
       },
     ],
+    [
+      "with a record that is none, and the right checksum",
+      (bytes: Buffer) => sealed(bytes.toString().replace('"evictedSeq":0', '"evictedSeq":-1')),
+    ],
   ])("a damaged file (%s) means a new epoch and a log line, not a crash", async (_what, damage) => {
     const first = await start();
     await publish(first, "sales", 1);
@@ -255,9 +259,14 @@ describe("graceful restart", () => {
 
 /** Changes the text of a state file and gives it a right checksum again. */
 function rewrite(path: string, change: (text: string) => string): void {
-  const text = change(readFileSync(path).toString()).slice(0, -64);
+  writeFileSync(path, sealed(change(readFileSync(path).toString())));
+}
+
+/** The text of a file with the checksum that it should have. */
+function sealed(text: string): Buffer {
+  const body = text.slice(0, -64);
   const { createHash } = process.getBuiltinModule("node:crypto");
-  writeFileSync(path, text + createHash("sha256").update(text).digest("hex"));
+  return Buffer.from(body + createHash("sha256").update(body).digest("hex"));
 }
 
 describe("in one life", () => {
