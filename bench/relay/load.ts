@@ -118,7 +118,7 @@ async function openOne(index: number, port: number, token: string): Promise<void
     });
   });
   await once(ws, "open");
-  if (kind === "relay") ws.send(JSON.stringify({ op: "connect", token, subscribe: [{ channel }] }));
+  if (kind !== "plain") ws.send(JSON.stringify({ op: "connect", token, subscribe: [{ channel }] }));
   await subscribed;
   // From here on only bytes are counted: a client that parses would cost more than the server.
   const socket = (ws as unknown as { _socket: Socket })._socket;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:relay`: the relay with all features on against a plain `ws` + express server that
- * loops `client.send`. Each round runs the baseline and ours one after the other; CPU is that of
- * the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
+ * loops `client.send`, or against itself with the joined wire where a row says so. Each round runs the
+ * baseline and ours one after the other; CPU is that of the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
  * the server's CPU time; of wall-clock time where messages have a rate).
  */
 import { readFileSync } from "node:fs";
@@ -24,6 +24,8 @@ interface Entry extends Scenario {
   readonly measures: "cpu" | "latency" | "memory";
   /** Where the plain server gets something else. */
   readonly plain?: Partial<Scenario>;
+  /** What ours is compared with; the plain server by default. */
+  readonly baseline?: "joined";
 }
 
 const SCENARIOS: readonly Entry[] = [
@@ -55,6 +57,20 @@ const SCENARIOS: readonly Entry[] = [
     inFlight: 100,
     measures: "cpu",
     plain: { postSize: 1 },
+  },
+  {
+    name: "a 1x1000 in-process, 1 in flight: direct against joined",
+    ...one,
+    inFlight: 1,
+    measures: "cpu",
+    baseline: "joined",
+  },
+  {
+    name: "b 200x5 in-process, 32 in flight: direct against joined",
+    ...many,
+    inFlight: 32,
+    measures: "cpu",
+    baseline: "joined",
   },
   { name: "c 5000 idle", ...one, connections: 5000, inFlight: 1, measures: "memory" },
   {
@@ -173,14 +189,15 @@ console.log(
 console.log("| scenario | figure | plain | ours | ratio | spread |");
 console.log("| --- | --- | ---: | ---: | ---: | --- |");
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(args.only))) {
-  const results: Record<ServerKind, Figures[]> = { plain: [], relay: [] };
+  const baseline = scenario.baseline ?? "plain";
+  const results: Record<ServerKind, Figures[]> = { plain: [], joined: [], relay: [] };
   for (let round = 0; round < rounds; round++) {
     // The order changes each round, so that whatever drifts hits both.
-    const kinds: ServerKind[] = round % 2 === 0 ? ["plain", "relay"] : ["relay", "plain"];
+    const kinds: ServerKind[] = round % 2 === 0 ? [baseline, "relay"] : ["relay", baseline];
     for (const kind of kinds) results[kind].push(await measure(kind, scenario));
   }
-  for (const figure of Object.keys(results.plain[0] as Figures)) {
+  for (const figure of Object.keys(results[baseline][0] as Figures)) {
     const of = (kind: ServerKind) => results[kind].map((figures) => figures[figure] as number);
-    console.log(row(scenario.name, figure, of("plain"), of("relay")));
+    console.log(row(scenario.name, figure, of(baseline), of("relay")));
   }
 }

@@ -1,7 +1,7 @@
 /** What the processes of the relay benchmark tell each other. */
 
-/** The baseline, or ours. */
-export type ServerKind = "plain" | "relay";
+/** The baseline, or ours; `joined`: ours with `relay.wire` `joined`, for rows that compare wires. */
+export type ServerKind = "plain" | "relay" | "joined";
 
 export interface Scenario {
   readonly name: string;

@@ -80,12 +80,15 @@ async function startPlain(): Promise<{ port: number; publish: Publish; token: st
   };
 }
 
-async function startOurs(): Promise<{ port: number; publish: Publish; token: string }> {
+async function startOurs(
+  wire: "auto" | "joined",
+): Promise<{ port: number; publish: Publish; token: string }> {
   const config = parseConfig(relayConfig, {
     port: 0,
     tokens: { secrets: [{ kid: "bench", secret: SECRET }] },
     apiKeys: [{ name: "bench", key: API_KEY, trusted: true }],
     limits: { connections: 20_000 },
+    wire,
   });
   const relay = await startRelay(config, { log: createLogger("silent") });
   const payload = payloadText();
@@ -110,7 +113,7 @@ const [kind, scenarioText] = process.argv.slice(2);
 const scenario = JSON.parse(scenarioText as string) as Scenario;
 const { port, publish, token } = await ((kind as ServerKind) === "plain"
   ? startPlain()
-  : startOurs());
+  : startOurs(kind === "joined" ? "joined" : "auto"));
 
 /** The longest wait for `spendCpu`, ms. */
 const MAX_SPAN_MS = 30_000;
