@@ -115,11 +115,11 @@ class Round {
   }
 
   problems(): string[] {
-    const { log } = this.#world.schema;
+    const { broadcasts } = this.#world.schema;
     const exiled = this.#world.emulator.queue(this.#world.queue.exceptionQueue).depth();
     return [
       ...this.#clients.flatMap((client, index) =>
-        verify(client, log, CHANNELS).map((problem) => `client ${index}: ${problem}`),
+        verify(client, broadcasts, CHANNELS).map((problem) => `client ${index}: ${problem}`),
       ),
       ...(exiled > 0 ? [`${exiled} messages in the exception queue`] : []),
     ];
