@@ -20,7 +20,7 @@ export interface SubscribeOptions {
   readonly token?: Token | undefined;
   /** Called for each message. Payloads are untrusted: never write them as HTML. */
   onMessage?(message: MessageFrame): void;
-  /** Called once per animation frame with the messages since the last one. */
+  /** Called before a frame with messages since the last one; a burst is spread over frames. */
   onMessages?(messages: readonly MessageFrame[]): void;
   /**
    * Called when a channel is live, also after each reconnect. `recovered` is false when messages

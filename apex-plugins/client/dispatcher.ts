@@ -1,15 +1,19 @@
-/** Collects a burst of messages and hands each listener its share once per animation frame. */
+/** Collects a burst of messages and hands each listener its share, a part of a frame at a time. */
+
 import type { MessageFrame } from "../../relay/contract/protocol.ts";
 import type { Listener } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 
 /** Messages held at most: hidden pages are woken seldom, and memory is bounded. */
 const MOST = 5_000;
+/** So long (ms) a frame may be taken up; the rest of it is the page's. */
+const BUDGET_MS = 6;
+/** Messages handed over before the clock is looked at. */
+const SHARE = 20;
 
 export class Dispatcher {
   readonly #env: Environment;
-  #waiting = new Map<Listener, MessageFrame[]>();
-  #leaving = new Map<Listener, MessageFrame[]>();
+  readonly #waiting = new Map<Listener, MessageFrame[]>();
   #count = 0;
   #scheduled = false;
 
@@ -23,31 +27,46 @@ export class Dispatcher {
     else this.#waiting.set(listener, [message]);
     this.#count++;
     if (this.#count >= MOST) this.flush();
-    else if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#env.beforeFrame(() => this.flush());
-    }
+    else this.#soon();
   }
 
-  /** Hands over what waits, now. */
+  /** Hands over what waits, now and all of it. */
   flush(): void {
-    const leaving = this.#waiting;
-    this.#leaving = leaving;
-    this.#waiting = new Map();
-    this.#count = 0;
-    this.#scheduled = false;
-    for (const [listener, messages] of leaving) {
-      try {
-        listener.on.onMessages(messages);
-      } catch (error) {
-        this.#env.report(error);
-      }
-    }
+    this.#hand(Number.POSITIVE_INFINITY);
   }
 
   /** Nothing more for this listener, also when another one's messages are being handed over. */
   forget(listener: Listener): void {
+    this.#count -= this.#waiting.get(listener)?.length ?? 0;
     this.#waiting.delete(listener);
-    this.#leaving.delete(listener);
+  }
+
+  #soon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#env.beforeFrame(() => {
+      this.#scheduled = false;
+      this.#hand(performance.now() + BUDGET_MS);
+      if (this.#count > 0) this.#soon();
+    });
+  }
+
+  /** Listeners take turns, so that a slow one does not keep the others waiting for frames. */
+  #hand(until: number): void {
+    const all = until === Number.POSITIVE_INFINITY;
+    while (this.#count > 0) {
+      for (const [listener, messages] of [...this.#waiting]) {
+        if (this.#waiting.get(listener) !== messages) continue;
+        const share = messages.splice(0, all ? messages.length : SHARE);
+        if (messages.length === 0) this.#waiting.delete(listener);
+        this.#count -= share.length;
+        try {
+          listener.on.onMessages(share);
+        } catch (error) {
+          this.#env.report(error);
+        }
+        if (performance.now() >= until) return;
+      }
+    }
   }
 }

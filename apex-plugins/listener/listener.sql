@@ -30,7 +30,8 @@ end json_list;
 -- after it is parsed, so that a session value cannot add a member.
 function settings_of(p_settings in varchar2) return json_object_t
 is
-  c_known    constant varchar2(400) := ':key:live:catchingUp:offline:signIn:';
+  c_known    constant varchar2(400) := ':key:live:catchingUp:offline:signIn:type:title:link:seconds:position'
+    || ':cssClass:close:more:badge:count:clear:badgeLabel:';
   l_settings json_object_t := json_object_t();
   l_members  json_key_list;
   l_text     varchar2(32767);
@@ -247,6 +248,9 @@ is
   l_subscribed  apex_t_varchar2;
 begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
+  if l_on_message = 'BADGE' and not nvl(settings_of(l_settings).has('badge'), false) then
+    raise_usage('Settings: name the element of the badge, for example {"badge": "NAV_ORDERS"}');
+  end if;
   if l_granted.count = 0 then
     raise_usage('Channel: you may not listen to any of the channels');
   elsif l_subscribed.count = 0 then

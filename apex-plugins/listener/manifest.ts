@@ -119,7 +119,14 @@ of region.`,
         {
           display: "Notify",
           value: "NOTIFY",
-          help: "Shows a success message. The text is escaped.",
+          help: `Shows a notification in a corner of the page; a list shows one for each element. Three at a
+time, the others wait, and those that are too many are counted. Messages of validations stay.`,
+        },
+        {
+          display: "Set Badge",
+          value: "BADGE",
+          help: `Counts messages on an element of the page: a navigation entry, a list item, a button. Settings
+say which.`,
         },
       ],
     },
@@ -143,8 +150,8 @@ Empty: the affected elements, when they are a region.`,
       label: "Notification",
       type: "TEXT",
       translatable: true,
-      help: `The text; #name# is replaced by that member of the payload. Empty: the member message or value
-of the payload, or the payload itself.`,
+      help: `The text; #name# is replaced by that member of the payload, whatever its case. Empty: the member
+message or value of the payload, or the payload itself.`,
       examples: "<pre>Order #id# has arrived</pre>",
       shownWhen: { attribute: 5, is: "EQUALS", value: "NOTIFY" },
     },
@@ -154,8 +161,8 @@ of the payload, or the payload itself.`,
       type: "INTEGER",
       unit: "milliseconds",
       defaultValue: "200",
-      help: `Regions are refreshed, and notifications shown, when no message came for so long; a burst that
-does not end is cut after ten times as long. Empty: 200.`,
+      help: `Regions are refreshed when no message came for so long; a burst that does not end is cut after
+ten times as long. 0 to 60,000. Empty: 200.`,
     },
     {
       number: 10,
@@ -228,6 +235,18 @@ navigation to the page come too, also to a listener that is fired late.`,
           help: `Messages that a Broadcast action of this very page has sent, with Add Sender, are left out.`,
         },
         {
+          display: "Notify the System When Hidden",
+          value: "SYSTEM",
+          help: `On Message: Notify. While the page is hidden the operating system shows the notification,
+when the user has allowed it: let a button ask with rtm.askToNotify(). Such a page stays connected.`,
+        },
+        {
+          display: "Leave the Page Unchanged",
+          value: "UNCHANGED",
+          help: `An item that the user has not changed counts as unchanged after a message has set it, so
+that Warn on Unsaved Changes does not ask.`,
+        },
+        {
           display: "Stay Connected When Hidden",
           value: "STAY",
           help: `Without it a page that was hidden for five minutes gives up its socket, and catches up when
@@ -255,6 +274,12 @@ the page was told, if he keeps it open. Empty: the setting token_ttl_s of the da
 <ul>
 <li>key: Refresh Rows. The member of the payload that holds the primary key or a list of keys. Without
 it id, ids, key or keys. The case of the name does not matter.</li>
+<li>type (success, info, warning, error), title, link, seconds (8; 0: until it is closed), position
+(top-end, top-start, top-center, bottom-end, bottom-start, bottom-center), cssClass, close and more (their
+texts): Notify. #name# is replaced in type, title and link; in a link it is encoded.</li>
+<li>badge (a DOM id or a selector), count (the member with the count; without it every message counts
+one), clear (the event that clears it; without it a click), badgeLabel (its text, #count# new): Set
+Badge.</li>
 <li>live, catchingUp, offline, signIn: the texts of the connection indicator.</li>
 </ul>`,
       examples: '<pre>{"key": "ORDER_ID"}</pre>',

@@ -84,6 +84,7 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     procedure put(key in varchar2, val in varchar2);
     procedure put_null(key in varchar2);
     function parse(jsn in clob) return json_object_t;
+    function has(key in varchar2) return boolean;
     function get_keys return json_key_list;
     function get_string(key in varchar2) return varchar2;
     function get(key in varchar2) return json_element_t;

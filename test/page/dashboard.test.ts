@@ -28,7 +28,6 @@ h1 { font-size: 20px } .cards { display: flex; gap: 16px }
 .card b { display: block; font-size: 26px } .card span { color: #5b5a58 }
 #CHART { background: #fff; border: 1px solid #dcdad6; border-radius: 6px; margin-top: 16px; padding: 14px; width: 720px }
 rect { fill: #2a6fb0 } text { font-size: 13px; fill: #1c1b1a }
-#APEX_SUCCESS_MESSAGE:not(:empty) { background: #dff0d8; padding: 10px 14px; margin-bottom: 14px; border-radius: 6px }
 `;
 
 function cards(): string {
@@ -63,7 +62,13 @@ function dashboard(): PageSpec {
           { script: 'for (const id of ["CARDS", "CHART"]) apex.region(id).refresh();' },
           { listener: refresh },
           {
-            listener: { 2: "sales", 3: "big-sale", 5: "NOTIFY", 8: "#product# sold for #amount#" },
+            listener: {
+              2: "sales",
+              3: "big-sale",
+              5: "NOTIFY",
+              8: "#product# sold for #amount#",
+              15: '{"type": "success"}',
+            },
           },
         ],
       },
@@ -106,10 +111,8 @@ describe("the dashboard recipe", () => {
     await tab.page.waitForFunction(
       () => document.querySelector("#CARDS .card b")?.textContent === "6",
     );
-    await tab.page.waitForFunction(
-      () => document.querySelector("#APEX_SUCCESS_MESSAGE")?.textContent !== "",
-    );
-    expect(await tab.page.textContent("#APEX_SUCCESS_MESSAGE")).toBe("Rivet sold for 170");
+    await tab.page.waitForSelector(".rtm-Toast-text");
+    expect(await tab.page.textContent(".rtm-Toast-text")).toBe("Rivet sold for 170");
     await screenshot(tab, "dashboard-after");
     expect(await tab.problems()).toEqual([]);
   });

@@ -331,10 +331,8 @@ describe("what a message does", () => {
     for (const itemName of ["APEX_ERROR_MESSAGE", "P1_A", "P1_SHOWN"]) {
       await world.stack.send("attack", "e", { itemName, value: attack });
     }
-    await tab.page.waitForFunction(
-      () => document.querySelector("#APEX_SUCCESS_MESSAGE")?.textContent !== "",
-    );
-    expect(await tab.page.textContent("#APEX_SUCCESS_MESSAGE")).toBe(`New: ${attack}`);
+    await tab.page.waitForFunction(() => document.querySelectorAll(".rtm-Toast-text").length > 0);
+    expect(await tab.page.textContent(".rtm-Toast-text")).toBe(`New: ${attack}`);
     expect(await tab.page.textContent("#P1_SHOWN_DISPLAY")).toBe(attack);
     expect(await tab.value("P1_A")).toBe(attack);
     expect(await tab.page.textContent("#APEX_ERROR_MESSAGE")).toBe("");

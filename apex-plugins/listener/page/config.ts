@@ -8,7 +8,7 @@ export interface ListenerConfig {
   readonly events: readonly string[];
   readonly apexEvent: string;
   /** Empty: as published, the event and the item that the payload names. */
-  readonly onMessage: "" | "EVENT" | "ITEMS" | "REFRESH" | "ROWS" | "NOTIFY";
+  readonly onMessage: "" | "EVENT" | "ITEMS" | "REFRESH" | "ROWS" | "NOTIFY" | "BADGE";
   /** Items that may be set; none means any item of the page. */
   readonly items: readonly string[];
   readonly regions: readonly string[];

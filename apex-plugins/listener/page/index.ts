@@ -2,5 +2,6 @@
 import * as client from "../../client/index.ts";
 import { publish } from "../../shared/page/namespace.ts";
 import { listen } from "./listen.ts";
+import { askToNotify } from "./notify.ts";
 
-publish({ ...client, listen });
+publish({ ...client, listen, askToNotify });

@@ -31,8 +31,25 @@ function pageItem(name: string): (ApexItem & { readonly node: HTMLElement }) | u
   return item.node ? (item as ApexItem & { readonly node: HTMLElement }) : undefined;
 }
 
+export interface SetOptions {
+  /** Whether the item's change event fires. */
+  readonly fireChange: boolean;
+  /** Whether an item that the user has not changed counts as unchanged afterwards too. */
+  readonly unchanged: boolean;
+}
+
+/** What the browser compares with to know whether a field was changed, and with it APEX. */
+function takeAsUnchanged(node: HTMLElement): void {
+  if (node instanceof HTMLSelectElement) {
+    for (const option of node.options) option.defaultSelected = option.selected;
+  } else if (node instanceof HTMLInputElement || node instanceof HTMLTextAreaElement) {
+    node.defaultValue = node.value;
+    if (node instanceof HTMLInputElement) node.defaultChecked = node.checked;
+  }
+}
+
 /** Sets item `name` when the page has it. The change event fires only for a new value. */
-function setItem(name: string, value: unknown, fireChange: boolean): void {
+function setItem(name: string, value: unknown, { fireChange, unchanged }: SetOptions): void {
   const item = pageItem(name);
   const wanted = itemValue(value);
   if (!item || wanted === undefined) {
@@ -46,11 +63,13 @@ function setItem(name: string, value: unknown, fireChange: boolean): void {
   const html = takesHtml(name, item, item.node);
   const safe = (value: string) => (html ? apex.util.escapeHTML(value) : value);
   const safeValue = Array.isArray(wanted) ? wanted.map(safe) : safe(wanted);
+  const mine = !unchanged || item.isChanged?.() === true;
   applying(
     name,
     () => item.setValue(safeValue, null, !fireChange),
     () => itemText(item),
   );
+  if (!mine) takeAsUnchanged(item.node);
 }
 
 /**
@@ -61,30 +80,17 @@ export function setItems(
   payload: unknown,
   allowed: readonly string[],
   members: boolean,
-  fireChange: boolean,
+  how: SetOptions,
 ): void {
   if (!isRecord(payload)) return;
   const { itemName, value } = payload;
   if (typeof itemName === "string" && value !== undefined) {
-    if (allowed.length === 0 || allowed.includes(itemName)) setItem(itemName, value, fireChange);
+    if (allowed.length === 0 || allowed.includes(itemName)) setItem(itemName, value, how);
     else apex.debug.warn("rtm: a message named an item that is not listed:", itemName);
   } else if (members) {
     const names = allowed.length > 0 ? allowed : Object.keys(payload).filter(pageItem);
     for (const name of names) {
-      if (Object.hasOwn(payload, name)) setItem(name, payload[name], fireChange);
+      if (Object.hasOwn(payload, name)) setItem(name, payload[name], how);
     }
   }
-}
-
-/** The text of a notification; everything in it is text, whatever it looks like. */
-export function notificationText(template: string, payload: unknown): string {
-  const members = isRecord(payload) ? payload : {};
-  const text = (value: unknown) =>
-    typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");
-  if (template) {
-    return template.replace(/#(\w+)#/g, (whole, name: string) =>
-      Object.hasOwn(members, name) ? text(members[name]) : whole,
-    );
-  }
-  return text(members.message ?? members.value ?? payload);
 }

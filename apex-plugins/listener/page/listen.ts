@@ -2,15 +2,17 @@
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { connect, type TokenOptions } from "../../client/index.ts";
 import { SENDER, senderId } from "../../shared/page/sender.ts";
+import { Badge } from "./badge.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
 import { type ChannelState, sharedIndicator } from "./indicator.ts";
-import { notificationText, setItems } from "./items.ts";
+import { setItems } from "./items.ts";
 import { keysOf } from "./keys.ts";
+import { notify } from "./notify.ts";
 import { member } from "./payload.ts";
-import { Regions, Throttle } from "./refresh.ts";
+import { Regions } from "./refresh.ts";
 import { renewalFor } from "./renewal.ts";
 import type { Option } from "./settings.ts";
-import { tellConnection, teller } from "./status.ts";
+import { type Tell, tellConnection, teller } from "./status.ts";
 
 /** Declared by the plug-in; it comes beside the event that the attribute names. */
 const MESSAGE_EVENT = "rtm_listener_message";
@@ -23,22 +25,21 @@ const PARK_MINUTES = 5;
 /** Dynamic actions that listen already. A context is new for every firing, the action is not. */
 const started = new Set<string>();
 
-function reaction(config: ListenerConfig, regions: Regions) {
-  const { onMessage, items, fireChange, text, settings } = config;
-  let latest: unknown;
-  const notify = new Throttle(config.throttleMs, () =>
-    apex.message.showPageSuccess(apex.util.escapeHTML(notificationText(text, latest))),
-  );
-  return ({ payload }: MessageFrame) => {
+function reaction(config: ListenerConfig, regions: Regions, status: Tell) {
+  const { onMessage, items, fireChange, settings, options } = config;
+  const badge = onMessage === "BADGE" ? new Badge(settings, status) : undefined;
+  const how = { fireChange, unchanged: options.includes("UNCHANGED") };
+  return ({ payload, id }: MessageFrame) => {
     if (onMessage === "" || onMessage === "ITEMS") {
-      setItems(payload, items, onMessage === "ITEMS", fireChange);
+      setItems(payload, items, onMessage === "ITEMS", how);
     } else if (onMessage === "REFRESH") {
       regions.ask();
     } else if (onMessage === "ROWS") {
       regions.askRows(keysOf(payload, settings.key));
     } else if (onMessage === "NOTIFY") {
-      latest = payload;
-      notify.ask();
+      notify(config, id, payload);
+    } else {
+      badge?.receive(payload);
     }
   };
 }
@@ -84,13 +85,16 @@ export function listen(this: DynamicActionContext): void {
     { quietMs: config.throttleMs, keepPagination: has("KEEP_PAGE") },
     status,
   );
-  const react = reaction(config, regions);
+  const react = reaction(config, regions, status);
   const indicator = has("INDICATOR") ? sharedIndicator(config.settings) : undefined;
   const note = (channel: string, state: ChannelState) =>
     indicator?.channel(`${key} ${channel}`, state);
   for (const channel of config.channels) note(channel, "new");
   try {
-    const client = connect({ url: config.url, park: !has("STAY") && PARK_MINUTES });
+    const client = connect({
+      url: config.url,
+      park: has("STAY") || has("SYSTEM") ? false : PARK_MINUTES,
+    });
     client.onStatus((change) => {
       tellConnection(targets, config.url, change);
       indicator?.connection(config.url, change);

@@ -7,6 +7,7 @@ interface ApexItem {
   /** False when the page has no such item; then setValue does nothing. */
   readonly node: HTMLElement | false;
   readonly escape?: boolean;
+  isChanged?(): boolean;
   /** Where items have separators of their own. */
   getSeparator?(): string | undefined;
   getValue(): string | string[] | null;
@@ -90,14 +91,13 @@ declare const apex: {
   readonly event: {
     trigger(target: HTMLElement | Document, event: string, data: object): boolean;
   };
+  readonly gPageContext$: { on(event: string, handler: () => void): void };
   readonly item: ((name: string) => ApexItem) & {
     /** Tells page items from other elements. */
     isItem?(name: string): boolean;
   };
   region(staticId: string): ApexRegion | null;
   readonly message: {
-    /** Inserts `html` as it is. */
-    showPageSuccess(html: string): void;
     showErrors(errors: readonly object[]): void;
     clearErrors(): void;
   };
