@@ -1,8 +1,8 @@
 /** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
-import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 import type { Environment } from "./environment.ts";
 import { Parking } from "./parking.ts";
 import { RelayConnection } from "./relay-connection.ts";
+import { openSocket } from "./socket.ts";
 import { relayUrl } from "./url.ts";
 
 /** A hidden page is not painted: its messages are handed over after this time, ms. */
@@ -12,21 +12,7 @@ const HIDDEN_MS = 250;
 const STORED = "rtm:";
 
 const environment: Environment = {
-  connect(url, handlers) {
-    const socket = new WebSocket(url, SUBPROTOCOL);
-    socket.onopen = () => handlers.open();
-    socket.onmessage = ({ data }) => handlers.frame(String(data));
-    socket.onclose = ({ code }) => handlers.close(code);
-    return {
-      send(text) {
-        if (socket.readyState === WebSocket.OPEN) socket.send(text);
-      },
-      abandon() {
-        socket.onopen = socket.onmessage = socket.onclose = null;
-        socket.close(1000);
-      },
-    };
-  },
+  connect: (url, handlers) => openSocket(WebSocket, url, handlers),
   beforeFrame(task) {
     let done = false;
     const once = () => {

@@ -1,9 +1,11 @@
-/** rtm-client: messages of apex-rtm in a browser page. docs/apex.md, "The browser client". */
+/** rtm-client: messages of apex-rtm in a browser page or a Node process. docs/client.md. */
 import { connectionTo } from "./browser.ts";
 import { RtmClient, type Token } from "./client.ts";
+import { processConnectionTo } from "./process.ts";
+import type { WebSocketClass } from "./socket.ts";
 
 export interface ConnectOptions {
-  /** The relay: `wss://host/ws`, a path of the page's host, or absent for `/ws` there. */
+  /** The relay: `wss://host/ws`, a path of the page's host, or absent for `/rtm/ws` there. */
   readonly url?: string | undefined;
   /**
    * A page that was hidden for so many minutes gives up its socket and catches up when it is shown.
@@ -12,6 +14,13 @@ export interface ConnectOptions {
   readonly park?: number | false | undefined;
   /** The token for subscriptions that bring none. Public channels need no token. */
   readonly token?: Token | undefined;
+  /** Outside of a page, where there is no global WebSocket (Node 20): the class of the package ws. */
+  readonly webSocket?: WebSocketClass | undefined;
+  /**
+   * Outside of a page: is told of errors in listeners and of renewals that failed. Default: they are
+   * left out. A page reports them to its console.
+   */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 const PARK_MINUTES = 5;
@@ -26,11 +35,16 @@ export function connect(options: ConnectOptions = {}): RtmClient {
     throw new TypeError(`rtm: park must be a number of minutes or false, not ${park}`);
   }
   const parkMs = park === false ? Number.POSITIVE_INFINITY : park * 60_000;
-  return new RtmClient(connectionTo(url), token, parkMs);
+  const connection =
+    typeof document === "undefined"
+      ? processConnectionTo(url, options.webSocket, options.onError ?? (() => {}))
+      : connectionTo(url);
+  return new RtmClient(connection, token, parkMs);
 }
 
 export type { MessageFrame } from "../../relay/contract/protocol.ts";
 export type { Position, Start } from "./channel.ts";
 export type { RtmClient, RtmSubscription, SubscribeOptions, Token } from "./client.ts";
 export type { State, Status } from "./link.ts";
+export type { WebSocketClass, WebSocketLike } from "./socket.ts";
 export { StopError, type TokenOptions, type TokenProvider } from "./token.ts";

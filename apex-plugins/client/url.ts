@@ -1,15 +1,17 @@
 /** The relay's address as a WebSocket URL. Throws `TypeError` with a text for the page's author. */
 
+/** Where nginx/rtm-ords.inc puts the relay on the host that serves APEX; the plug-ins look there too. */
+const USUAL = "/rtm/ws";
 const LOOPBACK = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
- * `url` may be absolute (ws, wss, http, https) or relative to `page` ("/ws"); empty means `/ws` on
- * the page's own host.
+ * `url` may be absolute (ws, wss, http, https) or relative to `page` ("/ws"); empty means `/rtm/ws`
+ * on the page's own host. `page` is empty where there is none.
  */
 export function relayUrl(url: string, page: string): string {
   let resolved: URL;
   try {
-    resolved = new URL(url.trim() || "/ws", page);
+    resolved = new URL(url.trim() || USUAL, page || undefined);
   } catch {
     throw new TypeError(`rtm: "${url}" is not a URL. Write it as wss://relay.example/ws`);
   }

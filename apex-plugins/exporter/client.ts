@@ -1,6 +1,6 @@
-/** Builds the browser client into build/client/: classic script, ES module, types. */
+/** Builds the client into build/client/: classic script, ES module, CommonJS module, types of both. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
@@ -10,7 +10,7 @@ const SOURCE = "apex-plugins/client";
 const OUT = "build/client";
 const BANNER = { js: "/*! rtm-client of apex-rtm, MIT license */" };
 
-async function bundle(entry: string, format: "iife" | "esm", file: string): Promise<void> {
+async function bundle(entry: string, format: "iife" | "esm" | "cjs", file: string): Promise<void> {
   await build({
     entryPoints: [join(SOURCE, entry)],
     outfile: join(OUT, file),
@@ -39,9 +39,15 @@ function emitTypes(): void {
     writeFileSync(file, readFileSync(file, "utf8").replace(/(from "\.[^"]*)\.ts"/g, '$1.js"'));
   }
   writeFileSync(join(OUT, "rtm-client.d.mts"), `export * from "./types/${SOURCE}/index.js";\n`);
+  // A CommonJS consumer may not be given types of an ES module: the same ones, in a folder that says so.
+  const commonJs = join(OUT, "types-cjs");
+  cpSync(types, commonJs, { recursive: true });
+  writeFileSync(join(commonJs, "package.json"), '{"type": "commonjs"}\n');
+  writeFileSync(join(OUT, "rtm-client.d.cts"), `export * from "./types-cjs/${SOURCE}/index.js";\n`);
 }
 
 mkdirSync(OUT, { recursive: true });
 await bundle("classic.ts", "iife", "rtm-client.js");
 await bundle("index.ts", "esm", "rtm-client.mjs");
+await bundle("index.ts", "cjs", "rtm-client.cjs");
 emitTypes();

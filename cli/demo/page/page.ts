@@ -239,7 +239,7 @@ function start(): void {
     showFeed((await call<{ feeding: boolean }>(`/demo/feed/${feeding ? "off" : "on"}`)).feeding);
   });
 
-  const client = rtm.connect();
+  const client = rtm.connect({ url: "/ws" });
   client.onStatus((status) => {
     const badge = element("badge");
     badge.dataset.state = status.state;

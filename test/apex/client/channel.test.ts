@@ -193,7 +193,7 @@ describe("relay URL", () => {
   const page = "https://apex.example/ords/r/app/home?session=1";
 
   it.each([
-    ["", "wss://apex.example/ws"],
+    ["", "wss://apex.example/rtm/ws"],
     ["/rtm/ws", "wss://apex.example/rtm/ws"],
     ["wss://relay.example", "wss://relay.example/"],
     [" https://relay.example/ws ", "wss://relay.example/ws"],
