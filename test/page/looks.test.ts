@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { expect, it } from "vitest";
-import { listening, Tab, until, useWorld } from "./kit.ts";
+import { until } from "../support/until.ts";
+import { listening, Tab, useWorld } from "./kit.ts";
 
 const world = useWorld();
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { listening, Tab, until, useWorld } from "./kit.ts";
+import { until } from "../support/until.ts";
+import { listening, Tab, useWorld } from "./kit.ts";
 
 const world = useWorld();
 
