@@ -7,6 +7,7 @@ import { readSecretFile } from "../common/secret-file.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
+import type { EngineAddress } from "./log/valkey/connection.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 
 /**
@@ -17,21 +18,10 @@ export function openLog(
   config: RelayConfig,
   { log, clock }: { readonly log: Logger; readonly clock: () => number },
 ): Log {
-  const { kind, prefix, grace, bytes, age, tls, url, urlFile } = config.log;
+  const { kind, prefix, grace, bytes, age } = config.log;
   if (kind === "memory") return new MemoryLog({ duplicates: config.duplicates, clock });
-  const pem = (name: keyof typeof tls): string | undefined => {
-    const path = tls[name];
-    return path === undefined ? undefined : readNamed(`relay.log.tls.${name}`, path, readFile);
-  };
-  const [ca, cert, key] = [pem("caFile"), pem("certFile"), pem("keyFile")];
-  const readUrl = () => url ?? readNamed("relay.log.urlFile", urlFile as string, readSecretFile);
-  // Read now, so that a file that is missing fails the start and not the first connection.
-  readUrl();
   return new ValkeyLog({
-    address: {
-      url: readUrl,
-      tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
-    },
+    address: engineAddress(config),
     prefix,
     grace,
     bytes: bytes ?? config.history.totalBytes,
@@ -40,6 +30,26 @@ export function openLog(
     log,
     clock,
   });
+}
+
+/**
+ * Where the engine is and who asks.
+ * @throws {ConfigError} a file that it names cannot be read
+ */
+export function engineAddress(config: RelayConfig): EngineAddress {
+  const { tls, url, urlFile } = config.log;
+  const pem = (name: keyof typeof tls): string | undefined => {
+    const path = tls[name];
+    return path === undefined ? undefined : readNamed(`relay.log.tls.${name}`, path, readFile);
+  };
+  const [ca, cert, key] = [pem("caFile"), pem("certFile"), pem("keyFile")];
+  const readUrl = () => url ?? readNamed("relay.log.urlFile", urlFile as string, readSecretFile);
+  // Read now, so that a file that is missing fails the start and not the first connection.
+  readUrl();
+  return {
+    url: readUrl,
+    tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
+  };
 }
 
 function readFile(path: string): string {

@@ -4,9 +4,12 @@ import type { Distribution, Tally } from "./channels/stats.ts";
 import type { Clients } from "./clients/clients.ts";
 import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
+import { registerLogMetrics } from "./log/valkey/metrics.ts";
+import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {
+  if (messageLog instanceof ValkeyLog) registerLogMetrics(registry, messageLog);
   const { stats, hub } = clients;
   const registers = [registry];
   const counter = (name: string, help: string, read: () => number) =>

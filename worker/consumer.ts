@@ -10,7 +10,7 @@ import { BatchSizer } from "./batch-sizer.ts";
 import type { QueueConfig, WorkerConfig } from "./config.ts";
 import { bodySize, type Dequeued } from "./decode.ts";
 import { Dequeuer } from "./dequeuer.ts";
-import { LogLostError } from "./hand-over.ts";
+import { FencedError, LogLostError } from "./hand-over.ts";
 import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
@@ -155,7 +155,7 @@ export class QueueConsumer {
         await session.close();
       } catch (error) {
         // A rollback would count as an attempt of every message in hand.
-        if (error instanceof LogLostError) session.abandon();
+        if (error instanceof LogLostError || error instanceof FencedError) session.abandon();
         else await session.discard();
         throw error;
       } finally {

@@ -2,6 +2,7 @@
 import { configFile, type RtmConfig, readConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
 import { checkDatabase, checkLogon } from "./database.ts";
+import { checkLog } from "./log.ts";
 import { probe } from "./probe.ts";
 import { checkRelay, relayUrl } from "./relay.ts";
 import { detailOf, type Finding, formatFinding, type Report } from "./report.ts";
@@ -56,6 +57,7 @@ export async function diagnose(
       fix: "the checks behind it could not run; docs/errors.md explains the code",
     });
   }
+  await checkLog(config, report);
   const url = options.url ?? relayUrl(config);
   if (url === undefined) {
     const detail = "relay.port is 0, so its port is not known here";

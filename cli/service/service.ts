@@ -68,8 +68,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   let worker: Worker | undefined;
   let relay: Relay | undefined;
   let remote: HttpPublisher | undefined;
+  const sharesLog = roles.relay && config.relay.log.kind !== "memory";
+  const sharing = sharesLog ? "log" : config.worker.standby ? "standby" : "alone";
   const queueReadiness = () => [
-    ...(worker?.status() ?? []).flatMap((status) => readinessOf(status, config.worker.standby)),
+    ...(worker?.status() ?? []).flatMap((status) => readinessOf(status, sharing)),
     ...(worker?.warnings() ?? []).map((warning) => ({ ...warning, blocking: false })),
   ];
   const readiness = () => {
@@ -232,11 +234,12 @@ function remotePublisher(config: RtmConfig): HttpPublisher {
 
 /**
  * What a queue's state means for readiness.
- * @param standby whether a second node shares the queues; the relay itself then says `standby`
+ * @param sharing `standby`: a second node shares the queues; the relay itself then says `standby`.
+ *   `log`: many nodes share a log; each serves its pages whoever dequeues, so nothing here blocks
  */
 export function readinessOf(
   { queue, state, reason, blocked }: QueueStatus,
-  standby: boolean,
+  sharing: "alone" | "standby" | "log",
 ): ReadinessReason[] {
   if (blocked > 0) {
     const message =
@@ -244,7 +247,7 @@ export function readinessOf(
       '(docs/operations.md, "The database hangs")';
     return [{ code: "queue_blocked", message, blocking: false }];
   }
-  if (state === "standby" && !standby) {
+  if (state === "standby" && sharing === "alone") {
     const message =
       `${queue}: another session holds the lease, so nothing is dequeued ` +
       '(docs/operations.md, "The database hangs")';
@@ -256,7 +259,7 @@ export function readinessOf(
     {
       code: `queue_${state}`,
       message: `${queue}: ${[state, reason, advice].filter(Boolean).join(", ")}`,
-      blocking: true,
+      blocking: sharing !== "log",
     },
   ];
 }

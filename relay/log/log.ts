@@ -109,9 +109,9 @@ export interface Log {
     options: AppendOptions,
   ): readonly Appended[] | Promise<readonly Appended[]>;
   /**
-   * Feeds the reader from now on; called once. Resolves when the first snapshot was given and
-   * everything retained was applied: only then the node is ready.
-   * @throws {RtmError} the log can never be used as it is; an unreachable one is waited for
+   * Feeds the reader from now on; called once. Resolves when the first snapshot was given and the
+   * reader is current, or when a log elsewhere could not be reached: `current` tells when it is.
+   * @throws {RtmError} the log can never be used as it is
    */
   follow(reader: LogReader, signal?: AbortSignal): Promise<void>;
   /**

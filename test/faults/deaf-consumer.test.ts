@@ -27,7 +27,7 @@ it("is told on readyz and in the metrics, and the session is renewed", async () 
   const { id } = await world.waitingSession();
   await until("the blocked messages are noticed", () => worker.status()[0]!.blocked === 3);
   expect(await world.metric(worker, "rtm_worker_blocked_messages")).toBe(3);
-  expect(readinessOf(worker.status()[0]!, false)).toMatchObject([
+  expect(readinessOf(worker.status()[0]!, "alone")).toMatchObject([
     { code: "queue_blocked", blocking: false },
   ]);
   await until("it has a new session", () =>
@@ -36,7 +36,7 @@ it("is told on readyz and in the metrics, and the session is renewed", async () 
   await thief.rollback();
   await world.delivered(1, 3);
   await until("it is over", () => worker.status()[0]!.blocked === 0);
-  expect(readinessOf(worker.status()[0]!, false)).toEqual([]);
+  expect(readinessOf(worker.status()[0]!, "alone")).toEqual([]);
 });
 
 it("is not suspected while messages flow or the relay is away", async () => {

@@ -92,11 +92,13 @@ describe.skipIf(ENGINE_MISSING !== "")(`the way to the log fails${ENGINE_MISSING
   it("log-not-there-yet: a node waits for its engine, and is ready when it comes", async () => {
     const server = await RedisServer.start();
     await server.kill();
-    const starting = logNode(server.url);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const node = await logNode(server.url);
+    expect(node.reader.resets).toEqual([]);
+    expect(await node.log.append([message(1)], SOURCE)).toMatchObject([{ status: "unavailable" }]);
+    expect(await node.log.caughtUp(100)).toBe(false);
     await server.restart();
-    const node = await starting;
-    expect(node.reader.isCurrent).toBe(true);
+    await until("current", () => node.reader.isCurrent, PATIENCE);
+    await publishMany(node, "m", 1);
   });
 
   it("log-asked-while-asking: a question is never answered by one that is under way", async () => {

@@ -3,8 +3,10 @@ import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { registerServiceMetrics } from "../../cli/service/metrics.ts";
 import { CHANNEL_COST, ENTRY_COST } from "../../relay/channels/history.ts";
+import { registerLogMetrics } from "../../relay/log/valkey/metrics.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
+import { valkeyLog } from "../log-contract/valkey.ts";
 import { Client, message, post, SOURCE, startTestRelay, token } from "./support.ts";
 
 let relay: Relay;
@@ -90,6 +92,7 @@ describe("metrics", () => {
     const registry = new Registry();
     new WorkerMetrics(registry);
     registerServiceMetrics(registry);
+    registerLogMetrics(registry, valkeyLog("redis://127.0.0.1:1"));
     relay = await startTestRelay({}, { registry });
     const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
     const documented = new Set([...page.matchAll(/`(rtm_[a-z_]+)/g)].map(([, name]) => name));

@@ -62,7 +62,7 @@ export class Follower {
   #unproven: { readonly sentAt: number; readonly n: number } | undefined;
   #current = false;
   #detail = "the log has not been reached yet";
-  #onFirstCurrent: (() => void) | undefined;
+  #onBegun: (() => void) | undefined;
 
   constructor(options: FollowerOptions) {
     this.#options = options;
@@ -89,17 +89,18 @@ export class Follower {
   }
 
   /**
-   * Follows until the signal; `onCurrent` is called once, when the reader is current for the first
-   * time. Rejects only when the engine turns out unsuitable before that, or for a defect of ours.
+   * Follows until the signal; `onBegun` is called once, when the reader is current for the first time
+   * or the first attempt has failed. Rejects only when that attempt finds the engine unsuitable, or
+   * for a defect of ours.
    */
-  async run(reader: LogReader, signal: AbortSignal, onCurrent: () => void): Promise<void> {
+  async run(reader: LogReader, signal: AbortSignal, onBegun: () => void): Promise<void> {
     this.#reader = reader;
     const { grace, stats } = this.#options;
     const watch = setInterval(() => this.#watch(), Math.min(1000, grace / 4)).unref();
     let started = false;
-    this.#onFirstCurrent = () => {
+    this.#onBegun = () => {
       started = true;
-      onCurrent();
+      onBegun();
     };
     let progress = false;
     try {
@@ -118,6 +119,7 @@ export class Follower {
             started ||
             !(error instanceof EngineUnsuitableError || error instanceof EngineDeniedError),
           onRetry: ({ error, delayMs }) => {
+            this.#onBegun?.();
             stats.reconnects++;
             this.#detail = messageOf(error);
             this.#warnings.warn(
@@ -310,7 +312,7 @@ export class Follower {
     this.#current = current;
     this.#reader?.current(current, current ? undefined : this.#detail);
     if (!current) return;
-    this.#onFirstCurrent?.();
-    this.#onFirstCurrent = undefined;
+    this.#onBegun?.();
+    this.#onBegun = undefined;
   }
 }
