@@ -4,7 +4,7 @@ import { formatSize } from "../../common/units.ts";
 import { inspectEngine } from "../../relay/log/valkey/inspect.ts";
 import { engineAddress } from "../../relay/log-config.ts";
 import type { RtmConfig } from "../config.ts";
-import { firstLine, milliseconds, type Report } from "./report.ts";
+import { detailOf, milliseconds, type Report } from "./report.ts";
 
 /** Says nothing where the log is in the node's own memory. */
 export async function checkLog({ relay }: RtmConfig, report: Report): Promise<void> {
@@ -56,7 +56,7 @@ export async function checkLog({ relay }: RtmConfig, report: Report): Promise<vo
     report({
       check,
       verdict: "FAILED",
-      detail: firstLine(error),
+      detail: detailOf(error),
       fix: `see ${(error as { code?: string }).code ?? "RTM_LOG_UNREACHABLE"} in docs/errors.md`,
     });
   }
