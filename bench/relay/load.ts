@@ -13,6 +13,7 @@ import {
   type ServerKind,
   sharedClock,
 } from "./protocol.ts";
+import { Storm } from "./storm.ts";
 
 const [kindText, scenarioText] = process.argv.slice(2);
 const kind = kindText as ServerKind;
@@ -213,9 +214,15 @@ async function run({
   report({ is: "latency", p50: at(0.5), p99: at(0.99), count: values.length });
 }
 
+let storm: Storm | undefined;
+
 process.on("message", (command: Command) => {
   if (command.do === "connect") void connectAll(command);
   else if (command.do === "run") void run(command);
+  else if (command.do === "storm") {
+    storm ??= new Storm(kind, command.port);
+    void storm.comeBack(command.tokens).then(() => report({ is: "back" }));
+  } else if (command.do === "leave") void storm?.leave().then(() => report({ is: "left" }));
   else if (command.do === "stop") process.exit(0);
 });
 process.on("disconnect", () => process.exit(0));

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:relay`: the relay with all features on against a plain `ws` + express server that
- * loops `client.send`, or against itself with the joined wire where a row says so. Each round runs the
- * baseline and ours one after the other; CPU is that of the server process alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
+ * loops `client.send` (e: that only shakes hands), or against itself with the joined wire where a row
+ * says so. Each round runs the baseline and ours one after the other; CPU is that of the server process
+ * alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
  * the server's CPU time; of wall-clock time where messages have a rate).
  */
 import { readFileSync } from "node:fs";
@@ -21,7 +22,7 @@ const one = { ...base, connections: 1000, channels: 1 } as const;
 const many = { ...base, connections: 1000, channels: 200 } as const;
 
 interface Entry extends Scenario {
-  readonly measures: "cpu" | "latency" | "memory";
+  readonly measures: "cpu" | "latency" | "memory" | "storm";
   /** Where the plain server gets something else. */
   readonly plain?: Partial<Scenario>;
   /** What ours is compared with; the plain server by default. */
@@ -81,6 +82,13 @@ const SCENARIOS: readonly Entry[] = [
     ratePerSecond: 200,
     measures: "latency",
   },
+  {
+    name: "e reconnect storm, 2000 pages",
+    ...one,
+    connections: 2000,
+    inFlight: 1,
+    measures: "storm",
+  },
 ];
 
 const { values: args } = parseArgs({
@@ -108,6 +116,32 @@ const REPORT_DEADLINE_MS = 120_000;
 
 /** The figures of one run, by name. */
 type Figures = Record<string, number>;
+type Process = Child<Command, Report>;
+
+/** All pages come back four times: thrice to warm up, once to be measured. */
+async function measureStorm(
+  { connections }: Scenario,
+  server: Process,
+  load: Process,
+  port: number,
+): Promise<Figures> {
+  server.tell({ do: "mint", count: connections });
+  const { tokens } = await server.expect("minted");
+  const cpu = async () => {
+    server.tell({ do: "measure-cpu" });
+    return (await server.expect("cpu")).micros;
+  };
+  let micros = 0;
+  for (let wave = 0; wave < 4; wave++) {
+    const before = await cpu();
+    load.tell({ do: "storm", port, tokens });
+    await load.expect("back");
+    micros = (await cpu()) - before;
+    load.tell({ do: "leave" });
+    await load.expect("left");
+  }
+  return { "CPU µs/page": micros / connections };
+}
 
 async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
   const scenario: Entry = kind === "plain" ? { ...entry, ...entry.plain } : entry;
@@ -120,6 +154,7 @@ async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
   const load = child("./load.js");
   try {
     const { port, ackPort, token } = await server.expect("listening");
+    if (scenario.measures === "storm") return await measureStorm(scenario, server, load, port);
     load.tell({ do: "connect", port, ackPort, token });
     await load.expect("connected");
     if (scenario.measures === "memory") {

@@ -30,6 +30,13 @@ export type Command =
       readonly startsAt: number;
     }
   | { readonly do: "measure-memory" }
+  /** CPU time that the process has used. */
+  | { readonly do: "measure-cpu" }
+  /** Make so many tokens. */
+  | { readonly do: "mint"; readonly count: number }
+  | { readonly do: "leave" }
+  /** As many pages as tokens come back. */
+  | { readonly do: "storm"; readonly port: number; readonly tokens: readonly string[] }
   | { readonly do: "stop" };
 
 export type Report =
@@ -47,7 +54,11 @@ export type Report =
       readonly seconds: number;
     }
   | { readonly is: "latency"; readonly p50: number; readonly p99: number; readonly count: number }
-  | { readonly is: "memory"; readonly rss: number };
+  | { readonly is: "memory"; readonly rss: number }
+  | { readonly is: "cpu"; readonly micros: number }
+  | { readonly is: "minted"; readonly tokens: readonly string[] }
+  | { readonly is: "left" }
+  | { readonly is: "back" };
 
 /** The length of an encoded message, bytes (a few more with a long `seq`). */
 export const MESSAGE_BYTES = 200;

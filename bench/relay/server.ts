@@ -89,24 +89,34 @@ async function startOurs(
     apiKeys: [{ name: "bench", key: API_KEY, trusted: true }],
     limits: { connections: 20_000 },
     wire,
+    origins: ["https://apex.example.com"],
   });
   const relay = await startRelay(config, { log: createLogger("silent") });
   const payload = payloadText();
-  const token = mintToken({
-    subject: "bench",
-    channels: ["channel-*"],
-    lifetimeMs: 3_600_000,
-    kid: "bench",
-    secret: Buffer.from(SECRET),
-  });
+  // So that there are positions to come back to.
+  for (let index = 0; index < 3; index++) {
+    const id = randomUUID();
+    const message = { channel: channelName(index), eventName: "event", payload, id, ts: 1 };
+    await relay.publisher.publish([message], SOURCE);
+  }
   return {
     port: relay.port,
     publish: (channel) => {
       const message = { channel, eventName: "event", payload, id: randomUUID(), ts: Date.now() };
       void relay.publisher.publish([message], SOURCE);
     },
-    token,
+    token: mint("bench"),
   };
+}
+
+function mint(subject: string): string {
+  return mintToken({
+    subject,
+    channels: ["channel-*"],
+    lifetimeMs: 3_600_000,
+    kid: "bench",
+    secret: Buffer.from(SECRET),
+  });
 }
 
 const [kind, scenarioText] = process.argv.slice(2);
@@ -205,6 +215,12 @@ process.on("message", (command: Command) => {
   else if (command.do === "measure-memory") {
     globalThis.gc?.();
     report({ is: "memory", rss: process.memoryUsage().rss });
+  } else if (command.do === "measure-cpu") {
+    const { user, system } = process.cpuUsage();
+    report({ is: "cpu", micros: user + system });
+  } else if (command.do === "mint") {
+    const tokens = Array.from({ length: command.count }, (_, page) => mint(`page-${page}`));
+    report({ is: "minted", tokens });
   } else if (command.do === "stop") process.exit(0);
 });
 process.on("disconnect", () => process.exit(0));
