@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Grant } from "../access/token.ts";
 import type { Subscription } from "../channels/outlet.ts";
 import { nameProblem } from "../contract/message.ts";
-import { SUBPROTOCOL } from "../contract/protocol.ts";
+import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
 import { ClientConnection, type RelaySocket } from "./client-connection.ts";
 import {
   isProblem,
@@ -72,8 +72,7 @@ export class RtmConnection extends ClientConnection {
         this.close("token_required", "a token is needed");
         return;
       }
-      this.#welcome(null);
-      this.#subscribeAll(frame.subscribe);
+      this.#subscribeAll(frame.subscribe, this.#welcome(null));
       return;
     }
     const grant = this.present(frame.token);
@@ -81,20 +80,19 @@ export class RtmConnection extends ClientConnection {
       this.close(grant.close, grant.message);
       return;
     }
-    this.#welcome(expiresIn(grant));
-    this.#subscribeAll(frame.subscribe);
+    this.#subscribeAll(frame.subscribe, this.#welcome(expiresIn(grant)));
   }
 
-  #welcome(expiresInMs: number | null): void {
+  #welcome(expiresInMs: number | null): ServerFrame {
     this.#connected = true;
     const { frameBytes, messageBytes, channels } = this.clients.config.limits;
-    this.outlet.control({
+    return {
       op: "connected",
       protocol: SUBPROTOCOL,
       pingMs: this.clients.config.heartbeat.interval,
       expiresInMs,
       limits: { frameBytes, messageBytes, channels },
-    });
+    };
   }
 
   #command(frame: ParsedFrame): void {
@@ -105,7 +103,7 @@ export class RtmConnection extends ClientConnection {
       case "pong":
         return;
       case "refresh":
-        this.#addToken(frame.token);
+        this.outlet.control(this.#addToken(frame.token));
         return;
       case "unsubscribe":
         if (this.heard(Math.max(0, frame.channels.length - 1))) {
@@ -114,43 +112,53 @@ export class RtmConnection extends ClientConnection {
         return;
       case "subscribe":
         if (!this.heard(Math.max(0, frame.subscribe.length - 1))) return;
-        if (frame.token !== undefined) this.#addToken(frame.token);
-        this.#subscribeAll(frame.subscribe);
+        this.#subscribeAll(
+          frame.subscribe,
+          frame.token === undefined ? undefined : this.#addToken(frame.token),
+        );
         return;
     }
   }
 
-  /** Adds a token's rights and answers `refreshed` or `error`. */
-  #addToken(token: string): void {
+  /** Adds a token's rights; returns `refreshed` or `error`. */
+  #addToken(token: string): ServerFrame {
     if (this.clients.config.insecure) {
       // Nothing depends on the token here; the client learns when it would refresh it again.
-      this.outlet.control({ op: "refreshed", expiresInMs: this.clients.config.tokens.lifetime });
-      return;
+      return { op: "refreshed", expiresInMs: this.clients.config.tokens.lifetime };
     }
     const grant = this.present(token);
-    this.outlet.control(
-      isProblem(grant)
-        ? { op: "error", code: grant.code, message: grant.message }
-        : { op: "refreshed", expiresInMs: expiresIn(grant) },
-    );
+    return isProblem(grant)
+      ? { op: "error", code: grant.code, message: grant.message }
+      : { op: "refreshed", expiresInMs: expiresIn(grant) };
   }
 
-  #subscribeAll(entries: readonly SubscribeEntry[]): void {
+  #subscribeAll(entries: readonly SubscribeEntry[], first: ServerFrame | undefined): void {
     const { hub } = this.clients;
     const ask = entries.some(
       (entry) => !isProblem(entry) && hub.mustCatchUp(entry.channel, entry.since),
     );
-    if (ask) this.whenCaughtUp(() => this.#subscribeNow(entries));
-    else this.#subscribeNow(entries);
+    if (!ask) {
+      this.#subscribeNow(entries, first);
+      return;
+    }
+    if (first) this.outlet.control(first);
+    this.whenCaughtUp(() => this.#subscribeNow(entries, undefined));
   }
 
-  #subscribeNow(entries: readonly SubscribeEntry[]): void {
+  /** Answers all entries, after `first`, in one write; the replays follow. */
+  #subscribeNow(entries: readonly SubscribeEntry[], first: ServerFrame | undefined): void {
+    const { outlet } = this;
     const replays: (() => void)[] = [];
+    outlet.wire.cork();
+    if (first) outlet.control(first);
     for (const entry of entries) {
-      if (this.outlet.dead) return;
+      if (outlet.dead) break;
       const replay = this.#subscribe(entry);
       if (replay) replays.push(replay);
     }
+    outlet.wire.uncork();
+    if (outlet.dead) return;
+    this.clients.hub.settle(outlet, "taken");
     for (const replay of replays) replay();
   }
 

@@ -71,6 +71,9 @@ class DirectWire extends JoinedWire {
   /** Bytes that libuv has queued for us. */
   #queued = 0;
   #onDrain: (() => void) | undefined;
+  /** What waits for `uncork`; undefined while not corked. */
+  #corked: Buffer[] | undefined;
+  #corkedBytes = 0;
 
   constructor(ws: WebSocket, socket: Duplex, requests: Requests) {
     super(ws, socket);
@@ -78,11 +81,52 @@ class DirectWire extends JoinedWire {
   }
 
   override get pending(): number {
-    return this.#queued + this.socket.writableLength;
+    return this.#corkedBytes + this.#queued + this.socket.writableLength;
+  }
+
+  /** The stream's own corking would cost more than the writes that it saves. */
+  override cork(): void {
+    this.#corked ??= [];
+  }
+
+  override uncork(): void {
+    this.#writeCorked();
+    this.#corked = undefined;
+  }
+
+  override ping(): void {
+    this.#writeCorked();
+    super.ping();
+  }
+
+  override pong(data: Buffer): void {
+    this.#writeCorked();
+    super.pong(data);
+  }
+
+  override close(code: number, reason: string): void {
+    this.#writeCorked();
+    super.close(code, reason);
   }
 
   override write({ joined }: Frames): void {
     if (!this.open) return;
+    if (this.#corked) {
+      this.#corked.push(joined);
+      this.#corkedBytes += joined.length;
+    } else this.#writeNow(joined);
+  }
+
+  #writeCorked(): void {
+    const corked = this.#corked;
+    if (!corked || corked.length === 0) return;
+    this.#corked = [];
+    this.#corkedBytes = 0;
+    if (this.open)
+      this.#writeNow(corked.length === 1 ? (corked[0] as Buffer) : Buffer.concat(corked));
+  }
+
+  #writeNow(joined: Buffer): void {
     const { socket } = this;
     if (this.#queued > 0 || socket.writableLength > 0 || socket.writableCorked > 0) {
       socket.write(joined);
