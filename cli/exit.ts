@@ -1,6 +1,7 @@
 /** Exit codes of `rtm`, and what ends it. docs/cli.md lists them. */
 import { ConfigError } from "../common/config.ts";
 import { RtmError } from "../common/errors.ts";
+import { printable } from "../common/printable.ts";
 
 export const EXIT = {
   ok: 0,
@@ -20,13 +21,14 @@ export class CommandError extends RtmError {
 /** Prints what went wrong and returns the exit code. A stack is shown only for a defect. */
 export function reportError(error: unknown): number {
   if (error instanceof ConfigError) {
-    process.stderr.write(`rtm: ${error.message}\n`);
+    process.stderr.write(`rtm: ${printable(error.message)}\n`);
     return EXIT.usage;
   }
   if (error instanceof RtmError) {
-    process.stderr.write(`rtm: ${error.message} (${error.code})\n`);
+    process.stderr.write(`rtm: ${printable(error.message)} (${error.code})\n`);
     return EXIT.failed;
   }
-  process.stderr.write(`rtm: ${error instanceof Error ? error.stack : String(error)}\n`);
+  const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`rtm: ${printable(shown)}\n`);
   return EXIT.failed;
 }

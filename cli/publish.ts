@@ -1,6 +1,7 @@
 /** `rtm publish`: posts one message to a relay. */
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
+import { printable } from "../common/printable.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import { apiKeyProblem } from "../relay/access/keys.ts";
 import { CommandError } from "./exit.ts";
@@ -50,5 +51,5 @@ export async function publish(
   });
   const answer = await response.text();
   if (!response.ok) throw new CommandError(`${url} answered ${response.status}: ${answer}`);
-  process.stdout.write(`${answer}\n`);
+  process.stdout.write(`${printable(answer)}\n`);
 }

@@ -1,6 +1,7 @@
 /** `rtm tail`: prints the messages of channels as JSON lines until it is interrupted. */
 import WebSocket from "ws";
 import { fullJitter, sleep } from "../common/backoff.ts";
+import { printable } from "../common/printable.ts";
 import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../relay/contract/protocol.ts";
 import { CommandError } from "./exit.ts";
 import { givenToken } from "./token.ts";
@@ -42,7 +43,7 @@ export async function tail(
   const print = (frame: MessageFrame, line: string): boolean => {
     const position = positions.get(frame.channel);
     if (position) position.seq = frame.seq;
-    process.stdout.write(`${oneLine(line)}\n`);
+    process.stdout.write(`${printable(oneLine(line))}\n`);
     return --left > 0;
   };
   let reached = false;
@@ -99,7 +100,7 @@ function session(
       else if (frame.op === "connected") onConnected();
       else if (frame.op === "subscribed") {
         if (positions.has(frame.channel) && !frame.recovered) {
-          process.stderr.write(`rtm tail: ${frame.channel}: messages may be missing\n`);
+          process.stderr.write(`rtm tail: ${printable(frame.channel)}: messages may be missing\n`);
         }
         if (!frame.recovered) positions.set(frame.channel, { epoch: frame.epoch, seq: frame.seq });
       } else if (frame.op === "error") {

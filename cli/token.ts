@@ -1,6 +1,7 @@
 /** `rtm token`: makes tokens with the configured secrets, and says what is in one. */
 import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
+import { printable } from "../common/printable.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import { loadKeys } from "../relay/access/keys.ts";
 import { explainToken, mintToken } from "../relay/access/token.ts";
@@ -89,6 +90,6 @@ export async function explain(options: { config?: string; tokenFile?: string }):
     ...explained,
     ...(grants && { grants: { ...grants, endsAt: new Date(grants.endsAt).toISOString() } }),
   };
-  process.stdout.write(`${JSON.stringify(shown, undefined, 2)}\n`);
+  process.stdout.write(`${printable(JSON.stringify(shown, undefined, 2))}\n`);
   return explained.valid ? EXIT.ok : EXIT.failed;
 }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import oracledb, { type Connection, type ConnectionAttributes } from "oracledb";
 import { messageOf } from "../../common/errors.ts";
+import { printable } from "../../common/printable.ts";
 import { CommandError } from "../exit.ts";
 import { VERSION } from "../version.ts";
 import { expandScript, SQL_FOLDER, type Statement, splitScript } from "./script.ts";
@@ -20,7 +21,7 @@ type Print = (line: string) => void;
 export async function runDatabaseVerb(
   verb: DatabaseVerb,
   logon: ConnectionAttributes,
-  print: Print = (line) => void process.stdout.write(`${line}\n`),
+  print: Print = (line) => void process.stdout.write(`${printable(line)}\n`),
 ): Promise<void> {
   const connection = await logOn(logon);
   try {

@@ -3,6 +3,7 @@ import { messageOf } from "../../common/errors.ts";
 import { IDS_HEADER } from "../../relay/contract/protocol.ts";
 import type { RtmConfig } from "../config.ts";
 import { readPublishKey } from "../service/publish-key.ts";
+import { checkOrigin } from "./origin.ts";
 import { milliseconds, type Report } from "./report.ts";
 import { checkWebSocket } from "./web-socket.ts";
 
@@ -60,6 +61,7 @@ export async function checkRelay(config: RtmConfig, url: string, report: Report)
   await checkWebSocket(url, report);
   if (config.worker.publishUrl !== undefined) await checkKey(config, url, report);
   await checkReadiness(config, ready, report);
+  if (ready) await checkOrigin(config, url, report);
   return ready;
 }
 

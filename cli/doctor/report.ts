@@ -1,5 +1,7 @@
 /** What `rtm doctor` says: one line per check, with its fix. */
 
+import { printable } from "../../common/printable.ts";
+
 export type Verdict =
   | "ok"
   /** It works, but somebody should look at it. */
@@ -23,7 +25,7 @@ export type Report = (finding: Finding) => void;
 /** One line; line breaks of a driver's message do not break it. */
 export function formatFinding({ check, verdict, detail, fix }: Finding): string {
   const line = `${verdict.padEnd(11)} ${check}: ${detail}${fix === undefined ? "" : `; fix: ${fix}`}`;
-  return line.replace(/\s*\n\s*/g, " ");
+  return printable(line.replace(/\s*\n\s*/g, " "));
 }
 
 /** An error's message without the link that the driver appends in a line of its own. */

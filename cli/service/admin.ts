@@ -1,17 +1,39 @@
 /** The admin listener: `/metrics` and the details of `/readyz`. On loopback, never proxied. */
 import { createServer, type Server } from "node:http";
+import { isIP } from "node:net";
 import express from "express";
 import type { Registry } from "prom-client";
 import type { ReadinessReason } from "../../relay/serving.ts";
 
 export interface AdminOptions {
+  /** Names, beside localhost and addresses, that a request may be for. */
+  readonly hosts?: readonly string[];
   readonly registry: Registry;
   readonly readiness: () => readonly ReadinessReason[];
 }
 
-export function createAdminServer({ registry, readiness }: AdminOptions): Server {
+/**
+ * Whether a request is for us. A strange web page may reach a listener on loopback by a name of its
+ * own that it points to 127.0.0.1 (DNS rebinding); it needs a name for that, so addresses are safe.
+ */
+export function isOurHost(header: string | undefined, names: readonly string[]): boolean {
+  if (header === undefined || !URL.canParse(`http://${header}`)) return false;
+  const { hostname, host } = new URL(`http://${header}`);
+  if (hostname === "" || host === "") return false;
+  const name = hostname.replace(/^\[|\]$/g, "").toLowerCase();
+  return (
+    isIP(name) !== 0 || name === "localhost" || names.some((own) => own.toLowerCase() === name)
+  );
+}
+
+export function createAdminServer({ registry, readiness, hosts = [] }: AdminOptions): Server {
   const app = express();
   app.disable("x-powered-by");
+  app.use((request, response, next) => {
+    if (isOurHost(request.headers.host, hosts)) return next();
+    const text = "This name is none of the admin listener's: add it to service.admin.hosts.";
+    response.status(421).type("text/plain").send(text);
+  });
   app.get("/metrics", async (_request, response) => {
     response.set("content-type", registry.contentType).send(await registry.metrics());
   });

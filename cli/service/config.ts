@@ -11,6 +11,13 @@ export const serviceConfig = z.strictObject({
         .min(1)
         .default("127.0.0.1")
         .describe("Address of the admin listener (/metrics, /readyz). Never proxy it."),
+      hosts: z
+        .array(z.string().min(1))
+        .default([])
+        .describe(
+          "Further names under which the admin listener is asked. localhost, the name in host and " +
+            "addresses are always right; any other name gets 421 (DNS rebinding).",
+        ),
       port: port("Port of the admin listener; 0 lets the system choose.", 3001),
     })
     .prefault({}),

@@ -144,7 +144,7 @@ async function startAdmin(
   log: Logger,
 ): Promise<{ server: Server; port: number } | undefined> {
   if (!admin.enabled) return undefined;
-  const server = createAdminServer(sources);
+  const server = createAdminServer({ ...sources, hosts: [...admin.hosts, admin.host] });
   limitAdminAccepts(server);
   await listen(server, admin.host, admin.port, "service.admin.port");
   const { port } = server.address() as AddressInfo;

@@ -94,6 +94,14 @@ export class ChannelLog {
     return result;
   }
 
+  /** Bytes of the frames from `seq` on. */
+  bytesFrom(seq: number): number {
+    if (seq <= this.evictedSeq + 1) return this.bytes;
+    let bytes = 0;
+    for (let next = seq; next <= this.seq; next++) bytes += this.get(next)?.frame.length ?? 0;
+    return bytes;
+  }
+
   /** `seq` of the first message accepted at `at` or later; the next one when there is none. */
   firstSince(at: number): number {
     let low = this.evictedSeq + 1;

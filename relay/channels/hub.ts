@@ -212,17 +212,25 @@ export class Hub implements OutletHost {
     return entries;
   }
 
-  /** Adds a subscription, or starts it anew. */
+  /**
+   * Adds a subscription, or starts it anew.
+   * @param mayReplay whether a replay of so many bytes is granted; otherwise nothing is recovered
+   */
   subscribe(
     outlet: Outlet,
     name: string,
     since: Since | undefined,
     old: Subscription | undefined,
+    mayReplay: (bytes: number) => boolean = () => true,
   ): Subscribed {
     const channel = this.#channel(name);
     // Messages that are pending belong to the subscriptions of before; this one starts after them.
     if (channel.hasPending) this.flush();
-    const recovery = this.recover(channel, since);
+    let recovery = this.recover(channel, since);
+    const toReplay = channel.log.bytesFrom(recovery.from);
+    if (toReplay > 0 && !mayReplay(toReplay)) {
+      recovery = { recovered: false, from: channel.log.seq + 1 };
+    }
     if (old && since === undefined && old.state !== "live") {
       // What it still waits for comes after this answer, so the answer names the point before it.
       return { subscription: old, recovered: false, seq: old.cursor - 1, replay: NO_REPLAY };

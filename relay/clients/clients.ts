@@ -13,6 +13,7 @@ import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Farewells } from "./farewells.ts";
 import type { Rate } from "./rate-limit.ts";
+import { type ReplayLimits, replayLimits } from "./replay-budget.ts";
 import type { RightsLimits } from "./rights.ts";
 
 /** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
@@ -52,6 +53,7 @@ export class Clients {
   /** What a client may send. */
   readonly commandRate: Rate;
   readonly rightsLimits: RightsLimits;
+  readonly replayLimits: ReplayLimits;
   /** Sockets of clients that were told to go. */
   readonly farewells: Farewells;
   readonly addressLimits: AddressLimits;
@@ -98,6 +100,7 @@ export class Clients {
     // What a client may have sent before it reads that it is refused: its connect frame, and a bit.
     this.farewells = new Farewells(limits.frameBytes + FAREWELL_BYTES);
     this.addressLimits = new AddressLimits(limits.refusalsPerMinute);
+    this.replayLimits = replayLimits(limits.channels, this.config.history.bytes);
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
     this.caughtUp = options.caughtUp;

@@ -12,6 +12,7 @@ import {
   type SubscribeEntry,
 } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
+import { ReplayBudget } from "./replay-budget.ts";
 
 /** Over which time pages spread the refresh that a new beginning of the log asks of all of them. */
 const REFRESH_SPREAD_MS = 10_000;
@@ -20,6 +21,8 @@ const PING = JSON.stringify({ op: "ping" });
 
 export class RtmConnection extends ClientConnection {
   #connected = false;
+  /** Made by the first replay. */
+  #replays: ReplayBudget | undefined;
 
   constructor(clients: Clients, ws: RelaySocket, socket: Duplex) {
     super(clients, ws, socket, "message");
@@ -196,6 +199,10 @@ export class RtmConnection extends ClientConnection {
       channel,
       since,
       old,
+      (bytes) => {
+        this.#replays ??= new ReplayBudget(this.clients.replayLimits);
+        return this.#replays.take(channel, bytes, performance.now());
+      },
     );
     this.subscriptions.set(channel, subscription);
     this.outlet.control({ op: "subscribed", channel, epoch: hub.epoch, seq, recovered });
