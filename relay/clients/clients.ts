@@ -33,10 +33,8 @@ const REFUSALS: ReadonlySet<CloseName> = new Set([
   "forbidden",
   "bad_request",
 ]);
-/** How often the wall clock is compared with the monotonic one, ms. */
+/** How often all rights are compared with the wall clock, ms. */
 const CLOCK_WATCH_MS = 1000;
-/** A smaller difference is the clock being slewed, ms. */
-const CLOCK_STEP_MS = 50;
 
 export class Clients {
   readonly config: RelayConfig;
@@ -67,7 +65,6 @@ export class Clients {
   readonly #shares: Set<ClientConnection>[] = Array.from({ length: SHARES }, () => new Set());
   readonly #heartbeat: NodeJS.Timeout;
   readonly #clockWatch: NodeJS.Timeout;
-  #wallAhead = Date.now() - performance.now();
   #nextShare = 0;
   #nextBeat = 0;
   #lastBeatAt = performance.now();
@@ -161,12 +158,8 @@ export class Clients {
     this.#nextBeat = (this.#nextBeat + 1) % SHARES;
   };
 
-  /** The clock was set forward: rights end now that no timer knows of. */
+  /** No timer knows when the wall clock is set. */
   readonly #watchClock = (): void => {
-    const ahead = Date.now() - performance.now();
-    const step = ahead - this.#wallAhead;
-    this.#wallAhead = ahead;
-    if (step < CLOCK_STEP_MS) return;
     for (const connection of [...this.connections]) connection.endRights();
   };
 

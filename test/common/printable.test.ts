@@ -15,7 +15,7 @@ it("what a terminal obeys is written out, all else stays", () => {
 it("a JSON text becomes one line that means the same", () => {
   fc.assert(
     fc.property(
-      fc.json({ stringUnit: "binary" }),
+      fc.json({ stringUnit: "binary", maxDepth: 1 }),
       fc.constantFrom(undefined, 2, "\t"),
       (json, indent) => {
         const value = JSON.parse(json);
@@ -25,6 +25,6 @@ it("a JSON text becomes one line that means the same", () => {
         expect(line).not.toMatch(obeyed);
       },
     ),
-    { numRuns: 50, examples: [['"\\u009b\\u202e\\u001b"', 2]] },
+    { numRuns: 30, examples: [['"\\u009b\\u202e\\u001b"', 2]] },
   );
 });

@@ -265,6 +265,17 @@ it("nothing is delivered without a right, and everything with one", async () => 
     {
       numRuns: RUNS,
       examples: [
+        // Set back and forward again between two looks at the clock, with a token in between.
+        [
+          { patterns: [], lifetime: 60_000 },
+          [],
+          [
+            { do: "set clock", by: -30_000 },
+            { do: "subscribe", token: { patterns: ["b"], lifetime: 20_000 }, names: ["b"] },
+            { do: "set clock", by: 30_000 },
+            { do: "wait", ms: 2000 },
+          ],
+        ],
         // The timer fires before the end, because the clock was set back: it has to be set again.
         [
           { patterns: ["b"], lifetime: 2000 },
