@@ -1,5 +1,5 @@
 /**
- * One database session under a watchdog: the only module that calls the driver's connections.
+ * One database session under a watchdog: the only module of the worker that calls the driver's connections.
  *
  * The Thin driver has no protection against a silent peer: callTimeout only sends a break and then
  * waits for ever, and close() queues behind the pending call (docs/operations.md, "The database

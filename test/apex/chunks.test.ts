@@ -4,7 +4,7 @@ import { chunks } from "../../apex-plugins/broadcast-da/page/chunks.ts";
 
 const text = (unit: string, count: number, shift: number) => "x".repeat(shift) + unit.repeat(count);
 
-it("B6: pieces join to the text, fit into PL/SQL, and never cut a character", () => {
+it("pieces join to the text, fit into PL/SQL, and never cut a character", () => {
   const long = fc
     .tuple(fc.constantFrom("🌍", "ä🌍", "€", "x"), fc.nat(20_000), fc.nat(3))
     .map(([unit, count, shift]) => text(unit, count, shift));

@@ -180,7 +180,7 @@ describe.each(exports)("%s", (name) => {
     }
   });
 
-  it("B5: substitutes by itself, once, unescaped", () => {
+  it("substitutes by itself, once, unescaped", () => {
     expect(plugin?.args.p_substitute_attributes).toBe(false);
     const code = String(plugin?.args.p_plsql_code);
     const substitutions = [...code.matchAll(/replace_substitutions\(([^;]*?)\)/g)];
@@ -188,7 +188,7 @@ describe.each(exports)("%s", (name) => {
     for (const [, given] of substitutions) expect(given).toContain("p_escape => false");
   });
 
-  it("L13: embeds a readable and a minified script, free of what a strict policy forbids", () => {
+  it("embeds a readable and a minified script, free of what a strict policy forbids", () => {
     const files = embeddedFiles(source);
     const url = plugin?.args.p_javascript_file_urls;
     if (url === undefined) {
@@ -248,7 +248,7 @@ describe("compatibility with the published predecessor", () => {
     expect(labels.slice(0, names.length - 1)).toEqual(names.slice(1));
   });
 
-  it("L14: the Listener may fire on load and has events of its own", () => {
+  it("the Listener may fire on load and has events of its own", () => {
     const { calls } = readExport(read("dynamic_action_plugin_rtm_listener_da.sql"));
     expect(named(calls, "create_plugin")[0]?.args.p_standard_attributes).toContain("ONLOAD");
     expect(named(calls, "create_plugin_event").map(({ args }) => args.p_name)).toEqual([
@@ -257,7 +257,7 @@ describe("compatibility with the published predecessor", () => {
     ]);
   });
 
-  it("P2: On Error of the process is a list, and the process has no category", () => {
+  it("On Error of the process is a list, and the process has no category", () => {
     const { calls } = readExport(read("process_type_plugin_rtm_broadcast_process.sql"));
     expect(named(calls, "create_plugin")[0]?.args).not.toHaveProperty("p_category");
     const onError = named(calls, "create_plugin_attribute").find(
@@ -266,7 +266,7 @@ describe("compatibility with the published predecessor", () => {
     expect(onError?.args.p_attribute_type).toBe("SELECT LIST");
   });
 
-  it("P3: workflow activities are offered only where there are workflows", () => {
+  it("workflow activities are offered only where there are workflows", () => {
     const types = (file: string) =>
       String(
         named(readExport(read(file)).calls, "create_plugin")[0]?.args.p_supported_component_types,

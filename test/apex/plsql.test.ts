@@ -61,11 +61,11 @@ describe("the plug-ins' PL/SQL", () => {
     expect(problemsOf(text, catalogue)).toEqual([]);
   });
 
-  it.each(MANIFESTS)("P6: $name writes no log row of its own", ({ plsql }) => {
+  it.each(MANIFESTS)("$name writes no log row of its own", ({ plsql }) => {
     expect(code(plsql)).not.toMatch(/rtm_log/);
   });
 
-  it("P1: texts become JSON as CLOB, never as VARCHAR2", () => {
+  it("texts become JSON as CLOB, never as VARCHAR2", () => {
     for (const { plsql } of MANIFESTS) {
       for (const [call] of code(plsql).matchAll(/json_object\([^;]*?\)\s+into/g)) {
         expect(call).toContain("returning clob");
@@ -84,7 +84,7 @@ describe("the plug-ins' PL/SQL", () => {
     }
   });
 
-  it("B7: nothing is sent or granted before the installation was asked", () => {
+  it("nothing is sent or granted before the installation was asked", () => {
     const [listener, ...senders] = MANIFESTS.map(({ plsql }) => code(plsql));
     for (const sender of senders) {
       expect(sender.indexOf("if not is_allowed(")).toBeGreaterThan(0);
@@ -95,7 +95,7 @@ describe("the plug-ins' PL/SQL", () => {
     expect(listener?.match(/p_granted\(p_granted/g)).toHaveLength(1);
   });
 
-  it("B8: answers are JSON with its header, and hold nothing of the request", () => {
+  it("answers are JSON with its header, and hold nothing of the request", () => {
     for (const { plsql, functions } of MANIFESTS) {
       if (functions.ajax === undefined) continue;
       expect(code(plsql)).toMatch(/print_json_http_header;\s+sys\.htp\.prn\(l_answer\.to_string\)/);
@@ -106,13 +106,13 @@ describe("the plug-ins' PL/SQL", () => {
     }
   });
 
-  it("P4: the process keeps its success message and says when it sent nothing", () => {
+  it("the process keeps its success message and says when it sent nothing", () => {
     const source = code(MANIFESTS.at(-1)!.plsql);
     expect(source).toContain("l_result.success_message := p_process.success_message;");
     expect(source).toContain("l_result.execution_skipped := true;");
   });
 
-  it.each(MANIFESTS)("P5: $name neither commits nor calls out", ({ plsql }) => {
+  it.each(MANIFESTS)("$name neither commits nor calls out", ({ plsql }) => {
     expect(code(plsql)).not.toMatch(/\b(commit|rollback)\s*;|apex_web_service|utl_http/);
   });
 

@@ -3,13 +3,12 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 
-const PAGES = [
-  "README.md",
-  "CHANGELOG.md",
-  ...readdirSync("docs")
+const pagesIn = (folder: string) =>
+  readdirSync(folder)
     .filter((name) => name.endsWith(".md"))
-    .map((name) => join("docs", name)),
-];
+    .map((name) => join(folder, name));
+
+const PAGES = [".", "docs", "docs/design", "examples"].flatMap(pagesIn);
 
 /** As GitHub makes anchors of headings. */
 function anchors(page: string): Set<string> {

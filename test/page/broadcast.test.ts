@@ -65,7 +65,7 @@ describe("what is sent", () => {
     }
   });
 
-  it("B6: long values travel in pieces, and lists as session state holds them", async () => {
+  it("long values travel in pieces, and lists as session state holds them", async () => {
     const tab = await Tab.open(
       world,
       sending(
@@ -85,7 +85,7 @@ describe("what is sent", () => {
     expect(await received(1)).toEqual([{ P1_LONG: long, P1_MANY: "1:2" }]);
   });
 
-  it("B6: with Debounce only the last of many firings is sent", async () => {
+  it("with Debounce only the last of many firings is sent", async () => {
     const spec = sending({ 3: "typed", 5: "P1_A", 11: "300" });
     const tab = await Tab.open(world, {
       ...spec,
@@ -203,7 +203,7 @@ describe("what is sent", () => {
     expect(await names(writer)).toEqual(["end"]);
   });
 
-  it("B1, B4: neither key nor address nor channel is in the page", async () => {
+  it("neither key nor address nor channel is in the page", async () => {
     const spec = sending({
       1: "the-secret-key",
       2: "https://relay.example",
@@ -221,7 +221,7 @@ describe("what is sent", () => {
 describe("errors", () => {
   const RAISE = { 5: "P1_A", 6: "RAISE" } as const;
 
-  it("B2, B3: Raise with Wait for Result shows the error and stops the actions", async () => {
+  it("Raise with Wait for Result shows the error and stops the actions", async () => {
     world.site.broadcastError = "down";
     const tab = await Tab.open(world, sending(RAISE, { wait: true, stopOnError: true }));
     await tab.page.click("#SEND");
@@ -231,7 +231,7 @@ describe("errors", () => {
     expect(await tab.seen("after")).toEqual([]);
   });
 
-  it.each(["LOG", "IGNORE"])("B2: with %s the next action runs, resumed once", async (onError) => {
+  it.each(["LOG", "IGNORE"])("with %s the next action runs, resumed once", async (onError) => {
     world.site.broadcastError = "down";
     const tab = await Tab.open(
       world,

@@ -292,7 +292,7 @@ describe("tokens", () => {
 describe("the page's life", () => {
   // The headless shell has no back-forward cache (its delegate disables it), so the page gets the
   // events and the freeze that entering and leaving the cache consist of.
-  it("L12: leaves for the back-forward cache with a closed socket and comes back complete", async () => {
+  it("leaves for the back-forward cache with a closed socket and comes back complete", async () => {
     const tab = await Tab.open(world, listening({ 2: "bfcache" }));
     const transition = (type: string) =>
       tab.page.evaluate((name) => {
@@ -415,7 +415,7 @@ describe("the page's life", () => {
     expect(await tab.payloadCount(1)).toEqual([1]);
   });
 
-  it("L12: does not wait any longer when the network is back", async () => {
+  it("does not wait any longer when the network is back", async () => {
     const context = await world.browser.newContext();
     // The backoff's share of chance: every wait is longer than this test may take.
     await context.addInitScript(() => {
@@ -439,7 +439,7 @@ describe("policies", () => {
     expect(await tab.seen("violations")).toHaveLength(1);
   });
 
-  it("L11: a URL that cannot be used is reported, and the actions after it run", async () => {
+  it("a URL that cannot be used is reported, and the actions after it run", async () => {
     const tab = await Tab.open(world, {
       actions: [
         {

@@ -43,7 +43,7 @@ describe("the Hello example", () => {
 });
 
 describe("several listeners", () => {
-  it("L2: two with two tokens share one socket, and a second firing changes nothing", async () => {
+  it("two with two tokens share one socket, and a second firing changes nothing", async () => {
     const tab = await Tab.open(
       world,
       listening(
@@ -69,7 +69,7 @@ describe("several listeners", () => {
     expect(await tab.problems()).toEqual([]);
   });
 
-  it("L1, L5: each gets its own channel and events, whatever else arrives", async () => {
+  it("each gets its own channel and events, whatever else arrives", async () => {
     const tab = await Tab.open(
       world,
       listening(
@@ -153,7 +153,7 @@ describe("several listeners", () => {
     expect(tab.sockets).toBe(1);
   });
 
-  it("L10: events reach the affected elements, the body and the document, once each", async () => {
+  it("events reach the affected elements, the body and the document, once each", async () => {
     const record = `
       window.seen.where = [];
       jQuery("#ORDERS").on("rtm-message", () => window.seen.where.push("region"));
@@ -190,7 +190,7 @@ describe("what a message does", () => {
     expect(await tab.value("P10_MESSAGE")).toBe("Hello");
   });
 
-  it("L7: sets an item to an empty text, null, a number, and a list", async () => {
+  it("sets an item to an empty text, null, a number, and a list", async () => {
     const tab = await Tab.open(world, listening({ 2: "items" }, { items: ["P1_A"] }));
     await tab.subscribed("items");
     const after: string[] = [];
@@ -202,7 +202,7 @@ describe("what a message does", () => {
     expect(after).toEqual(["x", "", "y", "", "7", "false"]);
   });
 
-  it("L8: only listed items can be set, and a missing one is reported", async () => {
+  it("only listed items can be set, and a missing one is reported", async () => {
     const tab = await Tab.open(
       world,
       listening({ 2: "allowed", 5: "ITEMS", 6: "P1_A,P1_GONE" }, { items: ["P1_A", "P1_SECRET"] }),
@@ -229,7 +229,7 @@ describe("what a message does", () => {
     expect(await tab.value("P1_A")).toBe("");
   });
 
-  it("L8: items that broadcast their changes do not answer each other for ever", async () => {
+  it("items that broadcast their changes do not answer each other for ever", async () => {
     const spec = listening(
       { 2: "echo", 11: "Y" },
       {
@@ -311,7 +311,7 @@ describe("what a message does", () => {
     expect(await tab.seen("refreshes")).toEqual(["ORDERS"]);
   });
 
-  it("L15: markup in a payload stays text, also without a policy", async () => {
+  it("markup in a payload stays text, also without a policy", async () => {
     const attack = '<img src=x onerror="window.seen.errors.push(1)">';
     const tab = await Tab.open(
       world,

@@ -1,1 +1,0 @@
-export { type Finished, has, Program, rtm, temporaryDirectory } from "../support/programs.ts";
