@@ -896,6 +896,10 @@ create or replace package rtm_text authid definer as
   -- The first characters of p_text that fit into p_bytes bytes of the database character set.
   function fit(p_text in varchar2, p_bytes in pls_integer) return varchar2;
 
+  -- A line of DBMS_OUTPUT. Raises nothing when the session's buffer is full (ORU-10027): for callers
+  -- that must not fail, and have no other place to tell.
+  procedure say(p_text in varchar2);
+
   -- base64url without padding (RFC 4648, section 5) of at most 16,000 bytes.
   function base64url(p_raw in raw) return varchar2;
 
@@ -1502,8 +1506,9 @@ create or replace package rtm_watch_registry authid definer as
   -- Forgets one row, or all of a table.
   procedure remove(p_id in number);
   procedure remove_table(p_owner in varchar2, p_table in varchar2);
-  -- The table has got another name.
-  procedure rename_table(p_owner in varchar2, p_table in varchar2, p_new_name in varchar2);
+  -- The table of a row has got another name. By its id: of two tables that swap their names, each in its
+  -- turn has the name of the other.
+  procedure rename_table(p_id in number, p_new_name in varchar2);
 end rtm_watch_registry;
 /
 
@@ -1970,6 +1975,17 @@ create or replace package body rtm_text as
     end loop;
     return l_text;
   end fit;
+
+  procedure say(p_text in varchar2) is
+    e_full exception;
+    pragma exception_init(e_full, -20000);
+  begin
+    dbms_output.put_line(p_text);
+  exception
+    when e_full then
+      -- What the buffer holds stays.
+      return;
+  end say;
 
   function base64url(p_raw in raw) return varchar2 is
     l_text varchar2(32767) := utl_raw.cast_to_varchar2(utl_encode.base64_encode(p_raw));
@@ -2862,8 +2878,15 @@ create or replace package body rtm_log_row as
     l_row.app_user    := app_user;
     l_row.app_session := to_number(sys_context('APEX$SESSION', 'APP_SESSION'));
     $if rtm_features.c_apex $then
-      l_row.app_id      := to_number(v('APP_ID'));
-      l_row.app_page_id := to_number(v('APP_PAGE_ID'));
+      begin
+        l_row.app_id      := to_number(v('APP_ID'));
+        l_row.app_page_id := to_number(v('APP_PAGE_ID'));
+      exception
+        when others then
+          -- While APEX is being patched its packages are invalid: a row without them, not an error of the
+          -- call, whose message may be on its way.
+          rtm_text.say('RTM_LOG: no application and page: ' || sqlerrm);
+      end;
     $end
     return l_row;
   end new_row;
@@ -2903,7 +2926,7 @@ create or replace package body rtm_log_row as
   -- The last place that is left to tell.
   procedure report(p_row in rtm_log%rowtype, p_error in varchar2) is
   begin
-    dbms_output.put_line(
+    rtm_text.say(
       'RTM_LOG: ' || p_error || ' while logging ' || p_row.status || ' ' || p_row.message_id || ' '
         || p_row.error_message
     );
@@ -3155,7 +3178,7 @@ create or replace package body rtm_relay as
     end if;
   exception
     when e_no_autonomous then
-      dbms_output.put_line('RTM_RELAY: the state of ' || p_url || ' cannot be kept in an XA transaction.');
+      rtm_text.say('RTM_RELAY: the state of ' || p_url || ' cannot be kept in an XA transaction.');
   end report;
 
   function summary return varchar2 is
@@ -3793,7 +3816,7 @@ create or replace package body websocket_api as
   exception
     when e_no_autonomous then
       -- The last figure is good enough here too; the next call outside of XA counts again.
-      dbms_output.put_line('RTM_GAUGE: not counted inside of an XA transaction.');
+      rtm_text.say('RTM_GAUGE: not counted inside of an XA transaction.');
   end measure_backlog;
 
   function is_over_backlog(p_limit in number) return boolean is
@@ -4040,8 +4063,9 @@ create or replace package body websocket_api as
       );
       if l_policy = 'RAISE' then
         explain(l_code);
-        if l_code <= -20000 then
-          -- The same error, with the index in front of its text.
+        if l_code > -21000 and l_code <= -20000 then
+          -- The same error, with the index in front of its text. Codes of the database are raised as
+          -- they are: a stopped queue, ORA-25207, is beyond what RAISE_APPLICATION_ERROR takes.
           raise_application_error(
             l_code,
             'p_messages(' || p_at || '): ' || substr(l_error, length('ORA-20000: ') + 1, 1500)
@@ -5056,13 +5080,10 @@ create or replace package body rtm_watch_registry as
     commit;
   end remove_table;
 
-  procedure rename_table(p_owner in varchar2, p_table in varchar2, p_new_name in varchar2) is
+  procedure rename_table(p_id in number, p_new_name in varchar2) is
     pragma autonomous_transaction;
   begin
-    update rtm_watched_table
-    set table_name = p_new_name
-    where table_owner = p_owner
-      and table_name = p_table;
+    update rtm_watched_table set table_name = p_new_name where id = p_id;
     commit;
   end rename_table;
 end rtm_watch_registry;
@@ -5278,7 +5299,7 @@ create or replace package body rtm_row as
   exception
     when others then
       -- The last place that is left to tell.
-      dbms_output.put_line('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
+      rtm_text.say('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
   end failed;
 
   procedure log_error(p_channel in varchar2, p_table in varchar2, p_error in varchar2) is
@@ -5370,6 +5391,8 @@ create or replace package body rtm_row_buffer as
     if g_columns_of = c_key then
       return;
     end if;
+    -- Until all are there: an error in between must not leave some that pass for all.
+    g_columns_of := null;
     g_columns.delete;
     for col in (
       select column_name, kind, row_number() over (partition by kind order by position) as place
@@ -5386,17 +5409,24 @@ create or replace package body rtm_row_buffer as
     g_columns_of := c_key;
   end load_columns;
 
-  procedure drop_from(p_index in pls_integer) is
-    l_last pls_integer := g_statements.count;
+  procedure forget_changes(p_place in pls_integer) is
   begin
-    while l_last >= p_index loop
-      for change in 1 .. g_statements(l_last).changes.count loop
-        rtm_text.free(g_statements(l_last).changes(change).payload);
-      end loop;
-      g_statements.delete(l_last);
-      l_last := l_last - 1;
+    for change in 1 .. g_statements(p_place).changes.count loop
+      rtm_text.free(g_statements(p_place).changes(change).payload);
     end loop;
-  end drop_from;
+    g_statements(p_place).changes.delete;
+    g_statements(p_place).units := 0;
+  end forget_changes;
+
+  -- Takes one out of the stack. What is above it stays: it may be a statement that is running, at the same
+  -- depth, whose cascade into this table meets what a failed statement has left here.
+  procedure take_out(p_place in pls_integer) is
+  begin
+    for i in p_place .. g_statements.count - 1 loop
+      g_statements(i) := g_statements(i + 1);
+    end loop;
+    g_statements.delete(g_statements.count);
+  end take_out;
 
   -- The place of a statement; null when it has none. A statement that began and failed has left one
   -- behind; so has every deeper one.
@@ -5404,7 +5434,8 @@ create or replace package body rtm_row_buffer as
     l_last pls_integer := g_statements.count;
   begin
     while l_last > 0 and g_statements(l_last).depth > p_depth loop
-      drop_from(l_last);
+      forget_changes(l_last);
+      g_statements.delete(l_last);
       l_last := l_last - 1;
     end loop;
     while l_last > 0 and g_statements(l_last).depth = p_depth loop
@@ -5438,15 +5469,6 @@ create or replace package body rtm_row_buffer as
     return g_statements.count;
   end new_statement;
 
-  procedure forget_changes(p_place in pls_integer) is
-  begin
-    for change in 1 .. g_statements(p_place).changes.count loop
-      rtm_text.free(g_statements(p_place).changes(change).payload);
-    end loop;
-    g_statements(p_place).changes.delete;
-    g_statements(p_place).units := 0;
-  end forget_changes;
-
   procedure begin_statement(p_watch in number, p_op in varchar2, p_depth in pls_integer) is
     l_place pls_integer := place_of(p_watch, p_depth);
   begin
@@ -5467,7 +5489,8 @@ create or replace package body rtm_row_buffer as
       g_statements(l_place).is_bulk := true;
     else
       -- A restart, or a statement that failed: its rows are void.
-      drop_from(l_place);
+      forget_changes(l_place);
+      take_out(l_place);
       l_place := new_statement(p_watch, p_op, p_depth);
     end if;
   end begin_statement;
@@ -5537,7 +5560,7 @@ create or replace package body rtm_row_buffer as
   end wants;
 
   -- The row as a payload that fits: without its longest columns where they are too long, which are
-  -- named in "omitted".
+  -- named in "omitted". Null when it does not fit even so.
   function payload_of(p_watch in t_watch, p_op in varchar2, p_row in out nocopy json_object_t) return clob is
     l_payload clob := rtm_row.change(p_op, p_watch.table_name, p_row);
     l_omitted json_array_t := json_array_t();
@@ -5580,6 +5603,10 @@ create or replace package body rtm_row_buffer as
       omit('CLOB');
       if not fits then
         omit('TEXT');
+        if not fits then
+          rtm_text.free(l_payload);
+          l_payload := null;
+        end if;
       end if;
     end if;
     return l_payload;
@@ -5593,8 +5620,13 @@ create or replace package body rtm_row_buffer as
     if g_statements(p_place).row_wanted and l_row is not null then
       l_change.op      := g_statements(p_place).row_op;
       l_change.payload := payload_of(g_watches(g_statements(p_place).watch_id), l_change.op, l_row);
-      g_statements(p_place).changes(g_statements(p_place).changes.count + 1) := l_change;
-      g_statements(p_place).units := g_statements(p_place).units + dbms_lob.getlength(l_change.payload);
+      if l_change.payload is null then
+        g_statements(p_place).is_bulk := true;
+        forget_changes(p_place);
+      else
+        g_statements(p_place).changes(g_statements(p_place).changes.count + 1) := l_change;
+        g_statements(p_place).units := g_statements(p_place).units + dbms_lob.getlength(l_change.payload);
+      end if;
     end if;
     clear_row(p_place);
   end close_row;
@@ -5663,10 +5695,7 @@ create or replace package body rtm_row_buffer as
     end if;
     l_statement := g_statements(l_place);
     -- Cleared first: whatever happens below, no row is sent twice.
-    for i in l_place .. g_statements.count - 1 loop
-      g_statements(i) := g_statements(i + 1);
-    end loop;
-    g_statements.delete(g_statements.count);
+    take_out(l_place);
     if l_statement.row_count = 0 and not l_statement.is_bulk then
       return;
     end if;
@@ -5696,7 +5725,7 @@ end rtm_row_buffer;
 create or replace package body rtm_watch_source as
   -- Oracle takes triggers of 32,767 bytes (PL/SQL Language Reference, CREATE TRIGGER). The columns and
   -- the condition may take this much of it; what is left holds the rest even with the longest names.
-  c_text_bytes      constant pls_integer := 26000;
+  c_text_bytes      constant pls_integer := 25800;
   c_condition_bytes constant pls_integer := 20000;
 
   type t_values is table of clob index by varchar2(30);
@@ -5720,7 +5749,7 @@ create or replace package body rtm_watch_source as
     l_start pls_integer := 1;
     l_open  boolean := false;
   begin
-    for i in 1 .. length(p_text) loop
+    for i in 1 .. coalesce(length(p_text), 0) loop
       if substr(p_text, i, 1) = '"' then
         l_open := not l_open;
       elsif substr(p_text, i, 1) = p_separator and not l_open then
@@ -5982,11 +6011,18 @@ for insert or update or delete on {TABLE}
   c_watch constant pls_integer := {WATCH};
 
   procedure failed(p_error in varchar2) is
+    e_full exception;
+    pragma exception_init(e_full, -20000);
   begin
     {API}.rtm_row.failed(c_watch, p_error);
   exception
     when others then
-      dbms_output.put_line('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
+      begin
+        dbms_output.put_line('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
+      exception
+        when e_full then
+          return;
+      end;
   end failed;
 {BEFORE}
   after each row is
@@ -6113,11 +6149,13 @@ create or replace package body rtm_watch as
     return l_text;
   end generated_source;
 
-  procedure create_trigger(p_owner in varchar2, p_source in clob) is
+  -- False when it does not compile: it stays behind invalid, for the caller to look at and to drop.
+  function create_trigger(p_owner in varchar2, p_source in clob) return boolean is
     e_other_table exception;
     pragma exception_init(e_other_table, -4095);
   begin
     execute immediate p_source;
+    return true;
   exception
     when e_no_privilege then
       raise_application_error(
@@ -6134,8 +6172,7 @@ create or replace package body rtm_watch as
         'A trigger of that name stands on another table: RTM_WATCH.REFRESH notices renamed tables'
       );
     when e_compilation_error then
-      -- It stays behind invalid: the caller looks at its errors and drops it.
-      dbms_output.put_line('The generated trigger does not compile.');
+      return false;
   end create_trigger;
 
   -- False when there was none. p_quiet: without the grant it stays, and a line says so.
@@ -6175,10 +6212,13 @@ create or replace package body rtm_watch as
     p_part    in pls_integer
   ) is
     c_trial constant varchar2(128) := rtm_watch_source.trigger_name(p_row, p_part, p_trial => true);
-    l_errors  varchar2(4000);
-    l_dropped boolean;
+    l_errors   varchar2(4000);
+    l_compiles boolean;
+    l_dropped  boolean;
   begin
-    create_trigger(p_row.table_owner, rtm_watch_source.source(p_row, p_columns, p_types, p_part, p_trial => true));
+    l_compiles := create_trigger(
+      p_row.table_owner, rtm_watch_source.source(p_row, p_columns, p_types, p_part, p_trial => true)
+    );
     for error in (
       select line, text
       from all_errors
@@ -6197,10 +6237,31 @@ create or replace package body rtm_watch as
         'User ' || p_row.table_owner || ' lacks EXECUTE on ' || rtm_watch_registry.schema_name
           || '.RTM_ROW; sql/grants/app.sql grants it'
       );
-    elsif l_errors is not null then
-      raise_application_error(-20144, 'The trigger does not compile, check p_when:' || l_errors);
+    elsif l_errors is not null or not l_compiles then
+      raise_application_error(
+        -20144,
+        'The trigger does not compile, check p_when:' || coalesce(l_errors, ' its errors are not visible to you')
+      );
     end if;
   end try_compile;
+
+  -- Creates the trigger that its trial has shown to compile. One that became invalid all the same, as by
+  -- a grant that was just revoked, would make the table read-only (ORA-04098): it goes.
+  procedure create_tried(
+    p_row     in rtm_watched_table%rowtype,
+    p_columns in rtm_watch_registry.t_columns,
+    p_types   in rtm_watch_source.t_names,
+    p_part    in pls_integer
+  ) is
+    l_dropped boolean;
+  begin
+    if not create_trigger(
+      p_row.table_owner, rtm_watch_source.source(p_row, p_columns, p_types, p_part, p_trial => false)
+    ) then
+      l_dropped := drop_trigger(p_row.table_owner, rtm_watch_source.trigger_name(p_row, p_part));
+      raise_application_error(-20144, 'The trigger compiled as a trial but not in earnest, and is dropped: call this again');
+    end if;
+  end create_tried;
 
   -- The table that a trigger stands on; null when the caller cannot see it.
   function table_of(p_owner in varchar2, p_trigger in varchar2) return varchar2 is
@@ -6223,7 +6284,7 @@ create or replace package body rtm_watch as
       l_table := table_of(p_owner, l_rows(i).trigger_name);
       if l_table <> l_rows(i).table_name then
         dbms_output.put_line(p_owner || '.' || l_rows(i).table_name || ' is called ' || l_table || ' now.');
-        rtm_watch_registry.rename_table(p_owner, l_rows(i).table_name, l_table);
+        rtm_watch_registry.rename_table(l_rows(i).id, l_table);
       end if;
     end loop;
   end notice_renamed;
@@ -6286,7 +6347,7 @@ create or replace package body rtm_watch as
         raise;
     end;
     for part in 1 .. l_row.trigger_count loop
-      create_trigger(l_row.table_owner, rtm_watch_source.source(l_row, l_columns, l_types, part, p_trial => false));
+      create_tried(l_row, l_columns, l_types, part);
     end loop;
     rtm_watch_registry.activate(l_row.id);
     drop_first_trigger(l_row.table_owner, l_row.table_name);
@@ -6499,6 +6560,25 @@ end;
 -- names the schemas that must do it themselves. Until then the old ones go on working.
 begin
   execute immediate 'begin rtm_watch.refresh(p_old_only => true); end;';
+  -- Older still: what they were made from is not in the table of watches.
+  for first in (
+    select t.owner, t.trigger_name, t.table_name
+    from all_triggers t
+    where t.trigger_name like 'RTM\_W\_%' escape '\'
+      and exists (
+        select 1
+        from all_source s
+        where s.owner = t.owner
+          and s.name = t.trigger_name
+          and s.type = 'TRIGGER'
+          and s.text like '%Generated by RTM_WATCH.WATCH.%'
+      )
+  ) loop
+    dbms_output.put_line(
+      'Trigger ' || first.owner || '.' || first.trigger_name || ' on ' || first.table_name
+        || ' is from before the table of watches: call RTM_WATCH.WATCH for its table again.'
+    );
+  end loop;
 end;
 /
 

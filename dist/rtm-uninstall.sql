@@ -126,7 +126,8 @@ declare
       raise_application_error(
         -20154,
         'Tables of other schemas are watched. As their owner, or with DROP ANY TRIGGER, call'
-          || ' RTM_WATCH.UNWATCH for each:' || l_names
+          || ' RTM_WATCH.UNWATCH for each (where RTM_WATCH is broken: drop their triggers RTM_W_..., and delete'
+          || ' their rows of RTM_WATCHED_TABLE):' || l_names
       );
     end if;
     for watch in (

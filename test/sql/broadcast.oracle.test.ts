@@ -312,6 +312,27 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       expect((await received()).map(({ payload }) => payload)).toEqual(["1", "3"]);
     });
 
+    it("BROADCAST_MANY raises the error of a stopped queue as it is", async () => {
+      const change = (call: string) =>
+        app.execute(
+          `begin dbms_aqadm.${call}(queue_name => 'RTM_QUEUE', enqueue => true, dequeue => false); end;`,
+        );
+      await change("stop_queue");
+      try {
+        await expect(
+          app.execute(`declare
+              l_list websocket_api.t_messages;
+            begin
+              l_list(1).channel := 'stopped';
+              l_list(1).payload := '1';
+              websocket_api.broadcast_many(l_list, 'RAISE');
+            end;`),
+        ).rejects.toThrow("ORA-25207");
+      } finally {
+        await change("start_queue");
+      }
+    });
+
     it("BROADCAST_MANY sends the rows of a cursor", async () => {
       await app.execute(`declare
           l_rows sys_refcursor;

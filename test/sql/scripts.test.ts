@@ -334,6 +334,37 @@ describe("PL/SQL text", () => {
     expect(problems).toEqual([]);
   });
 
+  it("raises no code of the database through RAISE_APPLICATION_ERROR, which takes its own only (ORA-21000)", () => {
+    const byName = files.flatMap(({ path, text }) =>
+      [...text.matchAll(/^.*\n.*\n.*\n.*raise_application_error\(\s*(?!-20[1-9]\d\d\b)(\w+)/gm)]
+        .filter(([, code]) => !code!.startsWith("c_"))
+        .map(([before, code]) => ({
+          path,
+          code,
+          guarded: before!.includes(`if ${code} > -21000 and ${code} <= -20000 then`),
+        })),
+    );
+    expect(byName).toEqual([
+      { path: "api/public/websocket_api.pkb", code: "l_code", guarded: true },
+    ]);
+  });
+
+  it("writes to DBMS_OUTPUT from a call or a trigger only where a full buffer is handled (ORU-10027)", () => {
+    const writing = files
+      .filter(({ path, text }) => /\.pkb$/.test(path) && text.includes("dbms_output.put_line"))
+      .map(({ path }) => path);
+    // RTM_WATCH runs in no transaction of the application: its calls are DDL.
+    expect(writing).toEqual([
+      "api/base/rtm_text.pkb",
+      "api/public/rtm_watch.pkb",
+      "api/public/rtm_watch_source.pkb",
+    ]);
+    for (const path of ["api/base/rtm_text.pkb", "api/public/rtm_watch_source.pkb"]) {
+      const text = files.find((file) => file.path === path)!.text;
+      expect(text).toMatch(/dbms_output\.put_line\([^;]*;\s+exception\s+when e_full then/);
+    }
+  });
+
   it("swallows no exception", () => {
     for (const { path, text } of files) {
       expect(text, path).not.toMatch(/when others then\s+null\s*;/);

@@ -103,6 +103,46 @@ describe("RTM_ROW", () => {
   });
 });
 
+describe("RTM_WATCH", () => {
+  it("leaves no invalid trigger on a table, whose every statement would fail (ORA-04098)", () => {
+    const body = file("api/public/rtm_watch.pkb");
+    const calls = [...body.matchAll(/create_trigger\(\s*p_row/g)];
+    expect(calls).toHaveLength(2);
+    // The trial: also where the caller cannot see the errors. The real one: dropped, and an error.
+    expect(body).toContain("elsif l_errors is not null or not l_compiles then");
+    expect(body).toMatch(
+      /if not create_trigger\([^;]*p_trial => false\)\s+\) then\s+l_dropped := drop_trigger\(/,
+    );
+  });
+
+  it("renames the watch of one table by its id, so that two tables can swap their names", () => {
+    const body = file("api/public/rtm_watch_registry.pkb");
+    expect(/procedure rename_table[\s\S]*?end rename_table;/.exec(body)![0]).toContain(
+      "where id = p_id;",
+    );
+  });
+});
+
+describe("RTM_ROW_BUFFER", () => {
+  const body = file("api/public/rtm_row_buffer.pkb");
+  it("takes out only the statement that begins again, not one that runs above it", () => {
+    const begin = /procedure begin_statement[\s\S]*?end begin_statement;/.exec(body)![0];
+    expect(begin).toMatch(/forget_changes\(l_place\);\s+take_out\(l_place\);/);
+    expect(begin).not.toMatch(/\.delete\b/);
+  });
+
+  it("takes columns for loaded only when all are", () => {
+    const load = /procedure load_columns[\s\S]*?end load_columns;/.exec(body)![0];
+    expect(load.indexOf("g_columns_of := null;")).toBeGreaterThan(0);
+    expect(load.indexOf("g_columns_of := null;")).toBeLessThan(load.indexOf("g_columns.delete;"));
+  });
+
+  it("sends a bulk message for a row that is too long even without its texts", () => {
+    const close = /procedure close_row[\s\S]*?end close_row;/.exec(body)![0];
+    expect(close).toMatch(/payload is null then\s+g_statements\(p_place\)\.is_bulk := true;/);
+  });
+});
+
 describe("an uninstallation", () => {
   const script = file("install/drop_objects.sql");
   it("refuses while a table of another schema is watched, and names it, before it drops anything", () => {

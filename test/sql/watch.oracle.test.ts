@@ -210,6 +210,50 @@ describe.skipIf("skip" in oracle)("RTM_WATCH", { timeout: 120_000 }, () => {
     await app.execute("drop table t_old purge");
   });
 
+  it("two tables that swap their names keep their own watches", async () => {
+    await app.execute("create table t_one (id number)");
+    await app.execute("create table t_two (id number)");
+    await watch("T_ONE", ", p_max_rows => 1");
+    await watch("T_TWO", ", p_max_rows => 2");
+    await app.execute("alter table t_one rename to t_three");
+    await app.execute("alter table t_two rename to t_one");
+    await app.execute("alter table t_three rename to t_two");
+    await app.execute("begin rtm_watch.refresh; end;");
+    expect(await rows(app, "select table_name, max_rows from rtm_watches order by 1")).toEqual([
+      ["T_ONE", 2],
+      ["T_TWO", 1],
+    ]);
+    for (const table of ["T_ONE", "T_TWO"]) {
+      await app.execute(`begin rtm_watch.unwatch('${table}'); end;`);
+      await app.execute(`drop table ${table} purge`);
+    }
+  });
+
+  it("a cascade into a table whose last statement failed loses no row of the outer statement", async () => {
+    await app.execute("create table t_parent (id number primary key)");
+    await app.execute(
+      "create table t_child (parent_id number references t_parent (id) on delete cascade)",
+    );
+    await watch("T_PARENT");
+    await watch("T_CHILD");
+    await app.execute("insert into t_parent select level from dual connect by level <= 2");
+    await app.execute("insert into t_child values (1)");
+    await app.commit();
+    await received();
+    await expect(
+      app.execute(
+        "insert into t_child select case level when 1 then 1 else 9 end from dual connect by level <= 2",
+      ),
+    ).rejects.toThrow("ORA-02291");
+    await app.execute("delete from t_parent");
+    await app.commit();
+    const deleted = (await received()).map(({ payload }) => JSON.parse(payload).table);
+    expect(deleted.sort()).toEqual(["T_CHILD", "T_PARENT", "T_PARENT"]);
+    await app.execute("begin rtm_watch.unwatch('T_CHILD'); rtm_watch.unwatch('T_PARENT'); end;");
+    await app.execute("drop table t_child purge");
+    await app.execute("drop table t_parent purge");
+  });
+
   it("a dropped table's watch goes with refresh, or with unwatch", async () => {
     const names = () => rows(app, "select table_name from rtm_watches");
     for (const end of ["rtm_watch.refresh", "rtm_watch.unwatch('T_GONE')"]) {

@@ -249,6 +249,17 @@ create or replace package body rtm_text as
     return l_text;
   end fit;
 
+  procedure say(p_text in varchar2) is
+    e_full exception;
+    pragma exception_init(e_full, -20000);
+  begin
+    dbms_output.put_line(p_text);
+  exception
+    when e_full then
+      -- What the buffer holds stays.
+      return;
+  end say;
+
   function base64url(p_raw in raw) return varchar2 is
     l_text varchar2(32767) := utl_raw.cast_to_varchar2(utl_encode.base64_encode(p_raw));
   begin

@@ -64,6 +64,10 @@ create or replace package rtm_text authid definer as
   -- The first characters of p_text that fit into p_bytes bytes of the database character set.
   function fit(p_text in varchar2, p_bytes in pls_integer) return varchar2;
 
+  -- A line of DBMS_OUTPUT. Raises nothing when the session's buffer is full (ORU-10027): for callers
+  -- that must not fail, and have no other place to tell.
+  procedure say(p_text in varchar2);
+
   -- base64url without padding (RFC 4648, section 5) of at most 16,000 bytes.
   function base64url(p_raw in raw) return varchar2;
 

@@ -180,7 +180,7 @@ create or replace package body rtm_relay as
     end if;
   exception
     when e_no_autonomous then
-      dbms_output.put_line('RTM_RELAY: the state of ' || p_url || ' cannot be kept in an XA transaction.');
+      rtm_text.say('RTM_RELAY: the state of ' || p_url || ' cannot be kept in an XA transaction.');
   end report;
 
   function summary return varchar2 is

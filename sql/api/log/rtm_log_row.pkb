@@ -21,8 +21,15 @@ create or replace package body rtm_log_row as
     l_row.app_user    := app_user;
     l_row.app_session := to_number(sys_context('APEX$SESSION', 'APP_SESSION'));
     $if rtm_features.c_apex $then
-      l_row.app_id      := to_number(v('APP_ID'));
-      l_row.app_page_id := to_number(v('APP_PAGE_ID'));
+      begin
+        l_row.app_id      := to_number(v('APP_ID'));
+        l_row.app_page_id := to_number(v('APP_PAGE_ID'));
+      exception
+        when others then
+          -- While APEX is being patched its packages are invalid: a row without them, not an error of the
+          -- call, whose message may be on its way.
+          rtm_text.say('RTM_LOG: no application and page: ' || sqlerrm);
+      end;
     $end
     return l_row;
   end new_row;
@@ -62,7 +69,7 @@ create or replace package body rtm_log_row as
   -- The last place that is left to tell.
   procedure report(p_row in rtm_log%rowtype, p_error in varchar2) is
   begin
-    dbms_output.put_line(
+    rtm_text.say(
       'RTM_LOG: ' || p_error || ' while logging ' || p_row.status || ' ' || p_row.message_id || ' '
         || p_row.error_message
     );

@@ -208,7 +208,7 @@ create or replace package body rtm_row as
   exception
     when others then
       -- The last place that is left to tell.
-      dbms_output.put_line('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
+      rtm_text.say('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
   end failed;
 
   procedure log_error(p_channel in varchar2, p_table in varchar2, p_error in varchar2) is

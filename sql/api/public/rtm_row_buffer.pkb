@@ -75,6 +75,8 @@ create or replace package body rtm_row_buffer as
     if g_columns_of = c_key then
       return;
     end if;
+    -- Until all are there: an error in between must not leave some that pass for all.
+    g_columns_of := null;
     g_columns.delete;
     for col in (
       select column_name, kind, row_number() over (partition by kind order by position) as place
@@ -91,17 +93,24 @@ create or replace package body rtm_row_buffer as
     g_columns_of := c_key;
   end load_columns;
 
-  procedure drop_from(p_index in pls_integer) is
-    l_last pls_integer := g_statements.count;
+  procedure forget_changes(p_place in pls_integer) is
   begin
-    while l_last >= p_index loop
-      for change in 1 .. g_statements(l_last).changes.count loop
-        rtm_text.free(g_statements(l_last).changes(change).payload);
-      end loop;
-      g_statements.delete(l_last);
-      l_last := l_last - 1;
+    for change in 1 .. g_statements(p_place).changes.count loop
+      rtm_text.free(g_statements(p_place).changes(change).payload);
     end loop;
-  end drop_from;
+    g_statements(p_place).changes.delete;
+    g_statements(p_place).units := 0;
+  end forget_changes;
+
+  -- Takes one out of the stack. What is above it stays: it may be a statement that is running, at the same
+  -- depth, whose cascade into this table meets what a failed statement has left here.
+  procedure take_out(p_place in pls_integer) is
+  begin
+    for i in p_place .. g_statements.count - 1 loop
+      g_statements(i) := g_statements(i + 1);
+    end loop;
+    g_statements.delete(g_statements.count);
+  end take_out;
 
   -- The place of a statement; null when it has none. A statement that began and failed has left one
   -- behind; so has every deeper one.
@@ -109,7 +118,8 @@ create or replace package body rtm_row_buffer as
     l_last pls_integer := g_statements.count;
   begin
     while l_last > 0 and g_statements(l_last).depth > p_depth loop
-      drop_from(l_last);
+      forget_changes(l_last);
+      g_statements.delete(l_last);
       l_last := l_last - 1;
     end loop;
     while l_last > 0 and g_statements(l_last).depth = p_depth loop
@@ -143,15 +153,6 @@ create or replace package body rtm_row_buffer as
     return g_statements.count;
   end new_statement;
 
-  procedure forget_changes(p_place in pls_integer) is
-  begin
-    for change in 1 .. g_statements(p_place).changes.count loop
-      rtm_text.free(g_statements(p_place).changes(change).payload);
-    end loop;
-    g_statements(p_place).changes.delete;
-    g_statements(p_place).units := 0;
-  end forget_changes;
-
   procedure begin_statement(p_watch in number, p_op in varchar2, p_depth in pls_integer) is
     l_place pls_integer := place_of(p_watch, p_depth);
   begin
@@ -172,7 +173,8 @@ create or replace package body rtm_row_buffer as
       g_statements(l_place).is_bulk := true;
     else
       -- A restart, or a statement that failed: its rows are void.
-      drop_from(l_place);
+      forget_changes(l_place);
+      take_out(l_place);
       l_place := new_statement(p_watch, p_op, p_depth);
     end if;
   end begin_statement;
@@ -242,7 +244,7 @@ create or replace package body rtm_row_buffer as
   end wants;
 
   -- The row as a payload that fits: without its longest columns where they are too long, which are
-  -- named in "omitted".
+  -- named in "omitted". Null when it does not fit even so.
   function payload_of(p_watch in t_watch, p_op in varchar2, p_row in out nocopy json_object_t) return clob is
     l_payload clob := rtm_row.change(p_op, p_watch.table_name, p_row);
     l_omitted json_array_t := json_array_t();
@@ -285,6 +287,10 @@ create or replace package body rtm_row_buffer as
       omit('CLOB');
       if not fits then
         omit('TEXT');
+        if not fits then
+          rtm_text.free(l_payload);
+          l_payload := null;
+        end if;
       end if;
     end if;
     return l_payload;
@@ -298,8 +304,13 @@ create or replace package body rtm_row_buffer as
     if g_statements(p_place).row_wanted and l_row is not null then
       l_change.op      := g_statements(p_place).row_op;
       l_change.payload := payload_of(g_watches(g_statements(p_place).watch_id), l_change.op, l_row);
-      g_statements(p_place).changes(g_statements(p_place).changes.count + 1) := l_change;
-      g_statements(p_place).units := g_statements(p_place).units + dbms_lob.getlength(l_change.payload);
+      if l_change.payload is null then
+        g_statements(p_place).is_bulk := true;
+        forget_changes(p_place);
+      else
+        g_statements(p_place).changes(g_statements(p_place).changes.count + 1) := l_change;
+        g_statements(p_place).units := g_statements(p_place).units + dbms_lob.getlength(l_change.payload);
+      end if;
     end if;
     clear_row(p_place);
   end close_row;
@@ -368,10 +379,7 @@ create or replace package body rtm_row_buffer as
     end if;
     l_statement := g_statements(l_place);
     -- Cleared first: whatever happens below, no row is sent twice.
-    for i in l_place .. g_statements.count - 1 loop
-      g_statements(i) := g_statements(i + 1);
-    end loop;
-    g_statements.delete(g_statements.count);
+    take_out(l_place);
     if l_statement.row_count = 0 and not l_statement.is_bulk then
       return;
     end if;

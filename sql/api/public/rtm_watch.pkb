@@ -31,11 +31,13 @@ create or replace package body rtm_watch as
     return l_text;
   end generated_source;
 
-  procedure create_trigger(p_owner in varchar2, p_source in clob) is
+  -- False when it does not compile: it stays behind invalid, for the caller to look at and to drop.
+  function create_trigger(p_owner in varchar2, p_source in clob) return boolean is
     e_other_table exception;
     pragma exception_init(e_other_table, -4095);
   begin
     execute immediate p_source;
+    return true;
   exception
     when e_no_privilege then
       raise_application_error(
@@ -52,8 +54,7 @@ create or replace package body rtm_watch as
         'A trigger of that name stands on another table: RTM_WATCH.REFRESH notices renamed tables'
       );
     when e_compilation_error then
-      -- It stays behind invalid: the caller looks at its errors and drops it.
-      dbms_output.put_line('The generated trigger does not compile.');
+      return false;
   end create_trigger;
 
   -- False when there was none. p_quiet: without the grant it stays, and a line says so.
@@ -93,10 +94,13 @@ create or replace package body rtm_watch as
     p_part    in pls_integer
   ) is
     c_trial constant varchar2(128) := rtm_watch_source.trigger_name(p_row, p_part, p_trial => true);
-    l_errors  varchar2(4000);
-    l_dropped boolean;
+    l_errors   varchar2(4000);
+    l_compiles boolean;
+    l_dropped  boolean;
   begin
-    create_trigger(p_row.table_owner, rtm_watch_source.source(p_row, p_columns, p_types, p_part, p_trial => true));
+    l_compiles := create_trigger(
+      p_row.table_owner, rtm_watch_source.source(p_row, p_columns, p_types, p_part, p_trial => true)
+    );
     for error in (
       select line, text
       from all_errors
@@ -115,10 +119,31 @@ create or replace package body rtm_watch as
         'User ' || p_row.table_owner || ' lacks EXECUTE on ' || rtm_watch_registry.schema_name
           || '.RTM_ROW; sql/grants/app.sql grants it'
       );
-    elsif l_errors is not null then
-      raise_application_error(-20144, 'The trigger does not compile, check p_when:' || l_errors);
+    elsif l_errors is not null or not l_compiles then
+      raise_application_error(
+        -20144,
+        'The trigger does not compile, check p_when:' || coalesce(l_errors, ' its errors are not visible to you')
+      );
     end if;
   end try_compile;
+
+  -- Creates the trigger that its trial has shown to compile. One that became invalid all the same, as by
+  -- a grant that was just revoked, would make the table read-only (ORA-04098): it goes.
+  procedure create_tried(
+    p_row     in rtm_watched_table%rowtype,
+    p_columns in rtm_watch_registry.t_columns,
+    p_types   in rtm_watch_source.t_names,
+    p_part    in pls_integer
+  ) is
+    l_dropped boolean;
+  begin
+    if not create_trigger(
+      p_row.table_owner, rtm_watch_source.source(p_row, p_columns, p_types, p_part, p_trial => false)
+    ) then
+      l_dropped := drop_trigger(p_row.table_owner, rtm_watch_source.trigger_name(p_row, p_part));
+      raise_application_error(-20144, 'The trigger compiled as a trial but not in earnest, and is dropped: call this again');
+    end if;
+  end create_tried;
 
   -- The table that a trigger stands on; null when the caller cannot see it.
   function table_of(p_owner in varchar2, p_trigger in varchar2) return varchar2 is
@@ -141,7 +166,7 @@ create or replace package body rtm_watch as
       l_table := table_of(p_owner, l_rows(i).trigger_name);
       if l_table <> l_rows(i).table_name then
         dbms_output.put_line(p_owner || '.' || l_rows(i).table_name || ' is called ' || l_table || ' now.');
-        rtm_watch_registry.rename_table(p_owner, l_rows(i).table_name, l_table);
+        rtm_watch_registry.rename_table(l_rows(i).id, l_table);
       end if;
     end loop;
   end notice_renamed;
@@ -204,7 +229,7 @@ create or replace package body rtm_watch as
         raise;
     end;
     for part in 1 .. l_row.trigger_count loop
-      create_trigger(l_row.table_owner, rtm_watch_source.source(l_row, l_columns, l_types, part, p_trial => false));
+      create_tried(l_row, l_columns, l_types, part);
     end loop;
     rtm_watch_registry.activate(l_row.id);
     drop_first_trigger(l_row.table_owner, l_row.table_name);

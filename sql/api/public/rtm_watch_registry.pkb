@@ -125,13 +125,10 @@ create or replace package body rtm_watch_registry as
     commit;
   end remove_table;
 
-  procedure rename_table(p_owner in varchar2, p_table in varchar2, p_new_name in varchar2) is
+  procedure rename_table(p_id in number, p_new_name in varchar2) is
     pragma autonomous_transaction;
   begin
-    update rtm_watched_table
-    set table_name = p_new_name
-    where table_owner = p_owner
-      and table_name = p_table;
+    update rtm_watched_table set table_name = p_new_name where id = p_id;
     commit;
   end rename_table;
 end rtm_watch_registry;

@@ -31,7 +31,8 @@ create or replace package rtm_watch_registry authid definer as
   -- Forgets one row, or all of a table.
   procedure remove(p_id in number);
   procedure remove_table(p_owner in varchar2, p_table in varchar2);
-  -- The table has got another name.
-  procedure rename_table(p_owner in varchar2, p_table in varchar2, p_new_name in varchar2);
+  -- The table of a row has got another name. By its id: of two tables that swap their names, each in its
+  -- turn has the name of the other.
+  procedure rename_table(p_id in number, p_new_name in varchar2);
 end rtm_watch_registry;
 /

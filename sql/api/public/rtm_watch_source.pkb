@@ -1,7 +1,7 @@
 create or replace package body rtm_watch_source as
   -- Oracle takes triggers of 32,767 bytes (PL/SQL Language Reference, CREATE TRIGGER). The columns and
   -- the condition may take this much of it; what is left holds the rest even with the longest names.
-  c_text_bytes      constant pls_integer := 26000;
+  c_text_bytes      constant pls_integer := 25800;
   c_condition_bytes constant pls_integer := 20000;
 
   type t_values is table of clob index by varchar2(30);
@@ -25,7 +25,7 @@ create or replace package body rtm_watch_source as
     l_start pls_integer := 1;
     l_open  boolean := false;
   begin
-    for i in 1 .. length(p_text) loop
+    for i in 1 .. coalesce(length(p_text), 0) loop
       if substr(p_text, i, 1) = '"' then
         l_open := not l_open;
       elsif substr(p_text, i, 1) = p_separator and not l_open then
@@ -287,11 +287,18 @@ for insert or update or delete on {TABLE}
   c_watch constant pls_integer := {WATCH};
 
   procedure failed(p_error in varchar2) is
+    e_full exception;
+    pragma exception_init(e_full, -20000);
   begin
     {API}.rtm_row.failed(c_watch, p_error);
   exception
     when others then
-      dbms_output.put_line('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
+      begin
+        dbms_output.put_line('RTM_WATCH: ' || sqlerrm || ' after ' || p_error);
+      exception
+        when e_full then
+          return;
+      end;
   end failed;
 {BEFORE}
   after each row is

@@ -80,7 +80,7 @@ create or replace package body websocket_api as
   exception
     when e_no_autonomous then
       -- The last figure is good enough here too; the next call outside of XA counts again.
-      dbms_output.put_line('RTM_GAUGE: not counted inside of an XA transaction.');
+      rtm_text.say('RTM_GAUGE: not counted inside of an XA transaction.');
   end measure_backlog;
 
   function is_over_backlog(p_limit in number) return boolean is
@@ -327,8 +327,9 @@ create or replace package body websocket_api as
       );
       if l_policy = 'RAISE' then
         explain(l_code);
-        if l_code <= -20000 then
-          -- The same error, with the index in front of its text.
+        if l_code > -21000 and l_code <= -20000 then
+          -- The same error, with the index in front of its text. Codes of the database are raised as
+          -- they are: a stopped queue, ORA-25207, is beyond what RAISE_APPLICATION_ERROR takes.
           raise_application_error(
             l_code,
             'p_messages(' || p_at || '): ' || substr(l_error, length('ORA-20000: ') + 1, 1500)

@@ -238,6 +238,7 @@ export const ORA_ERRORS: Readonly<Record<number, string>> = {
   24001: "queue table exists",
   24006: "queue exists",
   24010: "queue does not exist, or no privilege on it",
+  20000: "DBMS_OUTPUT: its buffer is full (ORU-10027)",
   24344: "success with a compilation error",
   25228: "nothing to dequeue within the wait",
   25263: "no message with that id",
