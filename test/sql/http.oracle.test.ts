@@ -4,9 +4,11 @@
  */
 import oracledb, { type Connection } from "oracledb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { verifyDatabase } from "../../cli/db/verify.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { oracleAccess } from "../oracle-contract/target.ts";
 import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
+import { temporaryDirectory } from "../support/programs.ts";
 import { broadcast, OracleSchema, rows, value } from "./oracle-schema.ts";
 
 const callbackHost = process.env.RTM_TEST_CALLBACK_HOST;
@@ -51,6 +53,21 @@ describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
     }
     return { report, app };
   }
+
+  it(
+    "rtm db verify skips what needs the queue, and sends one message",
+    async () => {
+      const { schema } = await install([...GRANTS, "create job"]);
+      await using _ = schema;
+      const lines: string[] = [];
+      const report = `${temporaryDirectory()}/report.md`;
+      const code = await verifyDatabase(schema.logon, { report }, (line) => lines.push(line));
+      expect(lines.filter((line) => line.startsWith("FAILED"))).toEqual([]);
+      expect(code).toBe(0);
+      expect(lines.join("\n")).toContain("the transport is HTTP_DEFERRED");
+    },
+    TIMEOUT_MS,
+  );
 
   it(
     "a job sends after commit, and never after rollback",
