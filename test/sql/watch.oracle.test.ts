@@ -57,7 +57,7 @@ describe.skipIf("skip" in oracle)("RTM_WATCH", { timeout: 120_000 }, () => {
     await app.execute("drop table t_merge purge");
   });
 
-  it("a cascade of a table into itself is one bulk message, and loses no change", async () => {
+  it("a cascade of a table into itself is one bulk message or one per row, and loses no change", async () => {
     await app.execute(`create table t_tree (id number primary key,
       parent_id number references t_tree (id) on delete cascade)`);
     await watch("T_TREE");
@@ -68,7 +68,10 @@ describe.skipIf("skip" in oracle)("RTM_WATCH", { timeout: 120_000 }, () => {
     await received();
     await app.execute("delete from t_tree where id = 1");
     await app.commit();
-    expect(await events()).toContain("v-bulk");
+    // It depends on whether Oracle cascades before or after the row's own trigger.
+    const seen = await events();
+    const deleted = seen.filter((event) => event === "v-deleted");
+    expect(seen.includes("v-bulk") || deleted.length === 4, seen.join(" ")).toBe(true);
     await app.execute("drop table t_tree purge");
   });
 
