@@ -55,8 +55,10 @@ export const DEFAULT_URL = "http://127.0.0.1:3000";
 const SERVICES = new Set(["serve", "worker", "relay"]);
 
 function endAtClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(EXIT.ok);
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  // A full disk, say.
+  process.stderr.write(`rtm: standard output cannot be written: ${error.message}\n`);
+  process.exit(EXIT.failed);
 }
 
 /** Modules are loaded when their command runs: `rtm publish` needs no database driver. */

@@ -2,7 +2,7 @@
 /** The `rtm` command. Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration. */
 import { guardStart } from "./signals.ts";
 
-guardStart();
+guardStart(process.argv[2]);
 // Loaded afterwards: it takes some tenths of a second, in which a signal must not be lost.
 const [{ CommanderError }, { EXIT, reportError }, { program }] = await Promise.all([
   import("commander"),

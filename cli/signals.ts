@@ -4,12 +4,17 @@ import type { Logger } from "../common/logger.ts";
 
 const STOP = ["SIGTERM", "SIGINT"] as const;
 
+/** Commands that read their keys again at SIGHUP. */
+const RELOADING: ReadonlySet<string | undefined> = new Set(["serve", "worker", "relay"]);
+
 /**
  * Ends the process at a signal that nobody else listens to. Without it the kernel drops the signal
- * when this is process 1, as it is in a container.
+ * when this is process 1, as it is in a container. A service takes no harm from a SIGHUP before it
+ * listens to it: it has not read its keys yet.
  */
-export function guardStart(): void {
+export function guardStart(verb: string | undefined): void {
   for (const signal of STOP) process.on(signal, endUnlessHandled);
+  if (RELOADING.has(verb)) process.on("SIGHUP", () => {});
 }
 
 function endUnlessHandled(signal: NodeJS.Signals): void {

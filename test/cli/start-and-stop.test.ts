@@ -1,9 +1,10 @@
 /** The built relay at awkward moments of its life: signals while it starts, two at once, no descriptors. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import { descriptorProblem } from "../../relay/http/accepts.ts";
 import type { Relay } from "../../relay/relay.ts";
@@ -171,4 +172,28 @@ it("the limit of open files is compared with the connections", () => {
   );
   expect(descriptorProblem(config, 65_536)).toBeUndefined();
   expect(descriptorProblem(config, undefined)).toBeUndefined();
+});
+
+it.each([
+  ["relay", 0, null],
+  // The terminal of a command for people was closed.
+  ["tail", null, "SIGHUP"],
+])("a SIGHUP in the first moment: rtm %s", (verb, status, signal) => {
+  const signalsPath = pathToFileURL(join(dirname(rtmPath()), "signals.js")).href;
+  const script =
+    `const { guardStart } = await import(${JSON.stringify(signalsPath)});` +
+    `guardStart("${verb}"); process.kill(process.pid, "SIGHUP"); setTimeout(() => {}, 200);`;
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+  expect([ended.status, ended.signal]).toEqual([status, signal]);
+});
+
+it.skipIf(!existsSync("/dev/full"))("a command says that its output cannot be written", () => {
+  const full = openSync("/dev/full", "w");
+  const ended = spawnSync(process.execPath, [rtmPath(), "check-config", "--sample"], {
+    stdio: ["ignore", full, "pipe"],
+    encoding: "utf8",
+  });
+  closeSync(full);
+  expect(ended.stderr).toMatch(/^rtm: standard output cannot be written: ENOSPC.*\n$/);
+  expect(ended.status).toBe(1);
 });
