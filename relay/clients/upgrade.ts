@@ -19,6 +19,8 @@ import { RtmConnection } from "./rtm-connection.ts";
 const PATHS = new Set(["/", "/ws"]);
 /** How long `ws` waits for the other side's close frame, ms. */
 const CLOSE_TIMEOUT_MS = 5000;
+/** Frames that a client may part one message into: what is counted as a command is the message. */
+const MAX_FRAGMENTS = 64;
 /** Longest piece of a request in a log line, UTF-16 units. */
 const MAX_SEEN = 200;
 
@@ -89,6 +91,7 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: config.limits.frameBytes,
+    maxFragments: MAX_FRAGMENTS,
     // Answered by the connection, which counts the bytes.
     autoPong: false,
     closeTimeout: CLOSE_TIMEOUT_MS,

@@ -17,6 +17,8 @@ const RETRY_AFTER_S = 2;
 
 /** How long the rest of a refused body is read, ms. */
 const DISCARD_MS = 1000;
+/** In how many pieces at most; each costs the same, and a piece can be a single byte. */
+const DISCARD_PIECES = 8192;
 
 const STATUS: Partial<Record<Code, number>> = {
   unauthorized: 401,
@@ -175,16 +177,17 @@ function readText(request: IncomingMessage, limit: number): Promise<string> {
  */
 function discard(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, DISCARD_MS);
-    request.once("close", () => {
+    const finish = () => {
       clearTimeout(timer);
+      request.off("data", count).pause();
       resolve();
-    });
-    request.once("end", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    request.resume();
+    };
+    const timer = setTimeout(finish, DISCARD_MS);
+    let pieces = 0;
+    const count = () => {
+      if (++pieces === DISCARD_PIECES) finish();
+    };
+    request.once("close", finish).once("end", finish).on("data", count).resume();
   });
 }
 

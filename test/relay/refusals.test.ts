@@ -1,5 +1,6 @@
 /** Clients that are refused: they are told why, cost little, and count against their address. */
 import { once } from "node:events";
+import { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
@@ -139,6 +140,91 @@ describe("a client that floods after it was refused", () => {
     await relay.publisher.publish([message("public", 1)], SOURCE);
     expect(await good.next()).toMatchObject({ payload: 1 });
     await good.close();
+  });
+});
+
+describe("a client without any right", () => {
+  /** Counts what requests are told from now on. */
+  function countEvents(name: string): () => number {
+    let events = 0;
+    const { emit } = IncomingMessage.prototype;
+    vi.spyOn(IncomingMessage.prototype, "emit").mockImplementation(function (
+      this: IncomingMessage,
+      ...args: Parameters<typeof emit>
+    ) {
+      if (args[0] === name) events++;
+      return emit.apply(this, args);
+    } as typeof emit);
+    return () => events;
+  }
+
+  /** Writes all of it, if the relay lets it, and waits for the end of the connection. */
+  async function pour({ socket }: Peer, text: string): Promise<void> {
+    const closed = once(socket, "close").catch(() => {});
+    socket.write(text);
+    await once(socket, "end").catch(() => {});
+    socket.destroy();
+    await closed;
+  }
+
+  it("cannot have many requests answered in one turn", async () => {
+    let answered = 0;
+    const extend: RelayOptions["extend"] = (app) => {
+      app.get("/x", (_request, response) => {
+        answered++;
+        response.end();
+      });
+    };
+    await start({}, { extend });
+    await pour(peer(""), "GET /x HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50_000));
+    expect(answered).toBeLessThan(1000);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        msg: "a client sent too many requests at once",
+        address: "127.0.0.1",
+      }),
+    );
+  });
+
+  it("has its requests answered when it sends a few at once", async () => {
+    await start();
+    const { socket, received } = peer("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(8));
+    await until("all answers", () => received().toString().split("200 OK").length === 9);
+    expect(socket.destroyed).toBe(false);
+  });
+
+  it("cannot send a body to a place that reads none", async () => {
+    await start();
+    const endless = "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    const { socket, received } = peer(endless);
+    await once(socket, "end");
+    expect(received().toString()).toMatch(/200 OK[\s\S]*Connection: close/);
+  });
+
+  it("cannot send a refused body in very many pieces", async () => {
+    await start();
+    const pieces = countEvents("data");
+    const head = [
+      "POST /api/broadcast HTTP/1.1",
+      "Host: x",
+      "Content-Type: application/json",
+      "Transfer-Encoding: chunked",
+    ].join("\r\n");
+    const evil = peer(`${head}\r\n\r\n`);
+    await pour(evil, "1\r\nx\r\n".repeat(100_000));
+    expect(pieces()).toBeGreaterThan(0);
+    expect(pieces()).toBeLessThan(10_000);
+  });
+
+  it("cannot part one message into very many frames", async () => {
+    await start();
+    const evil = peer(handshake());
+    await until("the upgrade", () => evil.received().includes("101"));
+    // Masked with zeros: the first frame, then empty ones.
+    evil.socket.write(Buffer.from([0x01, 0x80, 0, 0, 0, 0]));
+    evil.socket.write(Buffer.from("\x00\x80\0\0\0\0".repeat(1000), "latin1"));
+    await once(evil.socket, "end");
+    expect(evil.received().includes(closeFrame(1008))).toBe(true);
   });
 });
 
