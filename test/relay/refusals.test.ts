@@ -195,7 +195,8 @@ describe("a client without any right", () => {
 
   it("cannot send a body to a place that reads none", async () => {
     await start();
-    const endless = "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    const endless =
+      "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
     const { socket, received } = peer(endless);
     await once(socket, "end");
     expect(received().toString()).toMatch(/200 OK[\s\S]*Connection: close/);
