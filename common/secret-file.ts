@@ -14,8 +14,8 @@ export class SecretFileError extends RtmError {
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f]/;
+/** Controls, and what nobody sees in an editor: joiners, marks of direction, byte order marks. */
+const INVISIBLE = /[\p{Cc}\p{Cf}]/u;
 
 /** @throws {SecretFileError} */
 export function readSecretFile(path: string): string {
@@ -48,7 +48,9 @@ export function secretOf(bytes: Uint8Array, source: string): string {
     throw refuse("begins or ends with a blank, which is no part of a secret: remove it");
   }
   if (/[\r\n]/.test(secret)) throw refuse("holds more than one line: leave only the secret");
-  if (CONTROL.test(secret)) throw refuse("holds a control character: write the secret anew");
+  if (INVISIBLE.test(secret)) {
+    throw refuse("holds a control character or an invisible one: write the secret anew");
+  }
   return secret;
 }
 

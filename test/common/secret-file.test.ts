@@ -34,6 +34,9 @@ const REFUSED: readonly (readonly [what: string, bytes: string | Buffer, problem
   ["a no-break space", `${SECRET}\u00a0`, /begins or ends with a blank/],
   ["two lines", `${SECRET}\nmore\n`, /more than one line/],
   ["a control character", `${SECRET}\u0007x`, /a control character/],
+  ["a control character above ASCII", `${SECRET}\u0085`, /a control character/],
+  ["a space of no width", `${SECRET}\u200b`, /an invisible one/],
+  ["a mark of direction", `\u202a${SECRET}`, /an invisible one/],
 ];
 
 it.each([
