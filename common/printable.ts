@@ -15,9 +15,3 @@ export function printable(text: string): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
-
-/** A JSON text in one line that is safe to print and means the same. */
-export function printableJson(json: string): string {
-  // Raw line breaks and tabs can only stand between the tokens of a JSON text.
-  return printable(json.replace(/[\n\r\t]/g, " "));
-}
