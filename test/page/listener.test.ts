@@ -89,7 +89,8 @@ describe("several listeners", () => {
       "jQuery(document).on('rtm_listener_status', (e, s) => (window.seen.later ??= []).push(s));";
     const listeners = Array.from({ length: 5 }, (_, n) => ({
       event: "ready",
-      actions: [{ listener: { 2: `status-${n}`, 3: "*" } }],
+      // From now on: by age a relay as young as this one has to say "gap".
+      actions: [{ listener: { 2: `status-${n}`, 3: "*", 13: "NOW" } }],
     }));
     const tab = await Tab.open(world, {
       actions: [
