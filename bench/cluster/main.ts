@@ -2,8 +2,8 @@
  * `npm run bench:cluster`: our relays on one log against (a) one relay without an engine, (b) the same
  * fan-out through socket.io with its redis-streams adapter, (c) plain nodes with PUB/SUB, all on this
  * machine in one run. A page per channel (50) and node; messages of 200 bytes in batches of 100, one
- * batch at a time, and then lone messages every 5 ms. CPU is of each process alone. Options:
- * --messages 30000, --nodes 1,3,6, --move 1000. Needs redis-server or valkey-server.
+ * batch at a time, and then lone messages every 5 ms. CPU is of each process alone. Needs
+ * redis-server or valkey-server; --help lists the options.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -22,8 +22,18 @@ const { values: args } = parseArgs({
     nodes: { type: "string", default: "1,3,6" },
     move: { type: "string", default: "1000" },
     only: { type: "string", default: "" },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
+if (args.help) {
+  process.stdout.write(`npm run bench:cluster -- [options]
+  --messages <n>    messages per row (30000)
+  --nodes <list>    numbers of nodes (1,3,6)
+  --move <n>        pages that move to other nodes (1000)
+  --only <kind>     only rows of this kind (all)
+`);
+  process.exit(0);
+}
 const messages = Number(args.messages);
 const BATCH = 100;
 const LONE = 600;

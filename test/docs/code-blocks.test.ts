@@ -6,9 +6,10 @@ import { MOVED, rtmConfig } from "../../cli/config.ts";
 import { program } from "../../cli/program.ts";
 import { parseConfig } from "../../common/config.ts";
 
-const PAGES = ["README.md", ...readdirSync("docs").map((name) => `docs/${name}`)].filter((page) =>
-  page.endsWith(".md"),
-);
+const PAGES = [
+  ...["README.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "examples/README.md"],
+  ...readdirSync("docs").map((name) => `docs/${name}`),
+].filter((page) => page.endsWith(".md"));
 
 interface Block {
   readonly page: string;
