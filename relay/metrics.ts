@@ -1,6 +1,7 @@
 /** Prometheus metrics (docs/metrics.md). Counted as plain numbers, read when scraped. */
-import { Counter, Gauge, type Histogram, type Registry } from "prom-client";
-import type { Distribution, Tally } from "./channels/stats.ts";
+import type { Histogram, Registry } from "prom-client";
+import { scrapedMetrics } from "../common/scraped-metrics.ts";
+import type { Distribution } from "./channels/stats.ts";
 import type { Clients } from "./clients/clients.ts";
 import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
@@ -11,37 +12,7 @@ import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {
   if (messageLog instanceof ValkeyLog) registerLogMetrics(registry, messageLog);
   const { stats, hub } = clients;
-  const registers = [registry];
-  const counter = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  const tally = (name: string, help: string, label: string, numbers: Tally) =>
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset();
-        for (const [value, total] of numbers) this.inc({ [label]: value }, total);
-      },
-    });
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
+  const { counter, gauge, tally } = scrapedMetrics(registry);
   const histogram = (name: string, help: string, values: Distribution) =>
     registry.registerMetric(readHistogram(name, help, values) as unknown as Histogram);
 
@@ -104,46 +75,44 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "Frames received from clients.",
     () => stats.framesReceived,
   );
-  new Counter({
-    name: "rtm_relay_recoveries_total",
-    help: "Subscriptions with since, by whether they could be recovered.",
-    labelNames: ["result"],
-    registers,
-    collect() {
-      this.reset();
-      this.inc({ result: "granted" }, stats.recoveriesGranted);
-      this.inc({ result: "refused" }, stats.recoveriesRefused);
-    },
-  });
+  tally(
+    "rtm_relay_recoveries_total",
+    "Subscriptions with since, by whether they could be recovered.",
+    "result",
+    () => [
+      ["granted", stats.recoveriesGranted],
+      ["refused", stats.recoveriesRefused],
+    ],
+  );
   tally(
     "rtm_relay_messages_rejected_total",
     "Messages refused for good, by code.",
     "code",
-    stats.rejections,
+    () => stats.rejections,
   );
   tally(
     "rtm_relay_closes_total",
     "Connections closed by the relay, by the name of the close code.",
     "reason",
-    stats.closes,
+    () => stats.closes,
   );
   tally(
     "rtm_relay_handshakes_refused_total",
     "Requests that did not become a WebSocket, by reason.",
     "reason",
-    stats.handshakes,
+    () => stats.handshakes,
   );
   tally(
     "rtm_relay_slow_client_disconnects_total",
     "Connections dropped for the bytes they held, by reason.",
     "reason",
-    stats.drops,
+    () => stats.drops,
   );
   tally(
     "rtm_relay_authorization_failures_total",
     "Refused tokens, API keys, channels and origins, by reason.",
     "reason",
-    stats.authFailures,
+    () => stats.authFailures,
   );
 
   histogram("rtm_relay_fanout", "Subscribers per accepted message.", stats.fanout);

@@ -1,62 +1,29 @@
 /** Prometheus metrics of the shared log (docs/metrics.md). */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Histogram, type Registry } from "prom-client";
+import { scrapedMetrics } from "../../../common/scraped-metrics.ts";
 import type { ValkeyLog } from "./valkey-log.ts";
 
 /** Registers them, once per registry. */
 export function registerLogMetrics(registry: Registry, log: ValkeyLog): void {
-  const registers = [registry];
   const { stats } = log;
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-  const counter = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  const byLabel = (
-    name: string,
-    help: string,
-    label: string,
-    values: Readonly<Record<string, number>>,
-  ) =>
-    new Counter({
-      name,
-      help,
-      labelNames: [label],
-      registers,
-      collect() {
-        this.reset();
-        for (const [value, count] of Object.entries(values)) this.inc({ [label]: value }, count);
-      },
-    });
-
+  const { counter, gauge, tally } = scrapedMetrics(registry);
   gauge("rtm_log_current", "1 while the shared log is heard.", () => (log.isCurrent ? 1 : 0));
   gauge("rtm_log_lag_entries", "Entries that are in the log and not applied here.", () => log.lag);
   gauge("rtm_log_engine_bytes", "Bytes of messages that the log keeps.", () => log.engineBytes);
-  byLabel(
+  tally(
     "rtm_log_appended_total",
     "Messages given to the log, by what became of them.",
     "result",
-    stats.appended,
+    () => Object.entries(stats.appended),
   );
-  byLabel("rtm_log_resets_total", "Times the node began anew, by reason.", "reason", stats.resets);
-  byLabel(
+  tally("rtm_log_resets_total", "Times the node began anew, by reason.", "reason", () =>
+    Object.entries(stats.resets),
+  );
+  tally(
     "rtm_log_caught_up_waits_total",
     "Times a client's position was ahead of this node, by whether it caught up.",
     "result",
-    stats.caughtUp,
+    () => Object.entries(stats.caughtUp),
   );
   counter("rtm_log_reconnects_total", "Connections to the engine that failed.", () => {
     return stats.reconnects;
@@ -67,7 +34,7 @@ export function registerLogMetrics(registry: Registry, log: ValkeyLog): void {
     name: "rtm_log_append_seconds",
     help: "Time until the engine had acknowledged a batch.",
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
-    registers,
+    registers: [registry],
   });
   stats.onAppend = (took) => seconds.observe(took);
 }
