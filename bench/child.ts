@@ -23,16 +23,21 @@ export class Child<Command extends object, Report extends { readonly is: string 
   }
 
   async expect<I extends Report["is"]>(is: I): Promise<Extract<Report, { is: I }>> {
-    const signal = AbortSignal.timeout(this.#deadlineMs);
+    const deadline = AbortSignal.timeout(this.#deadlineMs);
     for (;;) {
       const index = this.#reports.findIndex((report) => report.is === is);
       if (index >= 0) return this.#reports.splice(index, 1)[0] as Extract<Report, { is: I }>;
-      await Promise.race([
-        once(this.#process, "message", { signal }),
-        once(this.#process, "exit", { signal }).then(() => {
-          throw new Error(`a process ended before it reported ${is}`);
-        }),
-      ]);
+      const heard = new AbortController();
+      const signal = AbortSignal.any([deadline, heard.signal]);
+      try {
+        const first = await Promise.race([
+          once(this.#process, "message", { signal }).then(() => "message"),
+          once(this.#process, "exit", { signal }).then(() => "exit"),
+        ]);
+        if (first === "exit") throw new Error(`a process ended before it reported ${is}`);
+      } finally {
+        heard.abort();
+      }
     }
   }
 
