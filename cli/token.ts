@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { readSecretFile } from "../common/secret-file.ts";
+import { formatDuration } from "../common/units.ts";
 import { loadKeys } from "../relay/access/keys.ts";
 import { explainToken, mintToken } from "../relay/access/token.ts";
 import type { RelayConfig } from "../relay/config.ts";
@@ -40,6 +41,12 @@ export async function mintWith(relay: RelayConfig, request: MintRequest): Promis
     );
   }
   const { subject, channels, lifetimeMs = relay.tokens.lifetime } = request;
+  const { maxLifetime } = relay.tokens;
+  if (lifetimeMs > maxLifetime) {
+    throw new CommandError(
+      `--lifetime: a relay refuses tokens above relay.tokens.maxLifetime (${formatDuration(maxLifetime)})`,
+    );
+  }
   return mintToken({ subject, channels, lifetimeMs, kid, secret });
 }
 
@@ -85,6 +92,7 @@ export async function explain(options: { config?: string; tokenFile?: string }):
     secrets: secretsOf(relay),
     clockTolerance: relay.tokens.clockTolerance,
     maxChannels: relay.limits.tokenChannels,
+    maxLifetime: relay.tokens.maxLifetime,
   });
   const shown = {
     ...explained,

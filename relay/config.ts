@@ -2,7 +2,7 @@
 import proxyAddr from "proxy-addr";
 import { z } from "zod";
 import { duration, port, size, textWithout } from "../common/schema.ts";
-import { formatSize } from "../common/units.ts";
+import { formatDuration, formatSize } from "../common/units.ts";
 import { nameProblem } from "./contract/message.ts";
 import { patternProblem } from "./contract/patterns.ts";
 
@@ -94,6 +94,12 @@ const limits = z.strictObject({
     100_000,
   ),
   connections: count("WebSocket connections in all.", 10_000, 1, 1_000_000),
+  connectionsPerSubject: count(
+    "Connections of one person: of a subject whose tokens have the claim self.",
+    50,
+    1,
+    1_000_000,
+  ),
   commandsPerSecond: count(
     "Frames per second a client may send in the long run; each channel named in a frame counts.",
     50,
@@ -270,6 +276,9 @@ export const relayConfig = z
         lifetime: duration({ min: 1000, max: 86_400_000 })
           .prefault("15m")
           .describe("Life of a token made by rtm token."),
+        maxLifetime: duration({ min: 1000, max: 366 * 86_400_000 })
+          .prefault("24h")
+          .describe("Tokens that live longer are refused; a revocation is remembered for so long."),
       })
       .prefault({}),
     apiKeys: z.array(apiKey).default([]).describe("Keys that may POST messages."),
@@ -359,6 +368,12 @@ export const relayConfig = z
       } catch {
         problem(["trustedProxies", index], "is neither an address nor a range such as 10.0.0.0/8");
       }
+    }
+    if (tokens.lifetime > tokens.maxLifetime) {
+      problem(
+        ["tokens", "lifetime"],
+        `must not exceed tokens.maxLifetime (${formatDuration(tokens.maxLifetime)})`,
+      );
     }
     duplicateNames(tokens.secrets, "kid", ["tokens", "secrets"], problem);
     duplicateNames(apiKeys, "name", ["apiKeys"], problem);

@@ -1,43 +1,19 @@
 /** Tokens: JWT signed with HS256, what `APEX_JWT.encode` can mint (docs/protocol.md, Tokens). */
 import { messageOf, RtmError } from "../../common/errors.ts";
+import { formatDuration } from "../../common/units.ts";
 import { type ChannelPattern, patternProblem } from "../contract/patterns.ts";
-import { isSignedBy, type JsonObject, type Jwt, parseJwt, signJwt } from "./jwt.ts";
-
-/** What a verified token grants. */
-export interface Grant {
-  readonly subject: string;
-  readonly channels: readonly ChannelPattern[];
-  /** When its rights end, ms since 1970 by this process's clock. */
-  readonly endsAt: number;
-}
+import { type Grant, invalid, MAX_ID_LENGTH, readClaims, TokenError, timeOf } from "./claims.ts";
+import { isSignedBy, type Jwt, parseJwt, signJwt } from "./jwt.ts";
 
 /** What a relay takes. */
 export interface TokenRules {
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   /** How far the clocks of issuer and relay may differ, ms. */
   readonly clockTolerance: number;
-  /** Entries of the claim `channels`. */
+  /** Entries of the claim `channels`, and of each other list of channels. */
   readonly maxChannels: number;
-}
-
-export type TokenRefusal = "token_expired" | "token_invalid" | "token_limit";
-
-/** A token that grants nothing. `reason` is one of docs/protocol.md, "Codes". */
-export class TokenError extends RtmError {
-  readonly reason: TokenRefusal;
-
-  constructor(reason: TokenRefusal, message: string, cause?: unknown) {
-    super("RTM_TOKEN_REFUSED", message, { cause });
-    this.reason = reason;
-  }
-}
-
-const MAX_SUBJECT_LENGTH = 256;
-/** ECMA-262 section 21.4.1.1: no later time can be written, s. */
-const MAX_TIME = 8_640_000_000_000;
-
-function invalid(message: string, cause?: unknown): TokenError {
-  return new TokenError("token_invalid", message, cause);
+  /** The longest time from its issue to its end, ms. */
+  readonly maxLifetime: number;
 }
 
 function chooseSecret(secrets: ReadonlyMap<string, Uint8Array>, kid: unknown): Uint8Array {
@@ -50,43 +26,13 @@ function chooseSecret(secrets: ReadonlyMap<string, Uint8Array>, kid: unknown): U
   return secret;
 }
 
-/** A claim that names a time, ms since 1970; undefined when it is absent. */
-function timeOf(claims: JsonObject, name: string): number | undefined {
-  const value = claims[name];
-  if (value === undefined) return undefined;
-  if (typeof value !== "number" || Math.abs(value) > MAX_TIME) {
-    throw invalid(`the token's claim ${name} must be a number of seconds since 1970`);
-  }
-  return value * 1000;
-}
-
-function channelsOf({ channels }: JsonObject, max: number): readonly ChannelPattern[] {
-  if (!Array.isArray(channels)) throw invalid("the token's claim channels must be a list");
-  if (channels.length > max) {
-    const message = `the token's claim channels has ${channels.length} entries; limits.tokenChannels is ${max}`;
-    throw new TokenError("token_limit", message);
-  }
-  for (const pattern of channels) {
-    const problem = patternProblem(pattern);
-    if (problem) throw invalid(`an entry of the token's claim channels ${problem}`);
-  }
-  return channels;
-}
-
-function subjectOf({ sub }: JsonObject): string {
-  if (typeof sub !== "string" || sub === "" || sub.length > MAX_SUBJECT_LENGTH) {
-    throw invalid(`the token's claim sub must be a string of 1-${MAX_SUBJECT_LENGTH} characters`);
-  }
-  return sub;
-}
-
 /**
  * Verifies signature, times and claims, in this order.
  * A token that is past its `exp` but inside the tolerance is taken, and ends with the tolerance.
  * @throws {TokenError}
  */
 export function verifyToken(token: string, rules: TokenRules, now = Date.now()): Grant {
-  const { secrets, clockTolerance, maxChannels } = rules;
+  const { secrets, clockTolerance, maxChannels, maxLifetime } = rules;
   let jwt: Jwt;
   let signed: boolean;
   try {
@@ -100,16 +46,23 @@ export function verifyToken(token: string, rules: TokenRules, now = Date.now()):
   const { claims } = jwt;
   const expiresAt = timeOf(claims, "exp");
   if (expiresAt === undefined) throw invalid("the token has no claim exp");
-  timeOf(claims, "iat");
+  const issuedAt = timeOf(claims, "iat");
   if ((timeOf(claims, "nbf") ?? now) > now + clockTolerance) {
     throw invalid("the token is not valid yet: see its claim nbf");
   }
   if (expiresAt + clockTolerance <= now) {
     throw new TokenError("token_expired", "the token has expired");
   }
+  // A time of issue that is yet to come bounds nothing.
+  const begins = Math.min(issuedAt ?? Number.POSITIVE_INFINITY, now + clockTolerance);
+  if (expiresAt - begins > maxLifetime) {
+    throw invalid(
+      `the token lives longer than tokens.maxLifetime, which is ${formatDuration(maxLifetime)}`,
+    );
+  }
   return {
-    subject: subjectOf(claims),
-    channels: channelsOf(claims, maxChannels),
+    ...readClaims(claims, maxChannels),
+    issuedAt,
     endsAt: expiresAt > now ? expiresAt : expiresAt + clockTolerance,
   };
 }
@@ -127,8 +80,8 @@ export interface MintOptions {
 export function mintToken(options: MintOptions, now = Date.now()): string {
   const { subject, channels, lifetimeMs, kid, secret } = options;
   const refuse = (message: string) => new RtmError("RTM_TOKEN_CLAIMS", message);
-  if (subject === "" || subject.length > MAX_SUBJECT_LENGTH) {
-    throw refuse(`sub must have 1-${MAX_SUBJECT_LENGTH} characters`);
+  if (subject === "" || subject.length > MAX_ID_LENGTH) {
+    throw refuse(`sub must have 1-${MAX_ID_LENGTH} characters`);
   }
   for (const pattern of channels) {
     const problem = patternProblem(pattern);

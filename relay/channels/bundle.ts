@@ -1,27 +1,49 @@
-/** Messages of one channel that leave in one turn of the event loop, joined once for all subscribers. */
-import { type Frames, joinFrames } from "../wire/frame.ts";
-import { payloadFrame } from "./encode.ts";
+/** Messages of one channel that leave in one turn of the event loop, joined once for all readers of a view. */
+import { type Frames, joinFrames, NO_FRAMES } from "../wire/frame.ts";
+import { formatFrame } from "./encode.ts";
 import type { Entry } from "./history.ts";
-
-/** What a client gets of a message: all of it, or the bare payload. */
-export type Format = "message" | "payload";
+import { MESSAGE, PAYLOAD, UNFILTERED, type View } from "./view.ts";
 
 export class Bundle {
   readonly entries: readonly Entry[];
   #message: Frames | undefined;
   #payload: Frames | undefined;
+  #others: Map<View, Frames> | undefined;
 
   /** @param entries at least one */
   constructor(entries: readonly Entry[]) {
     this.entries = entries;
   }
 
-  frames(format: Format): Frames {
-    if (format === "message") {
+  /** What a reader of the view gets; `NO_FRAMES` when nothing of it is wanted there. */
+  frames(view: View): Frames {
+    if (view === MESSAGE) {
       this.#message ??= joinFrames(this.entries.map((entry) => entry.frame));
       return this.#message;
     }
-    this.#payload ??= joinFrames(this.entries.map(payloadFrame));
-    return this.#payload;
+    if (view === PAYLOAD) {
+      this.#payload ??= this.#encode(view, this.entries);
+      return this.#payload;
+    }
+    const known = this.#others?.get(view);
+    if (known) return known;
+    this.#others ??= new Map();
+    const made = this.#make(view);
+    this.#others.set(view, made);
+    return made;
+  }
+
+  #make(view: View): Frames {
+    const { events, format } = view;
+    if (!events) return this.#encode(view, this.entries);
+    const wanted = this.entries.filter(({ eventName }) => events.has(eventName));
+    if (wanted.length === 0) return NO_FRAMES;
+    return wanted.length === this.entries.length
+      ? this.frames(UNFILTERED[format])
+      : this.#encode(view, wanted);
+  }
+
+  #encode({ format }: View, entries: readonly Entry[]): Frames {
+    return joinFrames(entries.map((entry) => formatFrame(entry, format)));
   }
 }

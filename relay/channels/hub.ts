@@ -241,7 +241,7 @@ export class Hub implements OutletHost {
       subscription.state = "live";
       this.settle(outlet, "taken");
     } else {
-      subscription = { channel, outlet, state: "live", cursor: 0 };
+      subscription = { channel, outlet, view: outlet.view, state: "live", cursor: 0 };
       channel.add(subscription);
       this.stats.subscriptions++;
     }

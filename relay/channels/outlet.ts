@@ -7,13 +7,15 @@
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
-import { oneFrame, textFrame } from "../wire/frame.ts";
+import { oneFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
-import { Bundle, type Format } from "./bundle.ts";
+import { Bundle } from "./bundle.ts";
 import type { Channel } from "./channel.ts";
+import { controlFrame, formatBytes } from "./encode.ts";
 import type { Entry } from "./history.ts";
 import type { Stats } from "./stats.ts";
 import type { Turn } from "./turn.ts";
+import type { View } from "./view.ts";
 
 /** How much of a replay is written at once, bytes. */
 const CHUNK_BYTES = 64 * 1024;
@@ -24,6 +26,8 @@ const REPLAY_PENDING_BYTES = 128 * 1024;
 export interface Subscription {
   readonly channel: Channel;
   readonly outlet: Outlet;
+  /** What it gets of each message; its format is that of the outlet. */
+  view: View;
   /**
    * `live`: gets each bundle; `behind`: is fed from the history at the client's pace;
    * `latest`: only the newest message per event is kept for it.
@@ -65,7 +69,8 @@ export interface OutletOwner {
 
 export class Outlet {
   readonly wire: Wire;
-  readonly format: Format;
+  /** Of everything that has no subscription of its own; its format is that of control frames too. */
+  readonly view: View;
   readonly owner: OutletOwner;
   /** What it held when the hub last looked, bytes. */
   accounted = 0;
@@ -83,10 +88,10 @@ export class Outlet {
   #latestBytes = 0;
   #listening = false;
 
-  constructor(host: OutletHost, wire: Wire, format: Format, owner: OutletOwner) {
+  constructor(host: OutletHost, wire: Wire, view: View, owner: OutletOwner) {
     this.#host = host;
     this.wire = wire;
-    this.format = format;
+    this.view = view;
     this.owner = owner;
   }
 
@@ -107,7 +112,7 @@ export class Outlet {
 
   controlText(text: string): void {
     if (this.dead) return;
-    const frame = textFrame(text);
+    const frame = controlFrame(text, this.view.format);
     if (!this.makeRoom(frame.length)) return;
     this.wire.write(oneFrame(frame));
     this.#host.settle(this, "taken");
@@ -145,7 +150,7 @@ export class Outlet {
 
   #writeAll(offers: readonly Offer[]): Verdict {
     const bytes = offers.reduce(
-      (sum, { bundle }) => sum + bundle.frames(this.format).joined.length,
+      (sum, { bundle, to }) => sum + bundle.frames(this.#viewOf(to)).joined.length,
       0,
     );
     // Corked bytes count as pending: joined is only what fits under every policy anyway.
@@ -161,6 +166,10 @@ export class Outlet {
     return verdict;
   }
 
+  #viewOf(to: Subscription | typeof EVERYTHING): View {
+    return to === EVERYTHING ? this.view : to.view;
+  }
+
   #forgetOffers(): void {
     this.#bundle = undefined;
     this.#more = undefined;
@@ -170,8 +179,9 @@ export class Outlet {
     const subscription = to === EVERYTHING ? undefined : to;
     // It fell behind in this flush, and has the bundle from the history.
     if (subscription?.state === "behind") return "taken";
-    const frames = bundle.frames(this.format);
+    const frames = bundle.frames(this.#viewOf(to));
     const bytes = frames.joined.length;
+    if (bytes === 0) return "taken";
     const pending = this.wire.pending;
     if (pending === 0) this.#congestedTurn = 0;
     const latest = subscription?.channel.policy === "latest";
@@ -181,7 +191,7 @@ export class Outlet {
     const turn = this.#host.turn.number;
     if (subscription?.state !== "latest" && pending + bytes <= room) {
       this.wire.write(frames);
-      this.#host.stats.delivered(bundle.entries.length, bytes);
+      this.#host.stats.delivered(frames.frames.length, bytes);
       if (this.#congestedTurn === 0 && this.wire.pending > 0) this.#congestedTurn = turn;
       return "taken";
     }
@@ -247,11 +257,12 @@ export class Outlet {
       const pending = this.held;
       if (pending >= REPLAY_PENDING_BYTES) return true;
       const entries = log.slice(subscription.cursor, offeredSeq, CHUNK_BYTES);
-      const frames = new Bundle(entries).frames(this.format);
+      const frames = new Bundle(entries).frames(subscription.view);
       if (pending + frames.joined.length > this.#host.connectionBytes) return true;
-      this.wire.write(frames);
       subscription.cursor = (entries.at(-1) as Entry).seq + 1;
-      this.#host.stats.delivered(entries.length, frames.joined.length);
+      if (frames.joined.length === 0) continue;
+      this.wire.write(frames);
+      this.#host.stats.delivered(frames.frames.length, frames.joined.length);
     }
     return true;
   }
@@ -262,7 +273,9 @@ export class Outlet {
       subscription.state = "latest";
       subscription.cursor = (bundle.entries[0] as Entry).seq;
     }
+    const { events } = subscription.view;
     for (const entry of bundle.entries) {
+      if (events && !events.has(entry.eventName)) continue;
       const key = `${subscription.channel.name}\0${entry.eventName}`;
       const older = this.#latest.get(key);
       if (older) {
@@ -287,16 +300,14 @@ export class Outlet {
     this.#latestBytes = 0;
     for (const { entry, subscription } of kept) {
       subscription.state = "live";
-      const frames = new Bundle([entry]).frames(this.format);
+      const frames = new Bundle([entry]).frames(subscription.view);
       this.wire.write(frames);
       this.#host.stats.delivered(1, frames.joined.length);
     }
   }
 
   #bytesOf(entry: Entry): number {
-    return this.format === "message"
-      ? entry.frame.length
-      : entry.payloadEnd - entry.payloadStart + 10;
+    return formatBytes(entry, this.view.format);
   }
 
   #listen(): void {
@@ -308,8 +319,8 @@ export class Outlet {
   /** Writes what is kept for the client, then a close frame; nothing follows it. */
   close(code: number, reason: string): void {
     if (this.dead) return;
-    for (const { entry } of this.#latest?.values() ?? []) {
-      this.wire.write(new Bundle([entry]).frames(this.format));
+    for (const { entry, subscription } of this.#latest?.values() ?? []) {
+      this.wire.write(new Bundle([entry]).frames(subscription.view));
     }
     this.end();
     this.wire.close(code, reason);

@@ -1,12 +1,11 @@
-/** What every WebSocket connection has, whatever it speaks. */
-import type { Duplex } from "node:stream";
-import { type RawData, WebSocket } from "ws";
+/** What every connection of a client has, whatever it speaks and whatever carries it. */
 import { messageOf } from "../../common/errors.ts";
-import { type Grant, TokenError, type TokenRefusal } from "../access/token.ts";
-import type { Format } from "../channels/bundle.ts";
+import { type Grant, TokenError, type TokenRefusal } from "../access/claims.ts";
 import { Outlet, type OutletOwner, type Subscription } from "../channels/outlet.ts";
+import type { View } from "../channels/view.ts";
 import { CLOSE, type CloseName } from "../contract/protocol.ts";
 import type { Clients } from "./clients.ts";
+import type { Peer, PeerOwner } from "./peer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { Rights } from "./rights.ts";
 
@@ -17,7 +16,7 @@ const PONG_HEADER_BYTES = 2;
 
 /** Why a token was refused: for a frame, and for a connection that has no other. */
 export interface TokenProblem {
-  readonly code: TokenRefusal | "token_subject_mismatch";
+  readonly code: TokenRefusal | "token_subject_mismatch" | "too_many_connections";
   readonly close: CloseName;
   readonly message: string;
 }
@@ -27,47 +26,18 @@ const CLOSES: Readonly<Record<TokenProblem["code"], CloseName>> = {
   token_invalid: "token_invalid",
   token_limit: "token_limit",
   token_subject_mismatch: "forbidden",
+  too_many_connections: "too_many_connections",
 };
 
 const REFUSALS = {
   token_subject_mismatch: "the token is of another subject than the connection's first one",
   token_limit: "more tokens than limits.channels, or channels of tokens than limits.tokenChannels",
+  too_many_connections: "the user has limits.connectionsPerSubject connections",
 } as const;
 
-/** A WebSocket that knows its connection, so that listeners need no closures. */
-export class RelaySocket extends WebSocket {
-  connection: ClientConnection | undefined;
-  /** Of the client, behind trusted proxies. */
-  address: string | undefined;
-}
-
-function of(ws: WebSocket): ClientConnection | undefined {
-  return (ws as RelaySocket).connection;
-}
-
-function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  of(this)?.received(data as Buffer, isBinary);
-}
-
-function onPing(this: WebSocket, data: Buffer): void {
-  of(this)?.pinged(data);
-}
-
-function onPong(this: WebSocket): void {
-  of(this)?.heard(1);
-}
-
-function onClose(this: WebSocket): void {
-  of(this)?.ended();
-}
-
-function onError(this: WebSocket, error: Error): void {
-  of(this)?.failed(error);
-}
-
-export abstract class ClientConnection implements OutletOwner {
+export abstract class ClientConnection implements OutletOwner, PeerOwner {
   readonly clients: Clients;
-  readonly ws: RelaySocket;
+  readonly peer: Peer;
   readonly outlet: Outlet;
   readonly rights: Rights;
   readonly subscriptions = new Map<string, Subscription>();
@@ -75,25 +45,19 @@ export abstract class ClientConnection implements OutletOwner {
   share = 0;
   #heardAt: number;
   readonly #rate: RateLimit;
-  readonly #socket: Duplex;
   #removed = false;
   /** Frames that arrived while the log is asked; undefined while it is not. */
   #waiting: [data: Buffer, isBinary: boolean][] | undefined;
 
-  constructor(clients: Clients, ws: RelaySocket, socket: Duplex, format: Format) {
+  /** @param view what it gets of messages, where no subscription says otherwise */
+  constructor(clients: Clients, peer: Peer, view: View) {
     this.clients = clients;
-    this.ws = ws;
-    this.#socket = socket;
+    this.peer = peer;
     this.rights = new Rights(clients.openChannels, clients.rightsLimits);
-    this.outlet = new Outlet(clients.hub, clients.makeWire(ws, socket), format, this);
+    this.outlet = new Outlet(clients.hub, peer.wire, view, this);
     this.#heardAt = performance.now();
     this.#rate = new RateLimit(clients.commandRate, this.#heardAt);
-    ws.connection = this;
-    ws.on("message", onMessage);
-    ws.on("ping", onPing);
-    ws.on("pong", onPong);
-    ws.on("close", onClose);
-    ws.on("error", onError);
+    peer.serve(this);
     clients.add(this);
   }
 
@@ -119,7 +83,7 @@ export abstract class ClientConnection implements OutletOwner {
    */
   protected whenCaughtUp(next: () => void): void {
     this.#waiting = [];
-    this.ws.pause();
+    this.peer.pause();
     void this.clients.caughtUp(CATCH_UP_MS).then((known) => {
       const frames = this.#waiting ?? [];
       this.#waiting = undefined;
@@ -128,7 +92,7 @@ export abstract class ClientConnection implements OutletOwner {
         this.close("going_away", "this node cannot tell whether it has heard everything");
         return;
       }
-      this.ws.resume();
+      this.peer.resume();
       this.#guarded(next);
       for (const [data, isBinary] of frames) this.#take(data, isBinary);
     });
@@ -162,6 +126,10 @@ export abstract class ClientConnection implements OutletOwner {
     if (this.outlet.makeRoom(data.length + PONG_HEADER_BYTES)) this.outlet.wire.pong(data);
   }
 
+  ponged(): void {
+    this.heard(1);
+  }
+
   /** @param patient nobody is closed for silence now */
   beat(now: number, patient: boolean): void {
     const silence = now - this.#heardAt;
@@ -174,14 +142,20 @@ export abstract class ClientConnection implements OutletOwner {
 
   /** Adds what a token grants, or says why it was refused; then nothing has changed. */
   protected present(token: string): Grant | TokenProblem {
+    const { clients, rights } = this;
     const refuse = (code: TokenProblem["code"], message: string): TokenProblem => {
-      this.clients.stats.authFailed(code);
+      clients.stats.authFailed(code);
       return { code, close: CLOSES[code], message };
     };
     try {
-      const grant = this.clients.verify(token);
-      const refused = this.rights.add(grant);
+      const grant = clients.verify(token);
+      const isFirst = rights.subject === undefined;
+      if (isFirst && !clients.hasRoomFor(grant)) {
+        return refuse("too_many_connections", REFUSALS.too_many_connections);
+      }
+      const refused = rights.add(grant);
       if (refused) return refuse(refused, REFUSALS[refused]);
+      if (isFirst) clients.identified(this, grant.subject);
       this.#watchRights();
       return grant;
     } catch (error) {
@@ -231,31 +205,25 @@ export abstract class ClientConnection implements OutletOwner {
   /** Sends what is pending, then the close frame. */
   close(name: CloseName, reason: string): void {
     if (this.outlet.dead) return;
-    this.clients.closing(name, this.ws.address);
+    this.clients.closing(name, this.peer.address);
     this.clients.hub.close(this.outlet, CLOSE[name], reason);
-    if (name === "rate_limited") {
-      this.ws.pause();
-      this.clients.farewells.silenced(this.#socket);
-    } else this.clients.farewells.closed(this.#socket);
+    if (name === "rate_limited") this.peer.silence();
+    else this.peer.dismiss();
     this.#remove();
   }
 
-  /** The connection broke, or its bytes are none that `ws` takes; it closes. */
-  failed(error: Error & { readonly code?: string }): void {
-    const { clients, ws } = this;
+  failed(error: Error, breach: boolean): void {
+    const { clients, peer } = this;
     clients.log.debug({ reason: messageOf(error) }, "connection error");
-    if (!error.code?.startsWith("WS_ERR_")) return;
-    clients.addressLimits.refused(ws.address, performance.now());
-    clients.farewells.refused(this.#socket);
+    if (breach) clients.addressLimits.refused(peer.address, performance.now());
   }
 
-  /** Destroys the socket at once. */
+  /** Ends it at once, without a word. */
   terminate(): void {
-    this.ws.terminate();
+    this.peer.terminate();
     this.#remove();
   }
 
-  /** The WebSocket has closed. */
   ended(): void {
     this.#remove();
   }

@@ -1,8 +1,9 @@
 /** What all connections of a relay share. */
 import { type Logger, RateLimitedLog } from "../../common/logger.ts";
+import type { Grant } from "../access/claims.ts";
 import type { Keys } from "../access/keys.ts";
 import { PatternSet } from "../access/pattern-map.ts";
-import { type Grant, verifyToken } from "../access/token.ts";
+import { verifyToken } from "../access/token.ts";
 import type { Hub } from "../channels/hub.ts";
 import type { Stats } from "../channels/stats.ts";
 import type { RelayConfig } from "../config.ts";
@@ -56,6 +57,8 @@ export class Clients {
   readonly farewells: Farewells;
   readonly addressLimits: AddressLimits;
   readonly connections = new Set<ClientConnection>();
+  /** Connections by the subject of their tokens. */
+  readonly bySubject = new Map<string, Set<ClientConnection>>();
   /** Connections that have not sent their connect frame. */
   readonly connectDeadlines = new Deadlines<ClientConnection>((connection) =>
     connection.close("connect_timeout", "no connect frame in time"),
@@ -114,11 +117,35 @@ export class Clients {
     this.stats.connectionsOpened++;
   }
 
+  /**
+   * Whether a connection may become one of the person's. A token without `self` may stand for many
+   * people, so their connections are not counted.
+   */
+  hasRoomFor({ subject, self }: Grant): boolean {
+    const open = this.bySubject.get(subject)?.size ?? 0;
+    return self === undefined || open < this.config.limits.connectionsPerSubject;
+  }
+
+  /** The connection has its first token. */
+  identified(connection: ClientConnection, subject: string): void {
+    const others = this.bySubject.get(subject);
+    if (others) others.add(connection);
+    else this.bySubject.set(subject, new Set([connection]));
+  }
+
   remove(connection: ClientConnection): void {
     this.connections.delete(connection);
+    this.#unidentify(connection);
     this.#shares[connection.share]?.delete(connection);
     this.connectDeadlines.delete(connection);
     this.expiries.delete(connection);
+  }
+
+  #unidentify(connection: ClientConnection): void {
+    const { subject } = connection.rights;
+    const others = subject === undefined ? undefined : this.bySubject.get(subject);
+    others?.delete(connection);
+    if (others?.size === 0) this.bySubject.delete(subject as string);
   }
 
   /** @throws {TokenError} */
@@ -128,6 +155,7 @@ export class Clients {
       secrets: this.keys.secrets,
       clockTolerance: tokens.clockTolerance,
       maxChannels: limits.tokenChannels,
+      maxLifetime: tokens.maxLifetime,
     };
     return verifyToken(token, rules);
   }

@@ -18,7 +18,7 @@ export async function closeSpread(
   const connections = [...clients.connections].sort(() => Math.random() - 0.5);
   const duration = Math.min(window, (connections.length / CLOSES_PER_SECOND) * 1000);
   const perStep = Math.max(1, Math.ceil((connections.length * STEP_MS) / Math.max(duration, 1)));
-  const sockets = connections.map(({ ws }) => ws);
+  const peers = connections.map(({ peer }) => peer);
   while (connections.length > 0 && clients.connections.size > 0) {
     for (const connection of connections.splice(0, perStep)) {
       connection.close("going_away", "the relay stops");
@@ -26,9 +26,9 @@ export async function closeSpread(
     if (connections.length > 0) await wait(STEP_MS);
   }
   const deadline = performance.now() + grace;
-  while (sockets.some((ws) => ws.readyState !== ws.CLOSED)) {
+  while (peers.some(({ gone }) => !gone)) {
     if (performance.now() > deadline) break;
     await wait(POLL_MS);
   }
-  for (const ws of sockets) ws.terminate();
+  for (const peer of peers) peer.terminate();
 }

@@ -1,17 +1,17 @@
 /** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
-import type { Duplex } from "node:stream";
-import type { Format } from "../channels/bundle.ts";
+import { MESSAGE, PAYLOAD, type View } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import type { CloseName, Since } from "../contract/protocol.ts";
-import { ClientConnection, type RelaySocket } from "./client-connection.ts";
+import { ClientConnection } from "./client-connection.ts";
 import { isProblem, parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
+import type { Peer } from "./peer.ts";
 
 /** What the URL asks for. */
 export interface PlainRequest {
   readonly channels: readonly string[];
   readonly since: Since | undefined;
-  readonly format: Format;
+  readonly view: View;
   readonly token: string | undefined;
 }
 
@@ -47,15 +47,16 @@ export function parsePlainRequest(
   }
   const since = position[0] === undefined ? undefined : parsePosition(position[0]);
   if (position.length > 0 && since === undefined) return bad("since must be <epoch>:<seq>");
-  return { channels, since, format, token: parameters.get("token") ?? undefined };
+  const view = format === "payload" ? PAYLOAD : MESSAGE;
+  return { channels, since, view, token: parameters.get("token") ?? undefined };
 }
 
 export class PlainConnection extends ClientConnection {
   /** It was promised everything after a position. */
   readonly #recovers: boolean;
 
-  constructor(clients: Clients, ws: RelaySocket, socket: Duplex, request: PlainRequest) {
-    super(clients, ws, socket, request.format);
+  constructor(clients: Clients, peer: Peer, request: PlainRequest) {
+    super(clients, peer, request.view);
     this.#recovers = request.since !== undefined;
     this.#start(request);
   }

@@ -1,31 +1,67 @@
 /**
- * What one connection may read: the sum of its tokens, each with its own end. Rights are compared
- * with the wall clock at the moment of the question, so one that has ended grants nothing, whether or
- * not it was dropped already. `ClientConnection.endRights` is the only place that drops.
+ * What one connection may do: the sum of its tokens, each with its own end. Rights are compared with
+ * the wall clock at the moment of the question, so one that has ended grants nothing, whether or not it
+ * was dropped already. `ClientConnection.endRights` is the only place that drops.
  */
+import type { Grant } from "../access/claims.ts";
 import { PatternMap, type PatternSet } from "../access/pattern-map.ts";
-import type { Grant } from "../access/token.ts";
+import type { ChannelPattern } from "../contract/patterns.ts";
 
-/** What one token grants beyond all others. */
+/** What a token may grant to do with a channel. */
+export type Right = "read" | "publish" | "join" | "watch";
+
+const RIGHTS: readonly Right[] = ["read", "publish", "join", "watch"];
+
+/** A token in force. */
 interface Term {
-  /** Ms since 1970. */
-  readonly endsAt: number;
-  /** Patterns that no other token grants for as long. */
+  readonly grant: Grant;
+  /** For how many patterns, in all rights together, no other token is as good. */
   patterns: number;
 }
+
+/** The tokens that grant a pattern, none of them as good as another; nearly always one. */
+type Terms = readonly Term[];
+
+/** What a token changes. */
+type Gains = Map<ChannelPattern, Terms>;
 
 export interface RightsLimits {
   /** Tokens in force at a time. */
   readonly tokens: number;
-  /** Patterns of all of them together. */
+  /** Patterns of all of them together, for each right. */
   readonly patterns: number;
+}
+
+function patternsOf({ channels, publish, presence }: Grant, right: Right) {
+  if (right === "read") return channels;
+  return right === "publish" ? publish : presence[right];
+}
+
+function issue({ issuedAt }: Grant): number {
+  return issuedAt ?? Number.NEGATIVE_INFINITY;
+}
+
+/**
+ * Whether `a` is as good as `b` where both grant the same: it lasts as long, and whatever takes it away
+ * takes `b` away too. (Not its own `jti`; then the client asks for a new token, and gets one.)
+ */
+function standsFor(a: Grant, b: Grant, right?: Right): boolean {
+  return (
+    a.endsAt >= b.endsAt &&
+    issue(a) >= issue(b) &&
+    a.session === b.session &&
+    a.self === b.self &&
+    (right !== "join" || a.presence.info === b.presence.info)
+  );
 }
 
 export class Rights {
   readonly #open: PatternSet;
   readonly #limits: RightsLimits;
   readonly #terms = new Set<Term>();
-  readonly #granted = new PatternMap<Term>();
+  readonly #read = new PatternMap<Terms>();
+  /** The same for what most tokens do not grant. */
+  #others: Map<Right, PatternMap<Terms>> | undefined;
   #subject: string | undefined;
   #nextEnd = Number.POSITIVE_INFINITY;
 
@@ -45,67 +81,142 @@ export class Rights {
     return this.#terms.size > 0;
   }
 
-  /** How many tokens grant something that no other does. */
+  /** How many tokens grant something for which no other is as good. */
   get tokens(): number {
     return this.#terms.size;
   }
 
+  /** Of all its tokens; undefined before the first. */
+  get subject(): string | undefined {
+    return this.#subject;
+  }
+
+  /** Whether `channel` may be read. */
   allows(channel: string, now: number): boolean {
-    return this.#open.has(channel) || this.#granted.some(channel, ({ endsAt }) => endsAt > now);
+    return this.#open.has(channel) || this.#grantOf("read", channel, now) !== undefined;
+  }
+
+  /**
+   * The token that grants `right` to `channel`, where one also grants to read it; of several the one
+   * that was issued last.
+   */
+  grantOf(right: Exclude<Right, "read">, channel: string, now: number): Grant | undefined {
+    return this.#grantOf("read", channel, now) && this.#grantOf(right, channel, now);
+  }
+
+  #grantOf(right: Right, channel: string, now: number): Grant | undefined {
+    let found: Grant | undefined;
+    this.#map(right)?.some(channel, (terms) => {
+      for (const { grant } of terms) {
+        if (grant.endsAt > now && (!found || issue(grant) > issue(found))) found = grant;
+      }
+      return right === "read" && found !== undefined;
+    });
+    return found;
+  }
+
+  #map(right: Right): PatternMap<Terms> | undefined {
+    return right === "read" ? this.#read : this.#others?.get(right);
+  }
+
+  #mapToFill(right: Right): PatternMap<Terms> {
+    const known = this.#map(right);
+    if (known) return known;
+    this.#others ??= new Map();
+    const map = new PatternMap<Terms>();
+    this.#others.set(right, map);
+    return map;
   }
 
   /** Adds a token's rights, or says why not; then nothing has changed. */
-  add({ subject, channels, endsAt }: Grant): "token_subject_mismatch" | "token_limit" | undefined {
-    if (this.#subject !== undefined && this.#subject !== subject) return "token_subject_mismatch";
-    const gained = new Set<string>();
-    let replaced = 0;
+  add(grant: Grant): "token_subject_mismatch" | "token_limit" | undefined {
+    if (this.#subject !== undefined && this.#subject !== grant.subject) {
+      return "token_subject_mismatch";
+    }
+    const term: Term = { grant, patterns: 0 };
     const lost = new Map<Term, number>();
-    for (const pattern of channels) {
-      const old = this.#granted.get(pattern);
-      if ((old !== undefined && old.endsAt >= endsAt) || gained.has(pattern)) continue;
-      gained.add(pattern);
-      if (!old) continue;
-      replaced++;
-      lost.set(old, (lost.get(old) ?? 0) + 1);
+    const gains = new Map<Right, Gains>();
+    for (const right of RIGHTS) {
+      const gained = this.#gains(right, term, lost);
+      if (gained.size > 0) gains.set(right, gained);
     }
     const terms = [...this.#terms];
-    if (gained.size === 0 && terms.some((term) => term.endsAt >= endsAt)) {
-      // All of it is granted already, for as long.
-      return undefined;
-    }
+    if (gains.size === 0 && terms.some((old) => standsFor(old.grant, grant))) return undefined;
     const spent = terms.filter(
-      (term) => term.endsAt <= endsAt && term.patterns === (lost.get(term) ?? 0),
+      (old) => old.patterns === (lost.get(old) ?? 0) && standsFor(grant, old.grant),
     );
-    if (
-      terms.length - spent.length >= this.#limits.tokens ||
-      this.#granted.size - replaced + gained.size > this.#limits.patterns
-    ) {
-      return "token_limit";
+    if (terms.length - spent.length >= this.#limits.tokens) return "token_limit";
+    for (const [right, gained] of gains) {
+      if (this.#sizeWith(right, gained) > this.#limits.patterns) return "token_limit";
     }
-    this.#subject = subject;
-    for (const [term, patterns] of lost) term.patterns -= patterns;
-    for (const term of spent) this.#terms.delete(term);
-    const term: Term = { endsAt, patterns: gained.size };
-    for (const pattern of gained) this.#granted.set(pattern, term);
+    this.#subject = grant.subject;
+    for (const [old, patterns] of lost) old.patterns -= patterns;
+    for (const old of spent) this.#terms.delete(old);
+    for (const [right, gained] of gains) {
+      const map = this.#mapToFill(right);
+      for (const [pattern, holders] of gained) map.set(pattern, holders);
+      term.patterns += gained.size;
+    }
     this.#terms.add(term);
     this.#findNextEnd();
     return undefined;
   }
 
+  /** Who holds which pattern once `term` is added; counts in `lost` whom it replaces how often. */
+  #gains(right: Right, term: Term, lost: Map<Term, number>): Gains {
+    const map = this.#map(right);
+    const gained: Gains = new Map();
+    const alone: Terms = [term];
+    for (const pattern of patternsOf(term.grant, right)) {
+      if (gained.has(pattern)) continue;
+      const holders = map?.get(pattern);
+      if (!holders) {
+        gained.set(pattern, alone);
+        continue;
+      }
+      if (holders.some(({ grant }) => standsFor(grant, term.grant, right))) continue;
+      const kept = holders.filter(({ grant }) => !standsFor(term.grant, grant, right));
+      for (const old of holders) {
+        if (!kept.includes(old)) lost.set(old, (lost.get(old) ?? 0) + 1);
+      }
+      gained.set(pattern, kept.length === 0 ? alone : [...kept, term]);
+    }
+    return gained;
+  }
+
+  #sizeWith(right: Right, gained: Gains): number {
+    const map = this.#map(right);
+    if (!map) return gained.size;
+    let size = map.size;
+    for (const pattern of gained.keys()) if (map.get(pattern) === undefined) size++;
+    return size;
+  }
+
   /** @internal Drops what has ended. Called by `ClientConnection.endRights` only. */
   drop(now: number): void {
-    if (now < this.#nextEnd) return;
-    for (const term of this.#terms) {
-      if (term.endsAt <= now) this.#terms.delete(term);
-    }
-    for (const [pattern, { endsAt }] of this.#granted.entries()) {
-      if (endsAt <= now) this.#granted.delete(pattern);
+    if (now >= this.#nextEnd) this.#dropWhere(({ endsAt }) => endsAt <= now);
+  }
+
+  #dropWhere(ended: (grant: Grant) => boolean): boolean {
+    const terms = [...this.#terms].filter(({ grant }) => ended(grant));
+    if (terms.length === 0) return false;
+    const gone = new Set(terms);
+    for (const term of gone) this.#terms.delete(term);
+    for (const right of RIGHTS) {
+      const map = this.#map(right);
+      for (const [pattern, holders] of map?.entries() ?? []) {
+        if (!holders.some((term) => gone.has(term))) continue;
+        const left = holders.filter((term) => !gone.has(term));
+        if (left.length === 0) map?.delete(pattern);
+        else map?.set(pattern, left);
+      }
     }
     this.#findNextEnd();
+    return true;
   }
 
   #findNextEnd(): void {
     this.#nextEnd = Number.POSITIVE_INFINITY;
-    for (const { endsAt } of this.#terms) this.#nextEnd = Math.min(this.#nextEnd, endsAt);
+    for (const { grant } of this.#terms) this.#nextEnd = Math.min(this.#nextEnd, grant.endsAt);
   }
 }

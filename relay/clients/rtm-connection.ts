@@ -1,10 +1,10 @@
 /** A connection that speaks `rtm.v1` (docs/protocol.md). */
-import type { Duplex } from "node:stream";
-import type { Grant } from "../access/token.ts";
+import type { Grant } from "../access/claims.ts";
 import type { Subscription } from "../channels/outlet.ts";
+import { MESSAGE } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
-import { ClientConnection, type RelaySocket } from "./client-connection.ts";
+import { ClientConnection } from "./client-connection.ts";
 import {
   isProblem,
   type ParsedFrame,
@@ -12,6 +12,7 @@ import {
   type SubscribeEntry,
 } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
+import type { Peer } from "./peer.ts";
 import { ReplayBudget } from "./replay-budget.ts";
 
 /** Over which time pages spread the refresh that a new beginning of the log asks of all of them. */
@@ -24,8 +25,8 @@ export class RtmConnection extends ClientConnection {
   /** Made by the first replay. */
   #replays: ReplayBudget | undefined;
 
-  constructor(clients: Clients, ws: RelaySocket, socket: Duplex) {
-    super(clients, ws, socket, "message");
+  constructor(clients: Clients, peer: Peer) {
+    super(clients, peer, MESSAGE);
     clients.connectDeadlines.set(this, clients.config.connectDeadline);
   }
 

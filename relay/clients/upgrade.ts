@@ -10,11 +10,12 @@ import { CLOSE, type CloseName, SUBPROTOCOL } from "../contract/protocol.ts";
 import type { Serving } from "../serving.ts";
 import { closeReason } from "../wire/wire.ts";
 import { isLoopback } from "./address-limits.ts";
-import { RelaySocket } from "./client-connection.ts";
 import type { Clients } from "./clients.ts";
 import { type Answer, LOST, type Lost, MALFORMED } from "./lost.ts";
+import type { Peer } from "./peer.ts";
 import { PlainConnection, parsePlainRequest } from "./plain-connection.ts";
 import { RtmConnection } from "./rtm-connection.ts";
+import { RelaySocket, WebSocketPeer } from "./websocket-peer.ts";
 
 const PATHS = new Set(["/", "/ws"]);
 /** How long `ws` waits for the other side's close frame, ms. */
@@ -154,11 +155,11 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
       const unwanted = refusalOf(clients, serving, origins, request);
       if (shutOut(address, unwanted !== undefined)) return refuse(request, socket, "address");
       server.handleUpgrade(request, socket, head, (ws) => {
-        const accepted = ws as RelaySocket;
-        accepted.address = address;
+        const { makeWire } = clients;
+        const peer = () =>
+          new WebSocketPeer({ ws: ws as RelaySocket, socket, address, makeWire, farewells });
         const refusal =
-          unwanted ??
-          accept(clients, accepted, socket, offered === undefined ? url.searchParams : undefined);
+          unwanted ?? accept(clients, peer, offered === undefined ? url.searchParams : undefined);
         if (!refusal) return;
         clients.closing(refusal.name, address, { origin: seen(request).origin });
         ws.on("error", () => {});
@@ -201,12 +202,11 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
 /** Makes the connection; returns why it cannot. */
 function accept(
   clients: Clients,
-  ws: RelaySocket,
-  socket: Duplex,
+  makePeer: () => Peer,
   plain: URLSearchParams | undefined,
 ): { name: CloseName; reason: string } | undefined {
   if (!plain) {
-    new RtmConnection(clients, ws, socket);
+    new RtmConnection(clients, makePeer());
     return undefined;
   }
   const parsed = parsePlainRequest(plain, {
@@ -214,6 +214,6 @@ function accept(
     maxChannels: clients.config.limits.channels,
   });
   if ("close" in parsed) return { name: parsed.close, reason: parsed.reason };
-  new PlainConnection(clients, ws, socket, parsed);
+  new PlainConnection(clients, makePeer(), parsed);
   return undefined;
 }

@@ -121,6 +121,7 @@ export const CODES = [
   "channel_forbidden",
   "key_not_trusted",
   "too_many_channels",
+  "too_many_connections",
   "token_expired",
   "token_invalid",
   "token_subject_mismatch",

@@ -66,6 +66,9 @@ export interface Frames {
   readonly joined: Buffer;
 }
 
+/** Nothing to write. */
+export const NO_FRAMES: Frames = { frames: [], joined: Buffer.alloc(0) };
+
 /** @param frames at least one; the joined bytes are copied when there are more */
 export function joinFrames(frames: readonly Buffer[]): Frames {
   return { frames, joined: frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames) };

@@ -24,6 +24,7 @@ const rules = (secrets: ReadonlyMap<string, Uint8Array>) => ({
   secrets,
   clockTolerance: 0,
   maxChannels: 10,
+  maxLifetime: 86_400_000,
 });
 
 async function mint(...args: string[]): Promise<string> {

@@ -1,7 +1,7 @@
 /** The pure parts: frames, spans of JSON text, patterns, rates, deadlines. */
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { channelPrefix, encodeMessage, payloadFrame } from "../../relay/channels/encode.ts";
+import { channelPrefix, encodeMessage, formatFrame } from "../../relay/channels/encode.ts";
 import { Slab } from "../../relay/channels/slab.ts";
 import { isProblem, parseClientFrame, parsePosition } from "../../relay/clients/client-frame.ts";
 import { Deadlines } from "../../relay/clients/deadlines.ts";
@@ -33,7 +33,7 @@ describe("frames", () => {
           expect(text).toBe(
             JSON.stringify({ channel, eventName, payload: value, id: "i", seq: 7, ts: 5 }),
           );
-          expect(frameText(payloadFrame(entry)).toString()).toBe(payload);
+          expect(frameText(formatFrame(entry, "payload")).toString()).toBe(payload);
         },
       ),
     );

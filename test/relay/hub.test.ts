@@ -1,6 +1,8 @@
 /** Channels and outlets on wires whose kernel takes exactly what the test says. */
 import { describe, expect, it } from "vitest";
+import { Bundle } from "../../relay/channels/bundle.ts";
 import { Outlet, type Subscription } from "../../relay/channels/outlet.ts";
+import { MESSAGE, PAYLOAD, SSE, type View, viewOf } from "../../relay/channels/view.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
 import type { Numbered, Snapshot } from "../../relay/log/log.ts";
 import type { Frames } from "../../relay/wire/frame.ts";
@@ -19,6 +21,7 @@ class TestWire implements Wire {
   /** Whether the kernel takes everything at once. */
   fast = true;
   readonly texts: string[] = [];
+  readonly buffers: Buffer[] = [];
   #listener: () => void = () => {};
   #corked = false;
   /** How often writes were joined into one. */
@@ -26,6 +29,7 @@ class TestWire implements Wire {
 
   write(frames: Frames): void {
     this.writes++;
+    this.buffers.push(...frames.frames);
     this.texts.push(...frames.frames.map((frame) => frameText(frame).toString()));
     if (!this.fast || this.#corked) this.pending += frames.joined.length;
   }
@@ -70,9 +74,9 @@ function setUp(overrides: object = {}, keepsHeads = false) {
   const { hub, messageLog } = startHub(config, () => now, keepsHeads);
   const publish = (channel: string, bytes: number, eventName = "e") =>
     messageLog.append([message(channel, "x".repeat(bytes), { eventName })], { source: SOURCE });
-  const reader = (format: "message" | "payload" = "message") => {
+  const reader = (view: View = MESSAGE) => {
     const wire = new TestWire();
-    const outlet: Outlet = new Outlet(hub, wire, format, {
+    const outlet: Outlet = new Outlet(hub, wire, view, {
       restarted: ({ channel }, seq) => outlet.controlText(`restarted ${channel.name} ${seq}`),
     });
     const subscribe = (channel: string, since?: Since, old?: Subscription) => {
@@ -202,11 +206,91 @@ describe("one turn", () => {
 
   it("gives bare payloads to whom asked for them", async () => {
     const { publish, reader, turn } = setUp();
-    const { wire, subscribe } = reader("payload");
+    const { wire, subscribe } = reader(PAYLOAD);
     subscribe("a");
     publish("a", 3);
     await turn();
     expect(wire.texts).toEqual(['"xxx"']);
+  });
+});
+
+describe("views", () => {
+  const only = (...events: string[]) => viewOf("message", events);
+  const seen = (wire: TestWire) => wire.texts.map((text) => JSON.parse(text).seq);
+
+  it("are one object for one set of events, in whatever order", () => {
+    expect(viewOf("message")).toBe(MESSAGE);
+    expect(viewOf("payload")).toBe(PAYLOAD);
+    expect(only("a", "b")).toBe(only("b", "a", "b"));
+    expect(only("a")).not.toBe(only("b"));
+    expect(viewOf("payload", ["a"])).not.toBe(only("a"));
+  });
+
+  it("share what is joined for them", () => {
+    const { hub, publish } = setUp();
+    for (const event of ["x", "y", "x"]) publish("c", 3, event);
+    const bundle = new Bundle([...(hub.channels.get("c")?.log.entries() ?? [])]);
+    for (const view of [MESSAGE, PAYLOAD, SSE, only("x"), viewOf("sse", ["y"])]) {
+      expect(bundle.frames(view)).toBe(bundle.frames(view));
+    }
+    expect(bundle.frames(only("y", "x", "z"))).toBe(bundle.frames(MESSAGE));
+    expect(bundle.frames(viewOf("sse", ["x", "y"]))).toBe(bundle.frames(SSE));
+    expect(bundle.frames(only("z"))).toEqual({ frames: [], joined: Buffer.alloc(0) });
+    expect(bundle.frames(only("x")).frames).toHaveLength(2);
+  });
+
+  it("with a filter: only these events live, in a replay and as the latest; no write for none", async () => {
+    const policies = [{ channels: "latest", policy: "latest" }];
+    const { hub, publish, reader, turn } = setUp({
+      history: { bytes: "256KiB", count: 10_000 },
+      slowClients: { connectionBytes: "256KiB", totalBytes: "4MiB", policies },
+    });
+    for (let n = 1; n <= 9; n++) publish("c", 3, n % 3 === 0 ? "x" : "y");
+    const { wire, subscribe } = reader(only("x"));
+    subscribe("c", { epoch: hub.epoch, seq: 1 });
+    expect(seen(wire)).toEqual([3, 6, 9]);
+    for (const event of ["y", "x"]) publish("c", 3, event);
+    await turn();
+    expect([seen(wire), wire.writes]).toEqual([[3, 6, 9, 11], 2]);
+    publish("c", 3, "y");
+    await turn();
+    expect(wire.writes).toBe(2);
+
+    const slow = reader(only("x"));
+    slow.subscribe("latest");
+    slow.wire.pending = CAP / 2;
+    for (const event of ["y", "x", "y", "x", "y"]) publish("latest", 10, event);
+    await turn();
+    expect(slow.outlet.waiting).toBe(true);
+    slow.wire.drain();
+    expect(seen(slow.wire)).toEqual([4]);
+    expect([slow.outlet.held, slow.outlet.waiting]).toEqual([0, false]);
+  });
+
+  it("as events: the JSON text after data:, a line for each of its lines", async () => {
+    const { messageLog, reader, turn } = setUp();
+    const { wire, subscribe, outlet } = reader(SSE);
+    subscribe("c");
+    const texts = ['{"a":1}', '{\n"a":\r\n[1,\r2]\n}'];
+    for (const payload of texts) {
+      messageLog.append([message("c", 0, { payload })], { source: SOURCE });
+    }
+    outlet.controlText('{"op":"ping"}');
+    await turn();
+    const events = wire.buffers.map((bytes) => bytes.toString());
+    expect(events[0]).toBe('data: {"op":"ping"}\n\n');
+    const sent = events.slice(1).join("").split("\n\n").filter(Boolean);
+    const data = sent.map((event) =>
+      event
+        .split("\n")
+        .map((line) => line.replace(/^data: /, ""))
+        .join("\n"),
+    );
+    expect(
+      sent.every((event) => event.split("\n").every((line) => line.startsWith("data: "))),
+    ).toBe(true);
+    expect(data.map((text) => JSON.parse(text).payload)).toEqual([{ a: 1 }, { a: [1, 2] }]);
+    expect(sent.join("")).not.toContain("\r");
   });
 });
 

@@ -274,6 +274,54 @@ describe("the connection limit", () => {
   });
 });
 
+describe("the limit of a person's connections", () => {
+  const self = (user: string) => ({ subject: user, claims: { self: `user:${user}` } });
+  const open = async (options: object) =>
+    Client.connect(relay, { token: await token(["a"], options) });
+
+  it("closes the newcomer with 4004, nobody else, and frees the place with the connection", async () => {
+    relay = await startTestRelay({ limits: { connectionsPerSubject: 2 } });
+    const first = await open(self("SCOTT"));
+    const second = await open(self("SCOTT"));
+    expect((await (await open(self("SCOTT"))).end()).code).toBe(4004);
+    const king = await open(self("KING"));
+    for (const client of [first, second, king]) {
+      expect(await client.next()).toMatchObject({ op: "connected" });
+    }
+    await first.close();
+    await until("the place to be free", async () => {
+      const client = await open(self("SCOTT"));
+      return (
+        (await Promise.race([client.next(), client.end()]).catch(() => ({}))) !== undefined &&
+        client.closed === undefined
+      );
+    });
+  });
+
+  it("counts whoever brings the token later, and that connection goes on without it", async () => {
+    relay = await startTestRelay({ limits: { connectionsPerSubject: 1 } });
+    const later = await Client.connect(relay, {});
+    expect(await later.next()).toMatchObject({ op: "connected" });
+    const only = await open(self("SCOTT"));
+    expect(await only.next()).toMatchObject({ op: "connected" });
+    later.send({ op: "refresh", token: await token(["a"], self("SCOTT")) });
+    expect(await later.next()).toMatchObject({ op: "error", code: "too_many_connections" });
+    later.send({ op: "subscribe", subscribe: [{ channel: "a" }, { channel: "public" }] });
+    expect(await later.nextN(2)).toMatchObject([
+      { op: "error", code: "channel_forbidden" },
+      { op: "subscribed", channel: "public" },
+    ]);
+  });
+
+  it("does not count tokens that may stand for many people, such as visitors without a login", async () => {
+    relay = await startTestRelay({ limits: { connectionsPerSubject: 1 } });
+    for (let n = 0; n < 3; n++) {
+      const client = await open({ subject: "nobody" });
+      expect(await client.next()).toMatchObject({ op: "connected" });
+    }
+  });
+});
+
 describe("the firehose", () => {
   it("gets every public channel and no other, only when it is switched on", async () => {
     relay = await startTestRelay({ compat: { firehose: true } });

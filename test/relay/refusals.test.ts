@@ -5,7 +5,7 @@ import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
 import { AddressLimits, addressGroup } from "../../relay/clients/address-limits.ts";
-import { RelaySocket } from "../../relay/clients/client-connection.ts";
+import { RelaySocket } from "../../relay/clients/websocket-peer.ts";
 import type { Relay, RelayOptions } from "../../relay/relay.ts";
 import { Client, message, SOURCE, startTestRelay, token, until } from "./support.ts";
 

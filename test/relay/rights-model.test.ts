@@ -1,15 +1,14 @@
 /**
  * Connections under random tokens, refreshes, subscribes and a wall clock that is set forward and
  * back, against a model of rights. In process and on fake timers: the code is the relay's, only the
- * WebSocket and the wire are recorders.
+ * peer and its wire are recorders.
  */
-import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Hub } from "../../relay/channels/hub.ts";
 import { Stats } from "../../relay/channels/stats.ts";
-import type { RelaySocket } from "../../relay/clients/client-connection.ts";
 import { Clients } from "../../relay/clients/clients.ts";
+import type { Peer } from "../../relay/clients/peer.ts";
 import { RtmConnection } from "../../relay/clients/rtm-connection.ts";
 import { matchesAny } from "../../relay/contract/patterns.ts";
 import type { MemoryLog } from "../../relay/log/memory-log.ts";
@@ -35,7 +34,6 @@ class World {
   readonly #messageLog: MemoryLog;
   readonly #clients: Clients;
   readonly #connection: RtmConnection;
-  readonly ws = new EventEmitter();
   #frames: Record<string, unknown>[] = [];
   closed: number | undefined;
 
@@ -76,12 +74,21 @@ class World {
       makeWire: () => wire,
       caughtUp: async () => true,
     });
-    const socket = new EventEmitter();
-    this.#connection = new RtmConnection(
-      this.#clients,
-      this.ws as unknown as RelaySocket,
-      socket as never,
-    );
+    const peer: Peer = {
+      kind: "websocket",
+      address: "192.0.2.1",
+      wire,
+      gone: false,
+      serve: () => {},
+      pause: () => {},
+      resume: () => {},
+      dismiss: () => {},
+      silence: () => {},
+      terminate: () => {
+        this.closed = 1006;
+      },
+    };
+    this.#connection = new RtmConnection(this.#clients, peer);
   }
 
   /** Sends a frame; returns what it is answered with. */

@@ -1,14 +1,21 @@
 /** What a connection may read, as plain data; `rights-model.test.ts` tries it on connections. */
 import { describe, expect, it } from "vitest";
+import type { Grant } from "../../relay/access/claims.ts";
 import { PatternSet } from "../../relay/access/pattern-map.ts";
-import type { Grant } from "../../relay/access/token.ts";
 import { Rights } from "../../relay/clients/rights.ts";
 import { matchesAny } from "../../relay/contract/patterns.ts";
 
-const grant = (channels: string[], endsAt: number, subject = "s"): Grant => ({
-  subject,
+const grant = (channels: string[], endsAt: number, more: Partial<Grant> = {}): Grant => ({
+  subject: "s",
   channels,
+  publish: [],
+  presence: { join: [], watch: [], info: undefined },
+  issuedAt: undefined,
   endsAt,
+  id: undefined,
+  session: undefined,
+  self: undefined,
+  ...more,
 });
 
 function rightsOf(
@@ -24,7 +31,7 @@ describe("Rights", () => {
     expect(rights.any).toBe(false);
     expect(rights.add(grant(["a"], 10))).toBeUndefined();
     expect(rights.add(grant(["b"], 20))).toBeUndefined();
-    expect(rights.add(grant(["c"], 30, "other"))).toBe("token_subject_mismatch");
+    expect(rights.add(grant(["c"], 30, { subject: "other" }))).toBe("token_subject_mismatch");
     const allowed = (now: number) =>
       ["a", "b", "c", "public"].filter((name) => rights.allows(name, now));
     expect(allowed(9)).toEqual(["a", "b", "public"]);
@@ -84,6 +91,60 @@ describe("Rights", () => {
     expect([rights.allows("c", 1), rights.nextEnd]).toEqual([false, 10]);
     expect(rights.add(grant(["b", "c"], 20))).toBeUndefined();
     expect(["a", "b", "c"].filter((name) => rights.allows(name, 10))).toEqual(["b", "c"]);
+  });
+
+  it("of two tokens are both kept when neither is as good as the other in every way", () => {
+    const join = (info: string) => ({ presence: { join: ["a"], watch: [], info } });
+    const pairs: [Partial<Grant>, Partial<Grant>][] = [
+      [
+        { endsAt: 60, issuedAt: 1 },
+        { endsAt: 50, issuedAt: 2 },
+      ],
+      [{ session: "x" }, { session: "y" }],
+      [{ self: "user:S" }, {}],
+      [join("{}"), join('{"name":"S"}')],
+      [{ publish: ["a"] }, { endsAt: 60 }],
+      [{ presence: { join: [], watch: ["a"], info: undefined } }, { endsAt: 60 }],
+    ];
+    for (const [first, second] of pairs) {
+      for (const [one, other] of [
+        [first, second],
+        [second, first],
+      ]) {
+        const rights = rightsOf();
+        rights.add(grant(["a"], 50, one));
+        rights.add(grant(["a"], 50, other));
+        expect([rights.tokens, { one, other }]).toEqual([2, { one, other }]);
+      }
+    }
+    // Each token has an id of its own, so that says nothing.
+    const rights = rightsOf();
+    for (let n = 0; n < 5; n++) rights.add(grant(["a"], 50, { id: `${n}`, issuedAt: n }));
+    expect(rights.tokens).toBe(1);
+  });
+
+  it("beside reading count where a token grants reading too, and end with their own token", () => {
+    const rights = rightsOf(["open"]);
+    const watch = { presence: { join: [], watch: ["a*", "open"], info: undefined } };
+    rights.add(grant(["b"], 50, { publish: ["*"], ...watch }));
+    const may = (channel: string, now: number) =>
+      (["publish", "join", "watch"] as const).filter((right) =>
+        rights.grantOf(right, channel, now),
+      );
+    expect(["a", "b", "open"].map((name) => may(name, 1))).toEqual([[], ["publish"], []]);
+    rights.add(grant(["a"], 90));
+    expect(may("a", 1)).toEqual(["publish", "watch"]);
+    rights.drop(50);
+    expect([may("a", 50), rights.allows("a", 50)]).toEqual([[], true]);
+  });
+
+  it("name the token that was issued last where several grant the same", () => {
+    const rights = rightsOf();
+    const join = (name: string) => ({ presence: { join: ["a"], watch: [], info: name } });
+    rights.add(grant(["a"], 90, { issuedAt: 1, ...join("old") }));
+    rights.add(grant(["a"], 50, { issuedAt: 2, ...join("new") }));
+    expect(rights.grantOf("join", "a", 10)?.presence.info).toBe("new");
+    expect(rights.grantOf("join", "a", 50)?.presence.info).toBe("old");
   });
 
   it("of a token without channels keep the connection until it ends, one such token at a time", () => {

@@ -3,7 +3,8 @@ import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
-import { explainToken, mintToken, TokenError, verifyToken } from "../../relay/access/token.ts";
+import { TokenError } from "../../relay/access/claims.ts";
+import { explainToken, mintToken, verifyToken } from "../../relay/access/token.ts";
 import { SECRET } from "./support.ts";
 
 const RUNS = process.env.RTM_TEST_LONG === "1" ? 100_000 : 1000;
@@ -16,6 +17,7 @@ const rules = {
   secrets: new Map([["k1", key]]),
   clockTolerance: TOLERANCE_S * 1000,
   maxChannels: 5,
+  maxLifetime: 86_400_000,
 };
 
 function raw(header: string | Buffer, claims: string | Buffer, secret = key): string {
@@ -59,7 +61,12 @@ describe("a token", () => {
       fc.constantFrom(SECONDS - TOLERANCE_S, SECONDS + TOLERANCE_S, 0, "1", null, [], -5),
     );
     const claims = fc.record(
-      { exp: seconds, nbf: seconds, iat: fc.integer(), sub: fc.constantFrom("s", "x") },
+      {
+        exp: seconds,
+        nbf: seconds,
+        iat: fc.integer({ min: SECONDS - 80_000, max: SECONDS }),
+        sub: fc.constantFrom("s", "x"),
+      },
       { requiredKeys: ["sub"] },
     );
     const header = fc.record(
@@ -128,6 +135,8 @@ describe("a token", () => {
     expect(verifyToken(signed, rules, NOW)).toEqual({
       subject: "sübject",
       channels: ["a", "b*"],
+      publish: [],
+      presence: { join: [], watch: [] },
       endsAt: NOW + 60_000,
     });
     const minted = mintToken(
@@ -151,8 +160,22 @@ describe("a token", () => {
     ["sub", "x".repeat(257)],
     ["channels", "a"],
     ["channels", ["a", "b*c"]],
+    ["jti", 7],
+    ["jti", ""],
+    ["sid", null],
+    ["sid", "x".repeat(257)],
+    ["self", "user:*"],
+    ["self", 1],
+    ["publish", "a"],
+    ["publish", [1]],
+    ["presence", []],
+    ["presence", null],
+    ["presence.join", { join: "a" }],
+    ["presence.watch", { watch: ["a", "*b"] }],
+    ["presence.info", { info: "Scott" }],
+    ["presence.info", { info: { name: "ü".repeat(252) } }],
   ])("with the claim %s of %j is token_invalid, and the message names it", (name, value) => {
-    const token = make({ [name]: value });
+    const token = make({ [name.split(".")[0] as string]: value });
     expect(ours(token)).toBe("token_invalid");
     expect(explainToken(token, rules, NOW)).toMatchObject({
       valid: false,
@@ -163,6 +186,48 @@ describe("a token", () => {
   it("with more channels than limits.tokenChannels is refused before they are looked at", () => {
     expect(ours(make({ channels: ["1", "2", "3", "4", "5"] }))).toBe("valid");
     expect(ours(make({ channels: ["1", "2", "3", "4", "5", 6] }))).toBe("token_limit");
+  });
+
+  it("says what it may do beside reading, who it stands for, and by what it can be revoked", () => {
+    const info = { name: "x".repeat(501) };
+    const claims = {
+      iat: SECONDS - 5.5,
+      jti: "j",
+      sid: "s1",
+      self: "user:SCOTT",
+      publish: ["a"],
+      presence: { join: ["a", "b*"], watch: ["*"], info, other: 1 },
+    };
+    expect(verifyToken(make(claims), rules, NOW)).toEqual({
+      subject: "s",
+      channels: ["a"],
+      publish: ["a"],
+      presence: { join: ["a", "b*"], watch: ["*"], info: JSON.stringify(info) },
+      issuedAt: NOW - 5500,
+      endsAt: NOW + 60_000,
+      id: "j",
+      session: "s1",
+      self: "user:SCOTT",
+    });
+    for (const list of [{ publish: "123456" }, { presence: { join: "123456" } }]) {
+      const text = JSON.stringify(list).replace('"123456"', '["1","2","3","4","5","6"]');
+      expect(ours(make(JSON.parse(text)))).toBe("token_limit");
+    }
+  });
+
+  it.each([
+    ["issued a day before its end", { iat: SECONDS, exp: SECONDS + 86_400 }, "valid"],
+    ["that lives a second longer", { iat: SECONDS, exp: SECONDS + 86_401 }, "token_invalid"],
+    ["issued long ago, for longer", { iat: SECONDS - 86_400, exp: SECONDS + 1 }, "token_invalid"],
+    ["of unknown issue that ends in a day", { exp: SECONDS + 86_400 }, "valid"],
+    ["of unknown issue that ends later", { exp: SECONDS + 86_440 }, "token_invalid"],
+    ["issued in the far future", { iat: SECONDS * 2, exp: SECONDS * 2 + 1 }, "token_invalid"],
+  ])("%s: at most tokens.maxLifetime", (_, claims, verdict) => {
+    expect(ours(make(claims))).toBe(verdict);
+    const longer = { ...rules, maxLifetime: 30 * 86_400_000 };
+    if (SECONDS * 2 !== (claims as { iat?: number }).iat) {
+      expect(verifyToken(make(claims), longer, NOW)).toMatchObject({ subject: "s" });
+    }
   });
 
   it("is judged by the claims only after its signature", () => {

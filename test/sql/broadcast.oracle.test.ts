@@ -144,6 +144,7 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       secrets: new Map([["k1", Buffer.from(SECRET)]]),
       clockTolerance: 30_000,
       maxChannels: 10,
+      maxLifetime: 86_400_000,
     });
     expect(grant).toMatchObject({
       subject: 'Scott "x"',
