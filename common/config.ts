@@ -2,11 +2,11 @@
  * One schema gives validation, defaults, environment names, the reference page and the sample
  * file. A room exports a zod object; `cli/` joins them and calls `loadConfig`.
  */
-import { readFileSync } from "node:fs";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import { messageOf, RtmError } from "./errors.ts";
 import { jsonProblem } from "./json-place.ts";
+import { readRegularFile } from "./regular-file.ts";
 
 /** The configuration is wrong; `problems` holds all of them, one sentence each. */
 export class ConfigError extends RtmError {
@@ -284,10 +284,13 @@ export function parseConfig<S extends z.ZodType>(
   return deepFreeze(result.data);
 }
 
+/** No configuration is as long as that. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+
 function readJson(file: string): unknown {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(file);
+    bytes = readRegularFile(file, MAX_FILE_BYTES);
   } catch (error) {
     const fix =
       (error as NodeJS.ErrnoException).code === "EACCES"

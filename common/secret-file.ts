@@ -3,8 +3,11 @@
  * start and line breaks at the end do not count: editors add them. What else could make it silently
  * another secret is an error.
  */
-import { readFileSync } from "node:fs";
 import { messageOf, RtmError } from "./errors.ts";
+import { readRegularFile } from "./regular-file.ts";
+
+/** No secret is as long as that. */
+const MAX_BYTES = 64 * 1024;
 
 /** A file with a secret cannot be read, or holds no secret; the message names the file and the fix. */
 export class SecretFileError extends RtmError {
@@ -21,7 +24,7 @@ const INVISIBLE = /[\p{Cc}\p{Cf}]/u;
 export function readSecretFile(path: string): string {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegularFile(path, MAX_BYTES);
   } catch (error) {
     throw new SecretFileError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }

@@ -1,14 +1,17 @@
 /** The log that the configuration asks for. */
-import { readFileSync } from "node:fs";
 import { ConfigError } from "../common/config.ts";
 import { messageOf } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
+import { readRegularFile } from "../common/regular-file.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import type { EngineAddress } from "./log/valkey/connection.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
+
+/** A file with all authorities of a system has about 200 KiB. */
+const MAX_PEM_BYTES = 4 * 1024 * 1024;
 
 /**
  * Makes it; nothing is connected yet.
@@ -53,13 +56,17 @@ export function engineAddress(config: RelayConfig): EngineAddress {
 }
 
 function readFile(path: string): string {
-  return readFileSync(path, "utf8");
+  try {
+    return readRegularFile(path, MAX_PEM_BYTES).toString();
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function readNamed(key: string, path: string, read: (path: string) => string): string {
   try {
     return read(path);
   } catch (error) {
-    throw new ConfigError([`${key}: ${path} cannot be read: ${messageOf(error)}`]);
+    throw new ConfigError([`${key}: ${messageOf(error)}`], { cause: error });
   }
 }

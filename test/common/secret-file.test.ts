@@ -1,5 +1,7 @@
 /** One rule for every secret in a file. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -60,6 +62,46 @@ it.each(REFUSED)("refuses %s, and names file and fix", (_what, content, problem)
   expect(() => readSecretFile(file)).toThrow(file);
 });
 
+/** What is no file, or one without end: to read it would keep a start waiting for ever. */
+const ENDLESS: readonly (readonly [what: string, make: () => void, problem: RegExp])[] = [
+  ["a pipe", () => spawnSync("mkfifo", [file]), /it is a pipe; it must be a regular file/],
+  ["an endless device", () => symlinkSync("/dev/zero", file), /it is a device/],
+  ["a terminal", () => symlinkSync("/dev/ptmx", file), /it is a device/],
+  ["a directory", () => mkdirSync(file), /it is a directory/],
+  [
+    "a very long file",
+    () => writeFileSync(file, "x".repeat(64 * 1024 + 1)),
+    /it is longer than 64KiB/,
+  ],
+  ["a link to itself", () => symlinkSync(file, file), /ELOOP/],
+];
+
+it.each(ENDLESS)("refuses %s, and does not wait for it", (_what, make, problem) => {
+  make();
+  expect(() => readSecretFile(file)).toThrow(problem);
+  expect(() => readSecretFile(file)).toThrow(`${file} cannot be read: `);
+});
+
+it("refuses a socket", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(file, resolve));
+  expect(() => readSecretFile(file)).toThrow(/it is a socket/);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+it("reads one through links, as Kubernetes mounts them", () => {
+  const directory = join(file, "..");
+  mkdirSync(join(directory, "..2026_11_26"));
+  writeFileSync(join(directory, "..2026_11_26", "secret"), `${SECRET}\n`);
+  symlinkSync("..2026_11_26", join(directory, "..data"));
+  symlinkSync("..data/secret", file);
+  expect(readSecretFile(file)).toBe(SECRET);
+});
+
+it("reads one whose size the system does not tell", () => {
+  expect(readSecretFile("/proc/sys/kernel/random/boot_id")).toMatch(/^[0-9a-f-]{36}$/);
+});
+
 describe("every reader follows it", () => {
   const relay = { tokens: { secrets: [] as object[] }, apiKeys: [] as object[] };
   const readers: Readonly<Record<string, () => unknown>> = {
@@ -80,7 +122,10 @@ describe("every reader follows it", () => {
       ),
   };
 
-  it.each(Object.keys(readers))("%s", (reader) => {
+  it.each(Object.keys(readers))("%s, and waits for none", (reader) => {
+    spawnSync("mkfifo", [file]);
+    expect(readers[reader]!).toThrow(/it is a pipe/);
+    rmSync(file);
     for (const [, content, problem] of REFUSED) {
       writeFileSync(file, content);
       expect(readers[reader]!).toThrow(problem);
