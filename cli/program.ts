@@ -61,6 +61,10 @@ function endAtClosedPipe(error: NodeJS.ErrnoException): void {
   process.exit(EXIT.failed);
 }
 
+function endSilently(): void {
+  process.exit(EXIT.failed);
+}
+
 /** Modules are loaded when their command runs: `rtm publish` needs no database driver. */
 export function program(): Command {
   const rtm = new Command("rtm")
@@ -73,6 +77,8 @@ export function program(): Command {
   rtm.hook("preAction", (_program, command) => {
     if (SERVICES.has(command.name())) return;
     process.stdout.off("error", endAtClosedPipe).on("error", endAtClosedPipe);
+    // `2>&1`, or its reader went first. There is nowhere left to say it.
+    process.stderr.off("error", endSilently).on("error", endSilently);
   });
   const configured = (name: string, description: string, parent = rtm) =>
     parent

@@ -4,7 +4,11 @@ import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import { apiKeyProblem } from "../relay/access/keys.ts";
+import { type Answer, AnswerError, ask } from "./ask.ts";
 import { CommandError } from "./exit.ts";
+
+/** As long as a worker waits for the answer to a POST. */
+const ANSWER_LIMIT_MS = 10_000;
 
 export interface PublishOptions {
   readonly url: string;
@@ -40,16 +44,20 @@ export async function publish(
   }
   const key = apiKey(keyFile);
   const names = JSON.stringify({ channel, eventName: event }).slice(0, -1);
-  const response = await fetch(new URL("/api/broadcast", url), {
+  const request = {
     method: "POST",
     headers: { "content-type": "application/json", ...(key ? { "x-api-key": key } : {}) },
     // Spliced, so that every digit of the payload survives.
     body: `${names},"payload":${json}}`,
-  }).catch((error: unknown) => {
-    const cause = (error as Error).cause ?? error;
-    throw new CommandError(`${url} cannot be reached: ${messageOf(cause)}`, { cause: error });
-  });
-  const answer = await response.text();
-  if (!response.ok) throw new CommandError(`${url} answered ${response.status}: ${answer}`);
-  process.stdout.write(`${printable(answer)}\n`);
+  };
+  let answer: Answer;
+  try {
+    answer = await ask(new URL("/api/broadcast", url), request, ANSWER_LIMIT_MS);
+  } catch (error) {
+    const what = error instanceof AnswerError ? "" : " cannot be reached";
+    throw new CommandError(`${url}${what}: ${messageOf(error)}`, { cause: error });
+  }
+  const { status, text: said } = answer;
+  if (status < 200 || status > 299) throw new CommandError(`${url} answered ${status}: ${said}`);
+  process.stdout.write(`${printable(said)}\n`);
 }

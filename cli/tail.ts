@@ -1,10 +1,45 @@
 /** `rtm tail`: prints the messages of channels as JSON lines until it is interrupted. */
 import WebSocket from "ws";
+import { z } from "zod";
 import { fullJitter, sleep } from "../common/backoff.ts";
-import { printable } from "../common/printable.ts";
-import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../relay/contract/protocol.ts";
+import { printable, printableLine } from "../common/printable.ts";
+import { formatDuration } from "../common/units.ts";
+import { SUBPROTOCOL } from "../relay/contract/protocol.ts";
 import { CommandError } from "./exit.ts";
 import { givenToken } from "./token.ts";
+
+/** For the whole handshake: its own limit counts silence only. */
+const OPEN_LIMIT_MS = 10_000;
+
+const messageFrame = z.object({
+  op: z.undefined().optional(),
+  channel: z.string(),
+  seq: z.number(),
+});
+const subscribedFrame = z.object({
+  op: z.literal("subscribed"),
+  channel: z.string(),
+  epoch: z.string(),
+  seq: z.number(),
+  recovered: z.boolean(),
+});
+const errorFrame = z.object({ op: z.literal("error"), code: z.string(), message: z.string() });
+const plainFrame = z.object({ op: z.enum(["connected", "ping"]) });
+/** Whatever else there is, now or in a later version. */
+const otherFrame = z
+  .object({ op: z.string().refine((op) => op !== "subscribed" && op !== "error") })
+  .transform(() => ({ op: "other" as const }));
+/** What of the relay's frames is used here. The server may be none of ours. */
+const serverFrame = z.union([messageFrame, subscribedFrame, errorFrame, plainFrame, otherFrame]);
+type MessageFrame = z.output<typeof messageFrame>;
+
+function parseFrame(text: string): z.output<typeof serverFrame> | undefined {
+  try {
+    return serverFrame.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
 
 export interface TailOptions {
   readonly url: string;
@@ -54,9 +89,13 @@ export async function tail(
     });
     if (outcome.ended) return;
     if (!reached) throw new CommandError(`${options.url}: ${outcome.why}`);
-    process.stderr.write(`rtm tail: ${outcome.why}; reconnecting to ${options.url}\n`);
+    say(`${outcome.why}; reconnecting to ${options.url}`);
     await sleep(fullJitter(attempt + 1, { baseMs: 500, capMs: 10_000 }), signal).catch(() => {});
   }
+}
+
+function say(text: string): void {
+  process.stderr.write(`rtm tail: ${printableLine(text)}\n`);
 }
 
 function session(
@@ -70,19 +109,25 @@ function session(
   const target = new URL("/ws", url);
   target.protocol = target.protocol.replace("http", "ws");
   const credentials = givenToken(tokenFile);
-  const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: 10_000 });
+  const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: OPEN_LIMIT_MS });
   return new Promise((resolve, reject) => {
     let why = "the connection was closed";
     const end = () => socket.close(1000);
     signal.addEventListener("abort", end, { once: true });
     const finish = (settle: () => void) => {
+      clearTimeout(late);
       signal.removeEventListener("abort", end);
       socket.removeAllListeners();
       socket.on("error", () => {});
       socket.terminate();
       settle();
     };
+    const late = setTimeout(() => {
+      const silent = `no whole answer within ${formatDuration(OPEN_LIMIT_MS)}`;
+      finish(() => resolve({ ended: false, why: silent }));
+    }, OPEN_LIMIT_MS);
     socket.on("open", () => {
+      clearTimeout(late);
       socket.send(
         JSON.stringify({
           op: "connect",
@@ -93,14 +138,16 @@ function session(
     });
     socket.on("message", (data) => {
       const line = data.toString();
-      const frame = JSON.parse(line) as ServerFrame | MessageFrame;
-      if (!("op" in frame)) {
+      const frame = parseFrame(line);
+      if (!frame) {
+        finish(() => reject(new CommandError(`${url}: what answers there is no relay`)));
+      } else if (frame.op === undefined) {
         if (!print(frame, line)) finish(() => resolve({ ended: true }));
       } else if (frame.op === "ping") socket.send('{"op":"pong"}');
       else if (frame.op === "connected") onConnected();
       else if (frame.op === "subscribed") {
         if (positions.has(frame.channel) && !frame.recovered) {
-          process.stderr.write(`rtm tail: ${printable(frame.channel)}: messages may be missing\n`);
+          say(`${frame.channel}: messages may be missing`);
         }
         if (!frame.recovered) positions.set(frame.channel, { epoch: frame.epoch, seq: frame.seq });
       } else if (frame.op === "error") {

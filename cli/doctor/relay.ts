@@ -1,6 +1,8 @@
 /** The relay part of `rtm doctor`. */
+import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
 import { IDS_HEADER } from "../../relay/contract/protocol.ts";
+import { AnswerError, ask, jsonOf } from "../ask.ts";
 import type { RtmConfig } from "../config.ts";
 import { readPublishKey } from "../service/publish-key.ts";
 import { checkOrigin } from "./origin.ts";
@@ -21,13 +23,13 @@ function httpUrl(host: string, port: number): string {
   return `http://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`;
 }
 
-async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
-  try {
-    return await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
-  } catch (error) {
-    throw (error as Error).cause ?? error;
-  }
-}
+const readiness = z.object({ ready: z.boolean() });
+const reason = z.object({ code: z.string(), message: z.string() });
+const reasonsAnswer = z.object({ reasons: z.array(reason), warnings: z.array(reason) });
+type Reason = z.output<typeof reason>;
+
+/** Something answers that is no relay, or cannot be asked as one. */
+const SOMETHING_ELSE = "check worker.publishUrl or relay.port, and the proxy";
 
 /** Returns whether the relay takes messages. */
 export async function checkRelay(config: RtmConfig, url: string, report: Report): Promise<boolean> {
@@ -35,27 +37,21 @@ export async function checkRelay(config: RtmConfig, url: string, report: Report)
   let ready: boolean;
   try {
     const began = performance.now();
-    const response = await ask(new URL("/readyz", url));
+    const answer = await ask(new URL("/readyz", url), {}, ANSWER_LIMIT_MS);
     const took = milliseconds(performance.now() - began);
-    const body = (await response.json().catch(() => undefined)) as { ready?: boolean } | undefined;
-    if (typeof body?.ready !== "boolean") {
-      report({
-        check,
-        verdict: "FAILED",
-        detail: `something else answers there, with ${response.status}`,
-        fix: "check worker.publishUrl or relay.port, and the proxy",
-      });
-      return false;
-    }
-    ({ ready } = body);
+    const body = readiness.safeParse(jsonOf(answer));
+    if (!body.success) throw new AnswerError(`it answers with ${answer.status}`);
+    ({ ready } = body.data);
     report({ check, verdict: "ok", detail: `answers in ${took}` });
   } catch (error) {
-    report({
-      check,
-      verdict: "FAILED",
-      detail: `cannot be reached: ${messageOf(error)}`,
-      fix: "start the service (systemctl start rtm), or check the URL and the firewall",
-    });
+    const strange = error instanceof AnswerError;
+    const detail = strange
+      ? `something else answers there: ${error.message}`
+      : `cannot be reached: ${messageOf(error)}`;
+    const fix = strange
+      ? SOMETHING_ELSE
+      : "start the service (systemctl start rtm), or check the URL and the firewall";
+    report({ check, verdict: "FAILED", detail, fix });
     return false;
   }
   await checkWebSocket(url, report);
@@ -65,22 +61,23 @@ export async function checkRelay(config: RtmConfig, url: string, report: Report)
   return ready;
 }
 
+/** 429: the relay has refused too much of this address. */
+const REFUSED = new Set([401, 403, 429]);
+
 /** Posts an empty list: it says whether the key is accepted and publishes nothing. */
 async function checkKey(config: RtmConfig, url: string, report: Report): Promise<void> {
   const check = "publish key";
   try {
     const key = readPublishKey(config);
-    const response = await ask(new URL("/api/broadcast", url), {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        [IDS_HEADER]: "keep",
-        ...(key ? { "x-api-key": key } : {}),
-      },
-      body: "[]",
-    });
-    const refused = response.status === 401 || response.status === 403;
-    const untrusted = (await response.text()).includes('"key_not_trusted"');
+    const headers = {
+      "content-type": "application/json",
+      [IDS_HEADER]: "keep",
+      ...(key ? { "x-api-key": key } : {}),
+    };
+    const target = new URL("/api/broadcast", url);
+    const answer = await ask(target, { method: "POST", headers, body: "[]" }, ANSWER_LIMIT_MS);
+    const refused = REFUSED.has(answer.status);
+    const untrusted = answer.text.includes('"key_not_trusted"');
     const fix = untrusted
       ? "set trusted to true for this key in the relay's apiKeys, and reload it"
       : "worker.publishKeyFile must hold one of the relay's apiKeys";
@@ -88,7 +85,7 @@ async function checkKey(config: RtmConfig, url: string, report: Report): Promise
       check,
       verdict: refused ? "FAILED" : "ok",
       detail: refused
-        ? `refused with ${response.status}${untrusted ? ": not trusted" : ""}`
+        ? `refused with ${answer.status}${untrusted ? ": not trusted" : ""}`
         : "accepted",
       ...(refused && { fix }),
     });
@@ -96,16 +93,6 @@ async function checkKey(config: RtmConfig, url: string, report: Report): Promise
     const fix = "check worker.publishKeyFile and the proxy's rules for /api/broadcast";
     report({ check, verdict: "FAILED", detail: messageOf(error), fix });
   }
-}
-
-interface Reason {
-  readonly code: string;
-  readonly message: string;
-}
-
-interface Reasons {
-  readonly reasons: readonly Reason[];
-  readonly warnings: readonly Reason[];
 }
 
 /** The reasons are on the admin listener, which only this machine can ask. */
@@ -120,8 +107,9 @@ async function checkReadiness(
   let known = false;
   if (admin.enabled && admin.port !== 0) {
     try {
-      const response = await ask(new URL("/readyz", httpUrl(admin.host, admin.port)));
-      ({ reasons, warnings } = (await response.json()) as Reasons);
+      const target = new URL("/readyz", httpUrl(admin.host, admin.port));
+      const answer = await ask(target, {}, ANSWER_LIMIT_MS);
+      ({ reasons, warnings } = reasonsAnswer.parse(jsonOf(answer)));
       known = true;
     } catch {
       // The relay may run on another machine.

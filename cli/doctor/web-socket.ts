@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import WebSocket from "ws";
 import { messageOf } from "../../common/errors.ts";
+import { formatDuration } from "../../common/units.ts";
 import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 import { milliseconds, type Report } from "./report.ts";
 
@@ -17,17 +18,22 @@ export async function checkWebSocket(url: string, report: Report): Promise<void>
   target.protocol = target.protocol.replace("http", "ws");
   const began = performance.now();
   const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: LIMIT_MS });
+  // The handshake's own limit counts silence only, and somebody may answer byte by byte.
+  const deadline = AbortSignal.timeout(LIMIT_MS);
   let answer: IncomingMessage | undefined;
   socket.on("unexpected-response", (_request, response) => {
     answer = response;
     socket.emit("error", new Error(`the answer to an upgrade is ${response.statusCode}`));
   });
   try {
-    await once(socket, "open");
+    await once(socket, "open", { signal: deadline });
     const took = milliseconds(performance.now() - began);
     report({ check, verdict: "ok", detail: `opens at ${target} in ${took}` });
   } catch (error) {
-    const detail = `${target}: ${messageOf(error)}`;
+    const why = deadline.aborted
+      ? `no whole answer within ${formatDuration(LIMIT_MS)}`
+      : messageOf(error);
+    const detail = `${target}: ${why}`;
     report({ check, verdict: "FAILED", detail, fix: fixOf(answer?.statusCode) });
   } finally {
     socket.on("error", () => {});

@@ -1,0 +1,185 @@
+/** Commands that ask a server which is no relay: they end soon, say what is wrong, and give nothing away. */
+import { once } from "node:events";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { expect, it, onTestFinished } from "vitest";
+import { type WebSocket, WebSocketServer } from "ws";
+import { rtmConfig } from "../../cli/config.ts";
+import { checkRelay } from "../../cli/doctor/relay.ts";
+import { type Finding, formatFinding } from "../../cli/doctor/report.ts";
+import { checkWebSocket } from "../../cli/doctor/web-socket.ts";
+import { parseConfig } from "../../common/config.ts";
+import { rtm } from "../support/programs.ts";
+
+const KEY = "a-key-that-must-not-travel";
+
+async function listen(server: Server | ReturnType<typeof createServer>): Promise<string> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const serve = (answer: RequestListener) => listen(createHttpServer(answer));
+
+/** Reads what comes, and answers with what it pleases. */
+function serveRaw(answer: (socket: Socket) => void): Promise<string> {
+  return listen(
+    createServer((socket) => {
+      socket.on("error", () => {}).resume();
+      answer(socket);
+    }),
+  );
+}
+
+/** An answer without end, as fast as it is read. */
+function pour(socket: Socket, head: string): void {
+  const piece = "x".repeat(64 * 1024);
+  const more = () => {
+    while (!socket.destroyed && socket.write(piece));
+  };
+  socket.on("drain", more).write(head);
+  more();
+}
+
+/** A byte now and then. */
+function drip(socket: Socket, head: string): void {
+  socket.write(head);
+  const timer = setInterval(() => socket.write("x"), 200);
+  socket.on("close", () => clearInterval(timer));
+}
+
+const OK = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+
+async function findings(url: string, overrides: object = {}): Promise<Finding[]> {
+  const config = parseConfig(rtmConfig, {
+    relay: { insecure: true },
+    service: { admin: { enabled: false } },
+    ...overrides,
+  });
+  const found: Finding[] = [];
+  await checkRelay(config, url, (finding) => found.push(finding));
+  return found;
+}
+
+it.each<[what: string, answer: (socket: Socket) => void, detail: RegExp]>([
+  ["an answer without end", (socket) => pour(socket, OK), /longer than 256KiB/],
+  ["an answer byte by byte", (socket) => drip(socket, OK), /no whole answer within 5s/],
+  ["headers byte by byte", (socket) => drip(socket, "HTTP/1.1 200 OK\r\nA: "), /no whole answer within 5s/],
+  ["no answer", () => {}, /no whole answer within 5s/],
+])("rtm doctor meets %s", async (_what, answer, detail) => {
+  const [found, ...more] = await findings(await serveRaw(answer));
+  expect(found).toMatchObject({ verdict: "FAILED", detail: expect.stringMatching(detail) });
+  expect(more).toEqual([]);
+});
+
+it("rtm doctor meets a handshake byte by byte", async () => {
+  const found: Finding[] = [];
+  const url = await serveRaw((socket) => drip(socket, "HTTP/1.1 101 Switching Protocols\r\nA: "));
+  await checkWebSocket(url, (finding) => found.push(finding));
+  expect(found).toMatchObject([
+    { verdict: "FAILED", detail: expect.stringContaining("no whole answer within 5s") },
+  ]);
+});
+
+it("rtm doctor and rtm publish take no key to where they are redirected", async () => {
+  const heard: unknown[] = [];
+  const elsewhere = await serve((request, response) => {
+    heard.push(request.headers);
+    response.end('{"ready":true}');
+  });
+  const url = await serve((request, response) => {
+    if (request.url === "/readyz") response.end('{"ready":true}');
+    else response.writeHead(307, { location: `${elsewhere}${request.url}` }).end();
+  });
+  const found = await findings(url, { worker: { publishUrl: url, publishKey: KEY } });
+  expect(found.find(({ check }) => check === "publish key")).toMatchObject({
+    verdict: "FAILED",
+    detail: `the answer is a redirect (307) to ${elsewhere}/api/broadcast: name that place`,
+  });
+  const env = { ...process.env, RTM_API_KEY: KEY };
+  const { code, stderr } = await rtm(["publish", "a", "1", "--url", url], env).finished;
+  expect(code).toBe(1);
+  expect(stderr).toContain(`the answer is a redirect (307) to ${elsewhere}/api/broadcast`);
+  expect(heard).toEqual([]);
+});
+
+it("rtm doctor meets reasons that are none", async () => {
+  for (const reasons of ['{"reasons":5,"warnings":{}}', "null", "[]", '{"reasons":[null]}']) {
+    const admin = await serve((_request, response) => response.end(reasons));
+    const url = await serve((_request, response) => response.end('{"ready":false}'));
+    const port = Number(new URL(admin).port);
+    const found = await findings(url, { service: { admin: { port } } });
+    expect(found.find(({ check }) => check === "readiness")).toMatchObject({
+      verdict: "FAILED",
+      detail: "not ready",
+    });
+  }
+});
+
+it("rtm doctor writes control characters out", async () => {
+  const message = "a\u001b[2J\nb\u202e";
+  const admin = await serve((_request, response) =>
+    response.end(JSON.stringify({ reasons: [{ code: "x", message }], warnings: [] })),
+  );
+  const url = await serve((_request, response) => response.end('{"ready":false}'));
+  const port = Number(new URL(admin).port);
+  const found = await findings(url, { service: { admin: { port } } });
+  expect(formatFinding(found.at(-1)!)).toContain("a\\u001b[2J b\\u202e");
+});
+
+/** A WebSocket server that says what it pleases. */
+async function speak(talk: (socket: WebSocket) => void): Promise<string> {
+  const server = createHttpServer();
+  const sockets = new WebSocketServer({ server });
+  sockets.on("connection", (socket) =>
+    socket.on("error", () => {}).once("message", () => talk(socket)),
+  );
+  onTestFinished(() => {
+    for (const socket of sockets.clients) socket.terminate();
+    sockets.close();
+  });
+  return listen(server);
+}
+
+it("rtm tail meets frames that are none", async () => {
+  const frames = ["<html>", "null", "5", '{"op":"subscribed"}', '{"op":"error"}', '{"payload":1}'];
+  await Promise.all(
+    frames.map(async (frame) => {
+      const url = await speak((socket) => socket.send(frame));
+      const { code, stdout, stderr } = await rtm(["tail", "a", "--url", url]).finished;
+      expect({ frame, code, stdout, stderr }).toEqual({
+        frame,
+        code: 1,
+        stdout: "",
+        stderr: `rtm: ${url}: what answers there is no relay (RTM_COMMAND_FAILED)\n`,
+      });
+    }),
+  );
+});
+
+it("rtm tail writes what it says of others on one line, without control characters", async () => {
+  const channel = "a\nb\u001b[2J\t";
+  const subscribed = { op: "subscribed", channel, epoch: "e", seq: 1, recovered: false };
+  const url = await speak((socket) => {
+    socket.send('{"op":"connected"}');
+    socket.send(JSON.stringify(subscribed));
+    socket.send(JSON.stringify(subscribed));
+    socket.send(JSON.stringify({ op: "error", code: "x\u001b", message: "y\u009b" }));
+  });
+  const { code, stderr } = await rtm(["tail", "a", "--url", url]).finished;
+  expect(code).toBe(1);
+  expect(stderr).toBe(
+    "rtm tail: a\\u000ab\\u001b[2J\\u0009: messages may be missing\n" +
+      "rtm: the relay refused: y\\u009b (x\\u001b) (RTM_COMMAND_FAILED)\n",
+  );
+});
+
+it("rtm publish meets an answer without end", async () => {
+  const url = await serveRaw((socket) => pour(socket, OK));
+  const { code, stderr } = await rtm(["publish", "a", "1", "--url", url]).finished;
+  expect(code).toBe(1);
+  expect(stderr).toContain("the answer is longer than 256KiB");
+});
