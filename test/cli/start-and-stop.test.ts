@@ -197,3 +197,13 @@ it.skipIf(!existsSync("/dev/full"))("a command says that its output cannot be wr
   expect(ended.stderr).toMatch(/^rtm: standard output cannot be written: ENOSPC.*\n$/);
   expect(ended.status).toBe(1);
 });
+
+it("says so when it may open too few files even to start", async () => {
+  const command = `ulimit -n 40 && exec "${process.execPath}" "${rtmPath()}" --version`;
+  const { code, stdout, stderr } = await new Program("sh", ["-c", command]).finished;
+  expect({ code, stdout, stderr }).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(/^rtm: this process may open 40 files, .*LimitNOFILE.*\n$/),
+  });
+});
