@@ -112,6 +112,13 @@ const limits = z.strictObject({
     600,
     0,
   ),
+  replayBytesPerMinute: size()
+    .optional()
+    .describe(
+      "History that all clients of one address may be sent in a minute when they come back, and as " +
+        "much at once; beyond it they get recovered:false. 0B: no limit. " +
+        "Default: 256MiB, or twice history.totalBytes where that is more.",
+    ),
   batchMessages: count("Messages in one POST.", 1000, 1, 100_000),
   batchBytes: size({ min: KIB, max: 256 * MIB })
     .prefault("8MiB")
@@ -401,6 +408,13 @@ export const relayConfig = z
       problem(
         ["history", "totalBytes"],
         `must not be below history.bytes (${formatSize(history.bytes)})`,
+      );
+    }
+    const { replayBytesPerMinute = 0 } = limits;
+    if (replayBytesPerMinute > 0 && replayBytesPerMinute < history.bytes) {
+      problem(
+        ["limits", "replayBytesPerMinute"],
+        `must hold a channel in full: at least history.bytes (${formatSize(history.bytes)}), or 0B for no limit`,
       );
     }
     if (history.count > history.totalCount) {

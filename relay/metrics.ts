@@ -85,6 +85,12 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     ],
   );
   tally(
+    "rtm_relay_replays_refused_total",
+    "Replays that were refused for their bytes, by whose budget was used up.",
+    "reason",
+    () => stats.replaysRefused,
+  );
+  tally(
     "rtm_relay_messages_rejected_total",
     "Messages refused for good, by code.",
     "code",
@@ -101,6 +107,12 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "Requests that did not become a WebSocket, by reason.",
     "reason",
     () => stats.handshakes,
+  );
+  tally(
+    "rtm_relay_requests_refused_total",
+    "HTTP requests that were refused as a whole, by reason.",
+    "reason",
+    () => stats.requestsRefused,
   );
   tally(
     "rtm_relay_slow_client_disconnects_total",

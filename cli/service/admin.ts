@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import { isIP } from "node:net";
 import express from "express";
 import type { Registry } from "prom-client";
+import { endAfterBody, pipelineLimit } from "../../relay/http/request-bounds.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
 
 export interface AdminOptions {
@@ -10,6 +11,8 @@ export interface AdminOptions {
   readonly hosts?: readonly string[];
   readonly registry: Registry;
   readonly readiness: () => readonly ReadinessReason[];
+  /** Told the address of a client whose connection was ended for too many requests at once. */
+  readonly onTooMany?: (address: string | undefined) => void;
 }
 
 /**
@@ -26,7 +29,8 @@ export function isOurHost(header: string | undefined, names: readonly string[]):
   );
 }
 
-export function createAdminServer({ registry, readiness, hosts = [] }: AdminOptions): Server {
+export function createAdminServer(options: AdminOptions): Server {
+  const { registry, readiness, hosts = [], onTooMany } = options;
   const app = express();
   app.disable("x-powered-by");
   app.use((request, response, next) => {
@@ -50,5 +54,10 @@ export function createAdminServer({ registry, readiness, hosts = [] }: AdminOpti
     const ready = reasons.length === 0;
     response.status(ready ? 200 : 503).json({ ready, reasons, warnings: describe(false) });
   });
-  return createServer(app);
+  const mayAnswer = pipelineLimit(({ socket }) => onTooMany?.(socket.remoteAddress));
+  return createServer((request, response) => {
+    if (!mayAnswer(request)) return;
+    endAfterBody(request, response);
+    app(request, response);
+  });
 }

@@ -144,7 +144,12 @@ async function startAdmin(
   log: Logger,
 ): Promise<{ server: Server; port: number } | undefined> {
   if (!admin.enabled) return undefined;
-  const server = createAdminServer({ ...sources, hosts: [...admin.hosts, admin.host] });
+  const server = createAdminServer({
+    ...sources,
+    hosts: [...admin.hosts, admin.host],
+    onTooMany: (address) =>
+      log.warn({ address }, "a client of the admin listener sent too many requests at once"),
+  });
   limitAdminAccepts(server);
   await listen(server, admin.host, admin.port, "service.admin.port");
   const { port } = server.address() as AddressInfo;

@@ -44,6 +44,10 @@ export class Stats {
   acceptsRefused = 0;
   /** Rejected messages by code. */
   readonly rejections = new Tally();
+  /** HTTP requests that were refused as a whole, by reason. */
+  readonly requestsRefused = new Tally();
+  /** Replays that were refused for their bytes, by who asked for too much. */
+  readonly replaysRefused = new Tally();
   /** Connections closed by the relay, by the name of the close code. */
   readonly closes = new Tally();
   /** Handshakes that did not become a WebSocket, by reason. */
@@ -91,6 +95,14 @@ export class Stats {
   recovery(granted: boolean): void {
     if (granted) this.recoveriesGranted++;
     else this.recoveriesRefused++;
+  }
+
+  requestRefused(reason: string): void {
+    this.requestsRefused.add(reason);
+  }
+
+  replayRefused(reason: string): void {
+    this.replaysRefused.add(reason);
   }
 
   /** A connection was dropped before anything was read from it: there were too many. */

@@ -7,6 +7,7 @@ import { CLOSE, type CloseName } from "../contract/protocol.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer, PeerOwner } from "./peer.ts";
 import { RateLimit } from "./rate-limit.ts";
+import { ReplayBudget } from "./replay-budget.ts";
 import { Rights } from "./rights.ts";
 
 /** The longest wait for the log before a position is judged, ms. */
@@ -46,6 +47,8 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   #heardAt: number;
   readonly #rate: RateLimit;
   #removed = false;
+  /** Made by the first replay. */
+  #replays: ReplayBudget | undefined;
   /** Frames that arrived while the log is asked; undefined while it is not. */
   #waiting: [data: Buffer, isBinary: boolean][] | undefined;
 
@@ -138,6 +141,20 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
     } else if (this.outlet.makeRoom(PONG_HEADER_BYTES)) {
       this.ping();
     }
+  }
+
+  /** Whether so much of a channel's history may be given to this client. */
+  protected mayReplay(channel: string, bytes: number): boolean {
+    const { clients, peer } = this;
+    const now = performance.now();
+    this.#replays ??= new ReplayBudget(clients.replayLimits);
+    if (!this.#replays.take(channel, bytes, now)) {
+      clients.replayRefused("connection", peer.address, bytes);
+      return false;
+    }
+    if (clients.addressLimits.takeReplay(peer.address, bytes, now)) return true;
+    clients.replayRefused("address", peer.address, bytes);
+    return false;
   }
 
   /** Adds what a token grants, or says why it was refused; then nothing has changed. */

@@ -1,4 +1,6 @@
 /** What all connections of a relay share. */
+import type { IncomingMessage } from "node:http";
+import proxyAddr from "proxy-addr";
 import { type Logger, RateLimitedLog } from "../../common/logger.ts";
 import type { Grant } from "../access/claims.ts";
 import type { Keys } from "../access/keys.ts";
@@ -14,7 +16,12 @@ import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Farewells } from "./farewells.ts";
 import type { Rate } from "./rate-limit.ts";
-import { type ReplayLimits, replayLimits } from "./replay-budget.ts";
+import {
+  addressReplayBytes,
+  type ReplayLimits,
+  type ReplayRefusal,
+  replayLimits,
+} from "./replay-budget.ts";
 import type { RightsLimits } from "./rights.ts";
 
 /** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
@@ -56,6 +63,8 @@ export class Clients {
   /** Sockets of clients that were told to go. */
   readonly farewells: Farewells;
   readonly addressLimits: AddressLimits;
+  /** Whether an address is a trusted proxy's. */
+  readonly trust: (address: string, hop: number) => boolean;
   readonly connections = new Set<ClientConnection>();
   /** Connections by the subject of their tokens. */
   readonly bySubject = new Map<string, Set<ClientConnection>>();
@@ -92,6 +101,7 @@ export class Clients {
       this.warnings.warn(reason, { reason }, "a slow client was disconnected");
     this.keys = options.keys;
     const { insecure, publicChannels, limits } = this.config;
+    this.trust = proxyAddr.compile([...this.config.trustedProxies]);
     this.openChannels = new PatternSet(insecure ? ["*"] : publicChannels);
     this.commandRate = {
       perSecond: limits.commandsPerSecond,
@@ -99,7 +109,10 @@ export class Clients {
     };
     // What a client may have sent before it reads that it is refused: its connect frame, and a bit.
     this.farewells = new Farewells(limits.frameBytes + FAREWELL_BYTES);
-    this.addressLimits = new AddressLimits(limits.refusalsPerMinute);
+    this.addressLimits = new AddressLimits({
+      refusals: limits.refusalsPerMinute,
+      replayBytes: addressReplayBytes(this.config),
+    });
     this.replayLimits = replayLimits(limits.channels, this.config.history.bytes);
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
@@ -166,6 +179,32 @@ export class Clients {
     if (!REFUSALS.has(name)) return;
     this.addressLimits.refused(address, performance.now());
     this.warnings.warn(name, { close: name, address, ...fields }, "client refused");
+  }
+
+  /** Whose request it is, behind trusted proxies; undefined when the socket is gone already. */
+  addressOf(request: IncomingMessage): string | undefined {
+    return proxyAddr(request, this.trust);
+  }
+
+  /**
+   * An HTTP request is refused: says so, and counts it against its address. True when the address was
+   * refused so often before that it gets no more than that answer.
+   */
+  requestRefused(reason: string, request: IncomingMessage, text = "request refused"): boolean {
+    const address = this.addressOf(request);
+    const now = performance.now();
+    const exhausted = this.addressLimits.exhausted(address, now);
+    this.addressLimits.refused(address, now);
+    this.stats.requestRefused(exhausted ? "address" : reason);
+    this.warnings.warn(`request ${reason}`, { reason, address }, text);
+    return exhausted;
+  }
+
+  /** A client is not given `bytes` of history that it could have been: says so, and counts it. */
+  replayRefused(reason: ReplayRefusal, address: string | undefined, bytes: number): void {
+    this.stats.replayRefused(reason);
+    const fields = { reason, address, bytes };
+    this.warnings.warn(`replay ${reason}`, fields, "a replay was refused: recovered is false");
   }
 
   closeAll(name: CloseName, reason: string): void {

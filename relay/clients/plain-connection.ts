@@ -109,6 +109,7 @@ export class PlainConnection extends ClientConnection {
         channel,
         since,
         undefined,
+        (bytes) => this.mayReplay(channel, bytes),
       );
       this.subscriptions.set(channel, subscription);
       return { recovered, replay };

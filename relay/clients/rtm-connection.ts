@@ -13,7 +13,6 @@ import {
 } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
-import { ReplayBudget } from "./replay-budget.ts";
 
 /** Over which time pages spread the refresh that a new beginning of the log asks of all of them. */
 const REFRESH_SPREAD_MS = 10_000;
@@ -22,8 +21,6 @@ const PING = JSON.stringify({ op: "ping" });
 
 export class RtmConnection extends ClientConnection {
   #connected = false;
-  /** Made by the first replay. */
-  #replays: ReplayBudget | undefined;
 
   constructor(clients: Clients, peer: Peer) {
     super(clients, peer, MESSAGE);
@@ -200,10 +197,7 @@ export class RtmConnection extends ClientConnection {
       channel,
       since,
       old,
-      (bytes) => {
-        this.#replays ??= new ReplayBudget(this.clients.replayLimits);
-        return this.#replays.take(channel, bytes, performance.now());
-      },
+      (bytes) => this.mayReplay(channel, bytes),
     );
     this.subscriptions.set(channel, subscription);
     this.outlet.control({ op: "subscribed", channel, epoch: hub.epoch, seq, recovered });

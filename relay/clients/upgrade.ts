@@ -2,14 +2,13 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import proxyAddr from "proxy-addr";
 import { WebSocketServer } from "ws";
 import { printable } from "../../common/printable.ts";
 import { originOf } from "../config.ts";
 import { CLOSE, type CloseName, SUBPROTOCOL } from "../contract/protocol.ts";
 import type { Serving } from "../serving.ts";
 import { closeReason } from "../wire/wire.ts";
-import { isLoopback } from "./address-limits.ts";
+import { isLoopback } from "./address-rates.ts";
 import type { Clients } from "./clients.ts";
 import { type Answer, LOST, type Lost, MALFORMED } from "./lost.ts";
 import type { Peer } from "./peer.ts";
@@ -86,7 +85,6 @@ export interface Upgrades {
 export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
   const { config, farewells, addressLimits } = clients;
   const origins = new Set(config.origins.map((origin) => originOf(origin) as string));
-  const trust = proxyAddr.compile([...config.trustedProxies]);
   const options = {
     noServer: true,
     clientTracking: false,
@@ -127,7 +125,7 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
 
   /** Refuses before the WebSocket exists: nothing a page could read. */
   function refuse(request: IncomingMessage, socket: Duplex, reason: Lost, detail?: string): void {
-    note(reason, proxyAddr(request, trust), seen(request));
+    note(reason, clients.addressOf(request), seen(request));
     answer(socket, reason, detail);
   }
 
@@ -150,8 +148,7 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
       if (!url || !PATHS.has(url.pathname)) return refuse(request, socket, "path");
       const offered = subprotocols(request);
       if (offered && !offered.includes(SUBPROTOCOL)) return refuse(request, socket, "subprotocol");
-      // Undefined when the socket is gone already.
-      const address: string | undefined = proxyAddr(request, trust);
+      const address = clients.addressOf(request);
       const unwanted = refusalOf(clients, serving, origins, request);
       if (shutOut(address, unwanted !== undefined)) return refuse(request, socket, "address");
       server.handleUpgrade(request, socket, head, (ws) => {
@@ -171,7 +168,7 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
       const { headers, url = "" } = request;
       const keyed = headers["sec-websocket-key"] !== undefined;
       if (!keyed && url.split("?", 1)[0] !== "/ws") return false;
-      note("upgrade_missing", proxyAddr(request, trust), seen(request));
+      note("upgrade_missing", clients.addressOf(request), seen(request));
       const { status, text } = LOST.upgrade_missing;
       response.writeHead(status, {
         upgrade: "websocket",
@@ -189,7 +186,7 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
       const reason = MALFORMED[error.code ?? ""] ?? "request_malformed";
       // Without headers nobody knows for whom a proxy speaks.
       const { remoteAddress } = socket as Socket;
-      const address = remoteAddress && trust(remoteAddress, 0) ? undefined : remoteAddress;
+      const address = remoteAddress && clients.trust(remoteAddress, 0) ? undefined : remoteAddress;
       note(reason, address);
       answer(socket, reason);
     },

@@ -127,6 +127,7 @@ export const CODES = [
   "token_subject_mismatch",
   "token_limit",
   "unauthorized",
+  "too_many_refusals",
   "unsupported_media_type",
   "unavailable",
   "internal_error",

@@ -15,6 +15,9 @@ import { rawMember } from "./json-span.ts";
 /** What a publisher is told to wait when the relay cannot take messages, s. */
 const RETRY_AFTER_S = 2;
 
+/** The same, when too many requests of its address were refused, s. */
+const REFUSED_RETRY_AFTER_S = 10;
+
 /** How long the rest of a refused body is read, ms. */
 const DISCARD_MS = 1000;
 /** In how many pieces at most; each costs the same, and a piece can be a single byte. */
@@ -42,6 +45,11 @@ class Refusal extends Error {
     super(message);
     this.code = code;
   }
+
+  /** Whether it is the request that is wrong, and not the relay that cannot. */
+  get counts(): boolean {
+    return this.code !== "unavailable";
+  }
 }
 
 export interface BroadcastOptions {
@@ -64,8 +72,20 @@ export function createBroadcast(options: BroadcastOptions): RequestListener {
         response.destroy();
         return;
       }
-      const code = error instanceof Refusal ? error.code : "internal_error";
-      const message = error instanceof Refusal ? error.message : "see the relay's log";
+      const refusal = error instanceof Refusal ? error : undefined;
+      const code = refusal?.code ?? "internal_error";
+      const message = refusal?.message ?? "see the relay's log";
+      if (refusal?.counts) {
+        const exhausted = options.clients.requestRefused(code, request);
+        // Who has a key is told what is wrong, whoever else has its address.
+        if (exhausted && code === "unauthorized") {
+          response.setHeader("connection", "close");
+          response.setHeader("retry-after", String(REFUSED_RETRY_AFTER_S));
+          const text = `${message}; too many requests of this address were refused lately`;
+          answer(response, 429, { ok: false, code: "too_many_refusals", message: text });
+          return;
+        }
+      }
       if (!request.complete) {
         response.setHeader("connection", "close");
         await discard(request);

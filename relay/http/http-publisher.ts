@@ -23,6 +23,8 @@ export interface HttpPublisherOptions {
   readonly timeoutMs?: number;
 }
 
+const NO_KEY = "the worker's key must be one of the relay's apiKeys";
+
 /**
  * Codes that say nothing about the message itself: it must be held and tried again. Those of the
  * key with what to do: somebody has to change the relay's configuration.
@@ -30,7 +32,8 @@ export interface HttpPublisherOptions {
 const TRY_AGAIN: ReadonlyMap<string, string | undefined> = new Map([
   ["unavailable", undefined],
   ["internal_error", undefined],
-  ["unauthorized", "the worker's key must be one of the relay's apiKeys"],
+  ["unauthorized", NO_KEY],
+  ["too_many_refusals", NO_KEY],
   [
     "channel_forbidden",
     "the relay's key for this worker must grant the channel (apiKeys[].channels)",

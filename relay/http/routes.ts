@@ -6,6 +6,7 @@ import type { Clients } from "../clients/clients.ts";
 
 /** How the published predecessor answers `GET /`. */
 const HEALTH_TEXT = "RTM WebSocket / REST bridge is running";
+const TEXTS: Readonly<Record<number, string>> = { 400: "bad request", 404: "not found" };
 const BROADCAST = "/api/broadcast";
 
 /** Adds the routes. */
@@ -36,13 +37,23 @@ export function isBroadcast({ method, url }: IncomingMessage): boolean {
 
 /** The last routes: what nobody answered, and errors of express itself. */
 export function addFallbacks(app: Express, clients: Clients): void {
-  app.use((_request, response) => {
-    response.status(404).type("text/plain").send("not found");
-  });
+  const refuse = (reason: string, status: number, request: Request, response: Response): void => {
+    const exhausted = clients.requestRefused(reason, request);
+    if (response.headersSent) return;
+    if (exhausted) response.set({ "retry-after": "10", connection: "close" });
+    const text = exhausted
+      ? "too many requests of this address were refused lately"
+      : TEXTS[status];
+    response
+      .status(exhausted ? 429 : status)
+      .type("text/plain")
+      .send(text);
+  };
+  app.use((request, response) => refuse("path", 404, request, response));
   app.use(
-    (error: unknown, _request: Request, response: Response, _next: express.NextFunction): void => {
-      clients.log.warn({ err: error }, "request failed");
-      if (!response.headersSent) response.status(400).type("text/plain").send("bad request");
+    (error: unknown, request: Request, response: Response, _next: express.NextFunction): void => {
+      clients.warnings.warn("request failed", { err: error }, "request failed");
+      refuse("request", 400, request, response);
     },
   );
 }

@@ -1,12 +1,12 @@
 /** The relay's HTTP server: pages' files, REST, and the upgrade to WebSocket. */
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import express, { type Express } from "express";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
 import type { Clients } from "../clients/clients.ts";
 import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.ts";
 import type { Serving } from "../serving.ts";
 import { createBroadcast } from "./broadcast.ts";
-import { pipelineLimit } from "./pipelining.ts";
+import { endAfterBody, pipelineLimit } from "./request-bounds.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
 
 /** An idle HTTP connection is kept longer than nginx keeps it (60 s), so that nginx closes it. */
@@ -23,10 +23,6 @@ export interface HttpOptions {
   readonly staticPaths: Readonly<Record<string, string>>;
   /** Adds routes of other rooms before the final 404. */
   readonly extend: (app: Express) => void;
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 /** Makes the server; it does not listen yet. */
@@ -51,8 +47,8 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
     shouldUpgradeCallback: isWebSocket,
   };
   const upgrades = createUpgrades(clients, serving);
-  const mayAnswer = pipelineLimit((address) =>
-    clients.warnings.warn("pipelining", { address }, "a client sent too many requests at once"),
+  const mayAnswer = pipelineLimit((request) =>
+    clients.requestRefused("pipelining", request, "a client sent too many requests at once"),
   );
   const server = createServer(serverOptions, (request, response) => {
     if (!mayAnswer(request)) return;
@@ -60,8 +56,7 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
       broadcast(request, response);
       return;
     }
-    // Nobody wants it, and Node would read all of it after the answer, however long it is.
-    if (hasBody(request)) response.shouldKeepAlive = false;
+    endAfterBody(request, response);
     if (!upgrades.handleLost(request, response)) app(request, response);
   });
   server.on("upgrade", upgrades.handle).on("clientError", upgrades.handleMalformed);

@@ -2,13 +2,21 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createAdminServer } from "../../cli/service/admin.ts";
 
 let server: ReturnType<typeof createAdminServer>;
+const flooders: (string | undefined)[] = [];
 beforeEach(async () => {
-  const options = { registry: new Registry(), readiness: () => [], hosts: ["rtm.internal", "::1"] };
+  flooders.length = 0;
+  const options = {
+    registry: new Registry(),
+    readiness: () => [],
+    hosts: ["rtm.internal", "::1"],
+    onTooMany: (address: string | undefined) => flooders.push(address),
+  };
   server = createAdminServer(options).listen(0, "127.0.0.1");
   await once(server, "listening");
 });
@@ -49,4 +57,31 @@ it.each([
     status: 421,
     text: expect.stringContaining("service.admin.hosts"),
   });
+});
+
+/** What a raw client gets until the listener ends its connection. */
+async function raw(text: string): Promise<string> {
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, "127.0.0.1");
+  let received = "";
+  socket
+    .on("error", () => {})
+    .on("data", (data) => {
+      received += data;
+    });
+  socket.write(text);
+  await once(socket, "close");
+  return received;
+}
+
+it("ends a connection that sends very many requests at once, and says so", async () => {
+  const received = await raw("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20_000));
+  expect(received.split("200 OK").length).toBeLessThan(1000);
+  expect(flooders).toEqual(["127.0.0.1"]);
+});
+
+it("reads no body", async () => {
+  const endless =
+    "GET /healthz HTTP/1.1\r\nHost: x.y\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+  expect(await raw(endless.replace("x.y", "localhost"))).toMatch(/200 OK[\s\S]*Connection: close/);
 });

@@ -67,7 +67,11 @@ async function findings(url: string, overrides: object = {}): Promise<Finding[]>
 it.each<[what: string, answer: (socket: Socket) => void, detail: RegExp]>([
   ["an answer without end", (socket) => pour(socket, OK), /longer than 256KiB/],
   ["an answer byte by byte", (socket) => drip(socket, OK), /no whole answer within 5s/],
-  ["headers byte by byte", (socket) => drip(socket, "HTTP/1.1 200 OK\r\nA: "), /no whole answer within 5s/],
+  [
+    "headers byte by byte",
+    (socket) => drip(socket, "HTTP/1.1 200 OK\r\nA: "),
+    /no whole answer within 5s/,
+  ],
   ["no answer", () => {}, /no whole answer within 5s/],
 ])("rtm doctor meets %s", async (_what, answer, detail) => {
   const [found, ...more] = await findings(await serveRaw(answer));

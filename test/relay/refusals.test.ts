@@ -4,10 +4,10 @@ import { IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
-import { AddressLimits, addressGroup } from "../../relay/clients/address-limits.ts";
+import { AddressRates, addressGroup } from "../../relay/clients/address-rates.ts";
 import { RelaySocket } from "../../relay/clients/websocket-peer.ts";
 import type { Relay, RelayOptions } from "../../relay/relay.ts";
-import { Client, message, SOURCE, startTestRelay, token, until } from "./support.ts";
+import { API_KEY, Client, message, SOURCE, startTestRelay, token, until } from "./support.ts";
 
 let relay: Relay;
 const lines: Record<string, unknown>[] = [];
@@ -289,18 +289,99 @@ describe("refusals count against the address", () => {
   });
 });
 
-describe("the table of addresses", () => {
-  it("is bounded, and forgets what was refused longest ago", () => {
-    const limits = new AddressLimits(1, 3);
-    for (const address of ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1", "10.0.0.4"]) {
-      limits.refused(address, 0);
+describe("refused HTTP requests count against the address", () => {
+  const address = { "x-forwarded-for": "198.51.100.1" };
+  const url = (path: string) => `http://127.0.0.1:${relay.port}${path}`;
+  const get = async (path: string) => (await fetch(url(path), { headers: address })).status;
+  const send = async (headers: Record<string, string>, body = "{}") => {
+    const response = await fetch(url("/api/broadcast"), {
+      method: "POST",
+      headers: { "content-type": "application/json", ...address, ...headers },
+      body,
+    });
+    return { status: response.status, answer: (await response.json()) as { code?: string } };
+  };
+  const key = { "x-api-key": API_KEY };
+  const two = { trustedProxies: ["127.0.0.1"], limits: { refusalsPerMinute: 2 } };
+
+  it.each<[what: string, request: () => Promise<unknown>]>([
+    ["a POST without a key", () => send({})],
+    ["a POST with an unknown key", () => send({ "x-api-key": "unknown-key-0123456789" })],
+    ["a POST that is no JSON", () => send(key, "{")],
+    ["a POST that is too large", () => send(key, `[${"{},".repeat(1000)}{}]`)],
+    ["a POST of another type", () => send({ ...key, "content-type": "text/plain" })],
+    ["a path that is none of ours", () => get("/wp-login.php")],
+    ["a path that cannot be decoded", () => get("/%ZZ")],
+  ])("%s", async (_what, request) => {
+    await start(two);
+    for (let n = 0; n < 2; n++) await request();
+    await expect(
+      Client.open(relay, "/ws", { protocol: "rtm.v1", headers: address }),
+    ).rejects.toThrow("429");
+    const other = await Client.open(relay, "/ws", {
+      protocol: "rtm.v1",
+      headers: { "x-forwarded-for": "198.51.100.2" },
+    });
+    other.terminate();
+  });
+
+  it("many requests at once on one connection", async () => {
+    await start(two);
+    const many = `GET /healthz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n`;
+    for (let n = 0; n < 2; n++) {
+      const { socket } = peer(many.repeat(5000));
+      socket.on("end", () => socket.destroy());
+      await once(socket, "close");
     }
-    expect(limits.size).toBe(3);
-    const exhausted = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"].filter((address) =>
-      limits.exhausted(address, 0),
+    expect(await get("/nothing")).toBe(429);
+  });
+
+  it("above the limit they get a short 429, but keys, health checks and other addresses do not", async () => {
+    await start(two);
+    expect(await get("/nothing")).toBe(404);
+    expect(await send({})).toMatchObject({ status: 401 });
+    expect(await get("/nothing")).toBe(429);
+    expect(await send({})).toMatchObject({
+      status: 429,
+      answer: {
+        code: "too_many_refusals",
+        message: expect.stringContaining("no or unknown x-api-key"),
+      },
+    });
+    expect(await send(key, JSON.stringify({ channel: "public", payload: 1 }))).toMatchObject({
+      status: 200,
+    });
+    expect(await send(key, "{")).toMatchObject({ status: 400, answer: { code: "bad_json" } });
+    expect(await get("/readyz")).toBe(200);
+    expect(await counted('rtm_relay_requests_refused_total{reason="unauthorized"}')).toBe(1);
+    expect(await counted('rtm_relay_requests_refused_total{reason="path"}')).toBe(1);
+    expect(await counted('rtm_relay_requests_refused_total{reason="address"}')).toBe(3);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ msg: "request refused", reason: "path", address: "198.51.100.1" }),
+    );
+  });
+
+  it("not what the relay is to blame for", async () => {
+    await start({ ...two, limits: { refusalsPerMinute: 1 } });
+    relay.setServing(false);
+    for (let n = 0; n < 3; n++) expect(await send(key)).toMatchObject({ status: 503 });
+    relay.setServing(true);
+    expect(await get("/nothing")).toBe(404);
+  });
+});
+
+describe("the table of addresses", () => {
+  it("is bounded, and forgets what was charged longest ago", () => {
+    const rates = new AddressRates(1, 3);
+    for (const address of ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1", "10.0.0.4"]) {
+      rates.take(address, 1, 0);
+    }
+    expect(rates.size).toBe(3);
+    const exhausted = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"].filter(
+      (address) => !rates.has(address, 1, 0),
     );
     expect(exhausted).toEqual(["10.0.0.1", "10.0.0.3", "10.0.0.4"]);
-    expect(limits.exhausted("10.0.0.1", 60_000)).toBe(false);
+    expect(rates.has("10.0.0.1", 1, 60_000)).toBe(true);
   });
 
   it("takes a network of IPv6 for one address, and a mapped IPv4 address for itself", () => {
