@@ -5,6 +5,7 @@ import express from "express";
 import type { Registry } from "prom-client";
 import { endAfterBody, pipelineLimit } from "../../relay/http/request-bounds.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
+import { collectProcessMetrics } from "./metrics.ts";
 
 export interface AdminOptions {
   /** Names, beside localhost and addresses, that a request may be for. */
@@ -38,7 +39,10 @@ export function createAdminServer(options: AdminOptions): Server {
     const text = "This name is none of the admin listener's: add it to service.admin.hosts.";
     response.status(421).type("text/plain").send(text);
   });
+  let scraped = false;
   app.get("/metrics", async (_request, response) => {
+    if (!scraped) collectProcessMetrics(registry);
+    scraped = true;
     response.set("content-type", registry.contentType).send(await registry.metrics());
   });
   app.get("/healthz", (_request, response) => {

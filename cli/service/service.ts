@@ -63,7 +63,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, roles, log } = options;
   requireRoles(config, roles);
   const registry = new Registry();
-  registerServiceMetrics(registry);
   const { stateDirectory } = config.service;
   let worker: Worker | undefined;
   let relay: Relay | undefined;
@@ -78,6 +77,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     if (relay) return relay.readiness();
     return roles.relay ? [STARTING] : queueReadiness();
   };
+  registerServiceMetrics(registry, {
+    roles,
+    isReady: () => !readiness().some(({ blocking }) => blocking),
+  });
   const admin = await startAdmin(config, { registry, readiness }, log);
   try {
     if (roles.relay) {

@@ -163,6 +163,8 @@ export function stage(directory: string): Staged {
   rmSync(join(home, "docs"), { recursive: true });
   cpSync(join(home, "nginx"), join(root, DOCUMENTS, "nginx"), { recursive: true });
   rmSync(join(home, "nginx"), { recursive: true });
+  cpSync(join(home, "packaging"), join(root, DOCUMENTS), { recursive: true });
+  rmSync(join(home, "packaging"), { recursive: true });
 
   for (const unit of readdirSync(join(home, "systemd")).filter((name) =>
     name.endsWith(".service"),

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
-import { registerServiceMetrics } from "../../cli/service/metrics.ts";
+import { collectProcessMetrics, registerServiceMetrics } from "../../cli/service/metrics.ts";
+import { ROLES } from "../../cli/service/roles.ts";
 import { CHANNEL_COST, ENTRY_COST } from "../../relay/channels/history.ts";
 import { registerLogMetrics } from "../../relay/log/valkey/metrics.ts";
 import type { Relay } from "../../relay/relay.ts";
@@ -91,11 +92,14 @@ describe("metrics", () => {
   it("are all described in docs/metrics.md, and nothing else is", async () => {
     const registry = new Registry();
     new WorkerMetrics(registry);
-    registerServiceMetrics(registry);
+    registerServiceMetrics(registry, { roles: ROLES.serve, isReady: () => true });
+    collectProcessMetrics(registry);
     registerLogMetrics(registry, valkeyLog("redis://127.0.0.1:1"));
     relay = await startTestRelay({}, { registry });
     const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
-    const documented = new Set([...page.matchAll(/`(rtm_[a-z_]+)/g)].map(([, name]) => name));
+    const documented = new Set(
+      [...page.matchAll(/`((?:rtm|process|nodejs)_[a-z0-9_]+)/g)].map(([, name]) => name),
+    );
     const registered = (await relay.registry.getMetricsAsJSON()).map(({ name }) => name);
     expect([...documented].sort()).toEqual([...registered].sort());
   });
