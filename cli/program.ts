@@ -1,5 +1,5 @@
 /** The verbs of the `rtm` command and their flags. docs/cli.md is kept equal to it by a test. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
 import { parseDuration } from "../common/units.ts";
 import { EXIT } from "./exit.ts";
@@ -40,6 +40,12 @@ function relayUrl(text: string): string {
     throw new InvalidArgumentError("a URL such as https://rtm.example.com is needed");
   }
   return text;
+}
+
+/** `--url`, which RTM_URL sets too. */
+function urlOption(description: string, preset?: string): Option {
+  const option = new Option("-u, --url <url>", description).env("RTM_URL").argParser(relayUrl);
+  return preset === undefined ? option : option.default(preset);
 }
 
 const ROLE_DESCRIPTIONS: Readonly<Record<Role, string>> = {
@@ -126,12 +132,9 @@ export function program(): Command {
   configured("doctor", "checks everything between the database and a page, one line each")
     .option("--probe", "sends one message on the channel rtm:probe and waits for it")
     .option("--timeout <duration>", "how long --probe waits; default 30s", positiveDuration)
-    .option(
-      "-u, --url <url>",
-      "the relay; default worker.publishUrl, else relay.host and port",
-      relayUrl,
-    )
+    .addOption(urlOption("the relay; default worker.publishUrl, else relay.host and port"))
     .option("--token-file <file>", "token for --probe; default RTM_TOKEN, else one is made")
+    .option("--json", "prints one JSON object instead of lines")
     .action(async (options) => {
       const { doctor } = await import("./doctor/doctor.ts");
       process.exitCode = await doctor(options);
@@ -151,6 +154,7 @@ export function program(): Command {
         await databaseVerb(verb, options);
       });
     if (verb === "uninstall") command.requiredOption("--yes", "needed: nothing is asked");
+    if (verb === "status") command.option("--json", "prints one JSON object instead of lines");
   }
   configured("verify", "proves what is installed, in transactions of its own", db)
     .option("--user <owner>", "schema of the database side; default database.user")
@@ -167,7 +171,7 @@ export function program(): Command {
     .description("posts one message to a relay; the API key comes from RTM_API_KEY or a file")
     .argument("<channel>")
     .argument("<payload>", "JSON text, or - for standard input")
-    .option("-u, --url <url>", "the relay", relayUrl, DEFAULT_URL)
+    .addOption(urlOption("the relay", DEFAULT_URL))
     .option("-e, --event <name>", "event name", "message")
     .option("--key-file <file>", "file that holds the API key")
     .action(async (channel, payload, options) => {
@@ -179,7 +183,7 @@ export function program(): Command {
     .command("tail")
     .description("prints messages as JSON lines; the token comes from RTM_TOKEN or a file")
     .argument("<channel...>")
-    .option("-u, --url <url>", "the relay", relayUrl, DEFAULT_URL)
+    .addOption(urlOption("the relay", DEFAULT_URL))
     .option("--token-file <file>", "file that holds a token")
     .option("-n, --count <messages>", "ends after so many messages", wholeNumber)
     .action(async (channels, options) => {

@@ -48,7 +48,7 @@ interface JsonSchema {
 export type MovedKeys = Readonly<Record<string, string>>;
 
 /** Variables of tests and commands; every other `RTM_*` variable must be a key of the schema. */
-const FOREIGN_ENV = /^RTM_(TEST_|(CONFIG|TOKEN|API_KEY)$)/;
+const FOREIGN_ENV = /^RTM_(TEST_|(CONFIG|URL|TOKEN|API_KEY|ADMIN_URL|CONSOLE_TOKEN)$)/;
 
 function toJsonSchema(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;

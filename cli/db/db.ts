@@ -4,12 +4,17 @@ import oracledb, { type Connection, type ConnectionAttributes } from "oracledb";
 import { messageOf } from "../../common/errors.ts";
 import { printable } from "../../common/printable.ts";
 import { CommandError } from "../exit.ts";
-import { VERSION } from "../version.ts";
 import { expandScript, SQL_FOLDER, type Statement, splitScript } from "./script.ts";
+import { readStatus, statusLines } from "./status.ts";
 
 export type DatabaseVerb = "install" | "uninstall" | "status";
 
 type Print = (line: string) => void;
+
+const toStandardOutput: Print = (line) => void process.stdout.write(`${printable(line)}\n`);
+
+/** How the status is written. */
+export type StatusFormat = "text" | "json";
 
 /**
  * Runs one verb in the schema of the logon, which owns the database side or will own it, and prints
@@ -21,14 +26,17 @@ type Print = (line: string) => void;
 export async function runDatabaseVerb(
   verb: DatabaseVerb,
   logon: ConnectionAttributes,
-  print: Print = (line) => void process.stdout.write(`${printable(line)}\n`),
+  { print = toStandardOutput, format = "text" }: { print?: Print; format?: StatusFormat } = {},
 ): Promise<void> {
   const connection = await logOn(logon);
   try {
     connection.module = "rtm db";
     connection.action = verb;
-    if (verb === "status") await printStatus(connection, print);
-    else await runScript(connection, join(SQL_FOLDER, `${verb}.sql`), print);
+    if (verb === "status") {
+      const status = await readStatus(connection);
+      if (format === "json") print(JSON.stringify(status, undefined, 2));
+      else statusLines(status).forEach(print);
+    } else await runScript(connection, join(SQL_FOLDER, `${verb}.sql`), print);
   } finally {
     await connection.close();
   }
@@ -82,31 +90,5 @@ export async function printOutput(connection: Connection, print: Print): Promise
     if (outBinds === undefined) return;
     for (const line of outBinds.lines.slice(0, outBinds.count)) print(line ?? "");
     if (outBinds.count < 100) return;
-  }
-}
-
-async function printStatus(connection: Connection, print: Print): Promise<void> {
-  const { rows } = await connection
-    .execute<Record<string, unknown>>("select * from rtm_status", [], {
-      outFormat: oracledb.OUT_FORMAT_OBJECT,
-    })
-    .catch((error: unknown) => {
-      throw new CommandError(
-        `no RTM_STATUS in this schema, so nothing is installed here (rtm db install): ${messageOf(error)}`,
-        { cause: error },
-      );
-    });
-  for (const [name, value] of Object.entries(rows?.[0] ?? {})) {
-    print(`${name.toLowerCase().padEnd(18)}${value ?? "-"}`);
-  }
-  const check = await connection.execute<[string]>(
-    "select to_char(substr(websocket_api.install_check(), 1, 4000)) from dual",
-  );
-  print((check.rows?.[0]?.[0] ?? "").trimEnd());
-  const installed = /Schema version (\S+)/.exec(check.rows?.[0]?.[0] ?? "")?.[1];
-  if (installed !== VERSION) {
-    print(
-      `Installed ${installed ?? "an unknown version"}, this is ${VERSION}: run rtm db install.`,
-    );
   }
 }

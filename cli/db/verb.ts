@@ -16,6 +16,8 @@ export interface DatabaseVerbOptions {
   readonly user?: string;
   /** File with the owner's password, `-` for standard input. */
   readonly passwordFile?: string;
+  /** `status` as JSON. */
+  readonly json?: boolean;
 }
 
 /** Where the database is comes from the configuration; who logs on may differ from the worker. */
@@ -66,7 +68,8 @@ export async function databaseVerb(
   verb: DatabaseVerb,
   options: DatabaseVerbOptions,
 ): Promise<void> {
-  await runDatabaseVerb(verb, await logonOf(options));
+  const format = options.json ? "json" : "text";
+  await runDatabaseVerb(verb, await logonOf(options), { format });
 }
 
 export interface DatabaseVerifyOptions extends DatabaseVerbOptions, VerifyOptions {

@@ -1,6 +1,9 @@
 /** `rtm doctor`: looks at everything between the database and a page, and changes nothing. */
+import { printable } from "../../common/printable.ts";
+import { mayColour, painter } from "../colour.ts";
 import { configFile, type RtmConfig, readConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
+import { VERSION } from "../version.ts";
 import { checkDatabase, checkLogon } from "./database.ts";
 import { checkLog } from "./log.ts";
 import { probe } from "./probe.ts";
@@ -16,6 +19,8 @@ export interface DoctorOptions {
   /** How long `--probe` waits, ms. Default 30 s. */
   readonly timeout?: number;
   readonly tokenFile?: string;
+  /** One JSON object at the end instead of lines. */
+  readonly json?: boolean;
 }
 
 /**
@@ -25,9 +30,10 @@ export interface DoctorOptions {
  */
 export async function doctor(options: DoctorOptions): Promise<number> {
   const findings: Finding[] = [];
+  const paint = painter(mayColour(process.stdout));
   const report: Report = (finding) => {
     findings.push(finding);
-    process.stdout.write(`${formatFinding(finding)}\n`);
+    if (!options.json) process.stdout.write(`${formatFinding(finding, paint)}\n`);
   };
   const config = readConfig(options.config, { relay: false });
   const file = configFile(options.config) ?? "no file: environment and defaults";
@@ -35,8 +41,13 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   await diagnose(config, options, report);
   const count = (verdict: Finding["verdict"]) =>
     findings.filter((finding) => finding.verdict === verdict).length;
-  const failed = count("FAILED");
-  process.stdout.write(`${failed} failed, ${count("warning")} warnings\n`);
+  const [failed, warnings] = [count("FAILED"), count("warning")];
+  const summary = { version: VERSION, ok: failed === 0, failed, warnings, findings };
+  process.stdout.write(
+    options.json
+      ? `${printable(JSON.stringify(summary, undefined, 2))}\n`
+      : `${failed} failed, ${warnings} warnings\n`,
+  );
   return failed === 0 ? EXIT.ok : EXIT.failed;
 }
 

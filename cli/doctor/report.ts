@@ -1,6 +1,6 @@
 /** What `rtm doctor` says: one line per check, with its fix. */
-
 import { printable } from "../../common/printable.ts";
+import type { Paint, Style } from "../colour.ts";
 
 export type Verdict =
   | "ok"
@@ -22,10 +22,21 @@ export interface Finding {
 
 export type Report = (finding: Finding) => void;
 
+const STYLES: Readonly<Record<Verdict, readonly Style[]>> = {
+  ok: ["green"],
+  warning: ["yellow"],
+  FAILED: ["red", "bold"],
+  "not visible": ["dim"],
+  skipped: ["dim"],
+};
+
 /** One line; line breaks of a driver's message do not break it. */
-export function formatFinding({ check, verdict, detail, fix }: Finding): string {
-  const line = `${verdict.padEnd(11)} ${check}: ${detail}${fix === undefined ? "" : `; fix: ${fix}`}`;
-  return printable(line.replace(/\s*\n\s*/g, " "));
+export function formatFinding(
+  { check, verdict, detail, fix }: Finding,
+  paint: Paint = (text) => text,
+): string {
+  const rest = `${check}: ${detail}${fix === undefined ? "" : `; fix: ${fix}`}`;
+  return `${paint(verdict.padEnd(11), ...STYLES[verdict])} ${printable(rest.replace(/\s*\n\s*/g, " "))}`;
 }
 
 /** An error's message without the link that the driver appends in a line of its own. */

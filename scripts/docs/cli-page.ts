@@ -25,6 +25,14 @@ A command with \`--config\` reads what [configuration.md](configuration.md) desc
 arguments, because \`ps\` shows them: they come from files or from \`RTM_API_KEY\`, \`RTM_TOKEN\` and the
 variables of the configuration.
 
+\`RTM_URL\` says where the relay is to the commands that have \`--url\`, which wins over it.
+
+## Output
+
+Results go to standard output, everything else to standard error. A terminal gets colours;
+\`NO_COLOR\` (set to anything) takes them away, \`FORCE_COLOR=1\` gives them to pipes and files too.
+\`--json\` of \`rtm doctor\` and \`rtm db status\` is for programs: one object, the same exit codes.
+
 ## Signals
 
 \`rtm serve\`, \`worker\` and \`relay\` stop gracefully at SIGTERM and SIGINT, and at once at the second one

@@ -1,7 +1,8 @@
 /** `rtm db` on the emulator, which answers statements by a table: what is run, printed and reported. */
 import { describe, expect, it } from "vitest";
-import { runDatabaseVerb } from "../../cli/db/db.ts";
+import { runDatabaseVerb, type StatusFormat } from "../../cli/db/db.ts";
 import { expandScript, SQL_FOLDER, splitScript } from "../../cli/db/script.ts";
+import { VERSION } from "../../cli/version.ts";
 import { OraError } from "../../emulator/index.ts";
 import { withEmulator } from "../emulator/support.ts";
 
@@ -21,8 +22,16 @@ async function database() {
   });
   const printed: string[] = [];
   const logon = { connectString: emulator.connectString, user: "rtm", password: "secret" };
-  const run = (verb: "install" | "uninstall" | "status", more = {}) =>
-    runDatabaseVerb(verb, { ...logon, ...more }, (line) => printed.push(line));
+  const run = (
+    verb: "install" | "uninstall" | "status",
+    more = {},
+    format: StatusFormat = "text",
+  ) =>
+    runDatabaseVerb(
+      verb,
+      { ...logon, ...more },
+      { print: (line) => void printed.push(line), format },
+    );
   return { emulator, sent, printed, run };
 }
 
@@ -72,9 +81,31 @@ describe("rtm db", () => {
       "transport         AQ",
       "backlog           0",
       "last_error        -",
-      "info    Schema version 0.0.1\nok      Jobs",
+      "info    Schema version 0.0.1",
+      "ok      Jobs",
       expect.stringMatching(/^Installed 0\.0\.1, this is .*: run rtm db install\.$/),
     ]);
+  });
+
+  it("prints the status as JSON for programs", async () => {
+    const { emulator, printed, run } = await database();
+    emulator.onStatement("select * from rtm_status", () => ({
+      rows: [{ TRANSPORT: "AQ", BACKLOG: 3, LAST_ERROR: null }],
+    }));
+    emulator.onStatement("install_check", () => ({
+      rows: [{ REPORT: `info    Schema version ${VERSION}\nmissing Jobs: grant create job\n` }],
+    }));
+    await run("status", {}, "json");
+    expect(JSON.parse(printed.join("\n"))).toEqual({
+      status: { transport: "AQ", backlog: 3, last_error: null },
+      check: [
+        { mark: "info", text: `Schema version ${VERSION}` },
+        { mark: "missing", text: "Jobs: grant create job" },
+      ],
+      installed: VERSION,
+      version: VERSION,
+      current: true,
+    });
   });
 
   it("says that nothing is installed", async () => {
