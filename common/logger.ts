@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import { LogOutput } from "./log-output.ts";
+import { RecentLines } from "./recent-lines.ts";
 
 export type { Logger };
 
@@ -28,6 +29,34 @@ export function logOutput(): LogOutput {
   return standardOutput;
 }
 
+let recent: RecentLines | undefined;
+
+/** Warnings and errors of all loggers of the process. */
+export function recentWarnings(): RecentLines {
+  recent ??= new RecentLines();
+  return recent;
+}
+
+/** Who has it is told the level of a line before it is written (pino, "pino.destination", metadata). */
+const METADATA: unique symbol = Symbol.for("pino.metadata");
+
+/** Keeps warnings on their way out. */
+class Kept implements DestinationStream {
+  readonly [METADATA] = true;
+  lastLevel = 0;
+  readonly #next: DestinationStream;
+  readonly #lines = recentWarnings();
+
+  constructor(next: DestinationStream) {
+    this.#next = next;
+  }
+
+  write(line: string): void {
+    this.#lines.add(this.lastLevel, line);
+    this.#next.write(line);
+  }
+}
+
 /**
  * A pino logger that writes JSON lines to standard output (or to `destination`) and redacts
  * secrets and payloads. Components take a child: `log.child({ component: "relay" })`.
@@ -49,7 +78,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
   };
   // What logs nothing must not touch standard output: commands write their results there.
   const silent = level === "silent" ? { write: () => {} } : undefined;
-  return pino(options, destination ?? silent ?? logOutput());
+  return pino(options, new Kept(destination ?? silent ?? logOutput()));
 }
 
 /**

@@ -18,6 +18,7 @@ import type { Publisher } from "./contract/publisher.ts";
 import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { closeServer, listen } from "./http/listen.ts";
 import { createHttp } from "./http/server.ts";
+import { Inspection } from "./inspection.ts";
 import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { openLog } from "./log-config.ts";
@@ -55,6 +56,8 @@ export interface Relay {
   readonly host: string;
   readonly port: number;
   readonly registry: Registry;
+  /** For whoever operates it. */
+  readonly inspection: Inspection;
   /** False while the shared log is not heard: then no worker of this node may lead a queue. */
   readonly hearsLog: boolean;
   /** Everything that keeps the service from being ready, and warnings. */
@@ -106,6 +109,7 @@ class RunningRelay implements Relay {
   readonly publisher: LocalPublisher;
   readonly host: string;
   readonly registry: Registry;
+  readonly inspection: Inspection;
   port = 0;
   readonly #config: RelayConfig;
   readonly #options: RelayOptions;
@@ -145,6 +149,7 @@ class RunningRelay implements Relay {
     this.#clients = new Clients({ config, hub: this.#hub, stats, log, keys, makeWire, caughtUp });
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
+    this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
     this.publisher = new LocalPublisher({
       hub: this.#hub,
       log: this.#messageLog,

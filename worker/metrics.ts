@@ -1,6 +1,9 @@
 /** The worker's Prometheus metrics; docs/metrics.md says what each is good for. */
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
+/** Bounds of `rtm_worker_call_to_dequeue_seconds`. */
+export const CALL_TO_DEQUEUE_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300];
+
 export class WorkerMetrics {
   readonly messages: Counter<"queue" | "result">;
   readonly batches: Counter<"queue">;
@@ -46,7 +49,7 @@ export class WorkerMetrics {
       name: "rtm_worker_call_to_dequeue_seconds",
       help: "From the broadcast call to its dequeue, with the caller's open transaction in it.",
       labelNames: queue,
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+      buckets: CALL_TO_DEQUEUE_S,
       registers,
     });
     this.retries = new Counter({

@@ -36,6 +36,11 @@ export class Backlog {
     return this.#held;
   }
 
+  /** Outlets that held something when they were last looked at. */
+  get holding(): ReadonlySet<Outlet> {
+    return this.#holding;
+  }
+
   /** The outlet waits for its client; it is looked at until it waits no more. */
   watch(outlet: Outlet): void {
     this.#waiting.add(outlet);

@@ -329,6 +329,11 @@ export class Hub implements OutletHost {
     return this.#backlog.measure();
   }
 
+  /** Outlets whose clients have not taken all that was written, as `measure` last found them. */
+  get holding(): ReadonlySet<Outlet> {
+    return this.#backlog.holding;
+  }
+
   /** Evicts what is too old and forgets channels that nobody reads and of which nothing is left. */
   sweep(): void {
     this.history.expire(this.#clock());

@@ -154,7 +154,7 @@ describe("rtm doctor", () => {
     const findings: Finding[] = [];
     const config = parseConfig(rtmConfig, {}, { RTM_RELAY_INSECURE: "true", ...environment(more) });
     await diagnose(config, options, (finding) => findings.push(finding));
-    const text = findings.map(formatFinding).join("\n");
+    const text = findings.map((finding) => formatFinding(finding)).join("\n");
     expect(text).not.toContain(PASSWORD);
     expect(text).not.toContain(SECRET);
     return { findings, text };

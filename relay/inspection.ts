@@ -1,0 +1,174 @@
+/**
+ * What an operator may look at: the relay's figures, its busiest channels, the clients that hold most,
+ * and what a channel has lately carried. It is read from what is there anyway when it is asked for,
+ * so that it costs nothing otherwise.
+ */
+import type { ChannelLog, Entry } from "./channels/history.ts";
+import type { Stats } from "./channels/stats.ts";
+import { ClientConnection } from "./clients/client-connection.ts";
+import type { Clients } from "./clients/clients.ts";
+import type { Log } from "./log/log.ts";
+import type { LogStats } from "./log/valkey/stats.ts";
+import { ValkeyLog } from "./log/valkey/valkey-log.ts";
+
+export interface ChannelView {
+  readonly channel: string;
+  /** Number of its last message in this epoch. */
+  readonly seq: number;
+  readonly subscriptions: number;
+  /** Messages that are remembered, and their bytes. */
+  readonly kept: number;
+  readonly keptBytes: number;
+}
+
+export interface SlowClientView {
+  /** Of the client, behind trusted proxies. */
+  readonly address: string | undefined;
+  /** Unsent bytes that this process holds for it. */
+  readonly heldBytes: number;
+  readonly subscriptions: number;
+  /** It is fed from the history, or gets only the latest. */
+  readonly waiting: boolean;
+}
+
+/** The log that nodes share; see `ValkeyLog`. */
+export interface SharedLogView {
+  readonly current: boolean;
+  readonly lag: number;
+  readonly engineBytes: number;
+  readonly reconnects: number;
+  readonly appended: LogStats["appended"];
+  readonly resets: LogStats["resets"];
+}
+
+export interface MessageView {
+  readonly seq: number;
+  readonly eventName: string;
+  /** Of the encoded message. */
+  readonly bytes: number;
+  /** Ms since the relay accepted it. */
+  readonly agoMs: number;
+  /** The payload's JSON text, cut after `payloadBytes` of it. */
+  readonly payload?: string;
+}
+
+/** Where a reader of a channel stands. */
+export interface Place {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+export interface ChannelNews {
+  /** Where to go on. */
+  readonly place: Place;
+  readonly messages: readonly MessageView[];
+  /** Messages that were passed over: they are not remembered any more, or were too many. */
+  readonly missed: number;
+}
+
+export class Inspection {
+  readonly #clients: Clients;
+  readonly #messageLog: Log;
+  readonly #clock: () => number;
+
+  /** @param clock that of the hub, ms */
+  constructor(clients: Clients, messageLog: Log, clock: () => number) {
+    this.#clients = clients;
+    this.#messageLog = messageLog;
+    this.#clock = clock;
+  }
+
+  get stats(): Stats {
+    return this.#clients.stats;
+  }
+
+  get epoch(): string {
+    return this.#clients.hub.epoch;
+  }
+
+  /** Gauges of the moment. */
+  gauges() {
+    const { hub, connections } = this.#clients;
+    return {
+      connections: connections.size,
+      channels: hub.channels.size,
+      heldBytes: hub.measure(),
+      historyMessages: hub.history.count,
+      historyBytes: hub.history.bytes,
+    };
+  }
+
+  /** Undefined where this node numbers its messages itself. */
+  sharedLog(): SharedLogView | undefined {
+    const log = this.#messageLog;
+    if (!(log instanceof ValkeyLog)) return undefined;
+    const { isCurrent: current, lag, engineBytes, stats } = log;
+    const { reconnects, appended, resets } = stats;
+    return { current, lag, engineBytes, reconnects, appended, resets };
+  }
+
+  /** All channels: the caller takes what it needs, so that many of them cost no array. */
+  *channels(): Generator<ChannelView> {
+    for (const { name, log, subscriptions } of this.#clients.hub.channels.values()) {
+      const { seq, size: kept, bytes: keptBytes } = log;
+      yield { channel: name, seq, subscriptions: subscriptions.size, kept, keptBytes };
+    }
+  }
+
+  /** The clients for which most is held, at most `limit`, the fullest first. */
+  slowClients(limit: number): SlowClientView[] {
+    const { hub } = this.#clients;
+    hub.measure();
+    return [...hub.holding]
+      .sort((a, b) => b.accounted - a.accounted)
+      .slice(0, limit)
+      .map(({ owner, accounted: heldBytes, waiting }) => {
+        const client = owner instanceof ClientConnection ? owner : undefined;
+        const subscriptions = client?.subscriptions.size ?? 0;
+        return { address: client?.peer.address, heldBytes, subscriptions, waiting };
+      });
+  }
+
+  /** Where a reader of `channel` begins that wants the last `messages`. */
+  placeBehind(channel: string, messages: number): Place {
+    const { hub } = this.#clients;
+    return { epoch: hub.epoch, seq: Math.max(0, hub.headOf(channel) - messages) };
+  }
+
+  /**
+   * What the channel has carried since `place`, from the history: at most the last `limit` messages.
+   * @param payloadBytes of each payload; 0 for none of it
+   */
+  newsOf(channel: string, place: Place, limit: number, payloadBytes: number): ChannelNews {
+    const { hub } = this.#clients;
+    const log = hub.channels.get(channel)?.log;
+    const { epoch } = hub;
+    if (!log) return { place: { epoch, seq: hub.headOf(channel) }, messages: [], missed: 0 };
+    // A new epoch counts from elsewhere: what it has is shown from its beginning.
+    const from = epoch === place.epoch ? place.seq + 1 : log.evictedSeq + 1;
+    const first = Math.max(from, log.evictedSeq + 1, log.seq - limit + 1);
+    return {
+      place: { epoch, seq: log.seq },
+      messages: this.#messages(log, first, payloadBytes),
+      missed: Math.max(0, first - from),
+    };
+  }
+
+  #messages(log: ChannelLog, first: number, payloadBytes: number): MessageView[] {
+    const now = this.#clock();
+    const messages: MessageView[] = [];
+    for (let seq = first; seq <= log.seq; seq++) {
+      const entry = log.get(seq);
+      if (!entry) continue;
+      const { eventName, frame, at } = entry;
+      const shown = payloadBytes > 0 ? { payload: payloadOf(entry, payloadBytes) } : {};
+      messages.push({ seq, eventName, bytes: frame.length, agoMs: now - at, ...shown });
+    }
+    return messages;
+  }
+}
+
+/** Cut at a byte: half a character becomes a replacement character. */
+function payloadOf({ frame, payloadStart, payloadEnd }: Entry, bytes: number): string {
+  return frame.toString("utf8", payloadStart, Math.min(payloadEnd, payloadStart + bytes));
+}
