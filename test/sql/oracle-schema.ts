@@ -55,7 +55,7 @@ export class OracleSchema implements AsyncDisposable {
   /** Runs a verb of `rtm db` and returns what it printed. */
   async run(verb: "install" | "uninstall" | "status"): Promise<string> {
     const lines: string[] = [];
-    await runDatabaseVerb(verb, this.logon, (line) => lines.push(line));
+    await runDatabaseVerb(verb, this.logon, { print: (line) => void lines.push(line) });
     return lines.join("\n");
   }
 
