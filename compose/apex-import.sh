@@ -3,7 +3,10 @@
 # RTM_APEX_APP is its id. A plug-in file needs an application that is there.
 set -euo pipefail
 admin="$(cat /run/rtm/apex-password)"
-sqlplus -s -l "sys/$(cat /run/rtm/oracle-password)@//db/FREEPDB1 as sysdba" <<SQL
+# SQL*Plus asks for a password and reads it from the first line: on the command line every user of the
+# machine could see it.
+sqlplus -s -l sys@//db/FREEPDB1 as sysdba <<SQL
+$(cat /run/rtm/oracle-password)
 whenever sqlerror exit failure
 set define off
 declare
@@ -28,7 +31,8 @@ SQL
 echo "Workspace RTM, user DEMO; its password: docker compose run --rm secrets cat /run/rtm/apex-password"
 if [ -n "${RTM_APEX_APP:-}" ]; then
   for file in /opt/rtm/plugins/*.sql; do
-    sqlplus -s -l "my_app/$(cat /run/rtm/app-password)@//db/FREEPDB1" <<SQL
+    sqlplus -s -l my_app@//db/FREEPDB1 <<SQL
+$(cat /run/rtm/app-password)
 whenever sqlerror exit failure
 begin
   apex_application_install.set_workspace('RTM');

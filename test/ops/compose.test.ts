@@ -55,6 +55,37 @@ describe("compose.yaml", () => {
 });
 
 describe("the files of compose/", () => {
+  /** Runs a script with a `sqlplus` that writes down its arguments and what it reads. */
+  const runWithSpy = (script: string, folder: string) => {
+    const spy = join(folder, "sqlplus");
+    writeFileSync(spy, `#!/bin/sh\necho "$*" >> ${folder}/arguments\ncat >> ${folder}/input\n`, {
+      mode: 0o755,
+    });
+    const text = readFileSync(root(script), "utf8").replaceAll("/run/rtm/", `${folder}/secrets/`);
+    const env = { PATH: `${folder}:${process.env.PATH}` };
+    const run = spawnSync("bash", ["-c", text], { encoding: "utf8", env });
+    expect(run.stderr).toBe("");
+    const read = (name: string) => readFileSync(join(folder, name), "utf8");
+    return { arguments: read("arguments"), input: read("input") };
+  };
+
+  it.each([
+    ["compose/initdb/020_install.sh", "owner-password"],
+    ["compose/apex-import.sh", "oracle-password"],
+  ])("%s: no password on a command line, where every user could read it", (script, secret) => {
+    const folder = temporaryDirectory();
+    const secrets = join(folder, "secrets");
+    spawnSync(process.execPath, [root("compose/secrets.mjs"), secrets]);
+    const { arguments: given, input } = runWithSpy(script, folder);
+    for (const name of readdirSync(secrets)) {
+      expect(given, name).not.toContain(readFileSync(join(secrets, name), "utf8"));
+    }
+    // It is the first line that SQL*Plus reads, in front of the first command.
+    const password = readFileSync(join(secrets, secret), "utf8").trim();
+    expect(input.split("\n")[0]).toBe(password);
+    expect(given.split("\n")[0]).toMatch(/^-s -l \w+@\/\/\w+\/FREEPDB1( as sysdba)?$/);
+  });
+
   it("give the service a valid configuration", () => {
     const config = parseConfig(
       rtmConfig,

@@ -255,6 +255,26 @@ describe.skipIf(unreachable)("without AQ", { timeout: 120_000 }, () => {
       expect(await rows(app, "select status, http_status from rtm_log")).toEqual([["SENT", 200]]);
       await app.execute("begin rtm_config_api.set_value('api_key', 'wrong'); end;");
       await expect(broadcast(app, "public:http", "2")).rejects.toThrow(/ORA-20113.*401/);
+
+      // A module that is replaced fails the next call of each session that has used it (ORA-04106): the
+      // same call by hand shows that it does here, and a broadcast of another session does not notice.
+      await app.execute("begin rtm_config_api.set_value('api_key', :key); end;", { key: API_KEY });
+      const other = await schema.connect();
+      await broadcast(other, "public:http", "3");
+      expect(await client.next()).toMatchObject({ payload: 3 });
+      const admin = await schema.connect();
+      const source = await rows<[string]>(
+        admin,
+        "select text from user_source where name = 'WEBSOCKET_SENDER_MODULE' and type = 'MLE MODULE' order by line",
+      );
+      const module = source.map(([text]) => text.replace(/\n$/, "")).join("\n");
+      const start = module.indexOf("// MLE module");
+      await admin.execute(
+        `create or replace mle module websocket_sender_module language javascript as\n${module.slice(start)}`,
+      );
+      await expect(send(API_KEY)).rejects.toThrow("ORA-04106");
+      await broadcast(other, "public:http", "4");
+      expect(await client.next()).toMatchObject({ payload: 4 });
       await client.close();
     },
     TIMEOUT_MS,

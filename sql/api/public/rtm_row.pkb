@@ -4,7 +4,6 @@ create or replace package body rtm_row as
   -- Below the end of NUMBER's range.
   c_number_end constant binary_double := 1e125d;
   c_nls        constant varchar2(40) := 'nls_numeric_characters=''.,''';
-  c_gregorian  constant varchar2(30) := 'nls_calendar=gregorian';
 
   -- The number as text with a decimal point, whatever the session's NLS settings.
   function number_text(p_value in number) return varchar2 is
@@ -72,12 +71,12 @@ create or replace package body rtm_row as
 
   procedure put(p_row in out nocopy json_object_t, p_name in varchar2, p_value in date) is
   begin
-    put(p_row, p_name, to_char(p_value, 'YYYY-MM-DD"T"HH24:MI:SS', c_gregorian));
+    put(p_row, p_name, to_char(p_value, 'YYYY-MM-DD"T"HH24:MI:SS', rtm_text.c_gregorian));
   end put;
 
   procedure put(p_row in out nocopy json_object_t, p_name in varchar2, p_value in timestamp) is
   begin
-    put(p_row, p_name, to_char(p_value, 'YYYY-MM-DD"T"HH24:MI:SS.FF6', c_gregorian));
+    put(p_row, p_name, to_char(p_value, 'YYYY-MM-DD"T"HH24:MI:SS.FF6', rtm_text.c_gregorian));
   end put;
 
   procedure put(
@@ -86,7 +85,7 @@ create or replace package body rtm_row as
     p_value in timestamp with time zone
   ) is
   begin
-    put(p_row, p_name, to_char(p_value, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM', c_gregorian));
+    put(p_row, p_name, to_char(p_value, 'YYYY-MM-DD"T"HH24:MI:SS.FF6TZH:TZM', rtm_text.c_gregorian));
   end put;
 
   procedure put(
@@ -98,7 +97,7 @@ create or replace package body rtm_row as
     put(
       p_row,
       p_name,
-      to_char(p_value at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"', c_gregorian)
+      to_char(p_value at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"', rtm_text.c_gregorian)
     );
   end put;
 
