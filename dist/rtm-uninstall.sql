@@ -214,6 +214,7 @@ begin
   later('PACKAGE', 'RTM_WORKER_API');
   later('PACKAGE', 'RTM_ADMIN');
   later('PACKAGE', 'WEBSOCKET_API');
+  later('PACKAGE', 'RTM_CONTROL');
   later('PACKAGE', 'RTM_TOKEN');
   later('PACKAGE', 'RTM_SENDER');
   later('PACKAGE', 'RTM_HTTP');
@@ -236,6 +237,7 @@ begin
   later('TABLE', 'RTM_WATCH_BULK');
   later('TABLE', 'RTM_WATCHED_COLUMN', ' purge');
   later('TABLE', 'RTM_WATCHED_TABLE', ' purge');
+  later('TABLE', 'RTM_REVOCATION', ' purge');
   later('TABLE', 'RTM_WORKER', ' purge');
   later('SEQUENCE', 'RTM_FENCE_SEQ');
   later('TABLE', 'RTM_GAUGE', ' purge');

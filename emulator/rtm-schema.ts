@@ -95,19 +95,21 @@ export class RtmSchema {
       retryDelay: options.retryDelay ?? 0,
     });
     this.#register("websocket_api.broadcast_item", (args, { session }) => {
-      const [, , channel, eventName, payload] = args;
-      this.broadcast(session, String(channel), String(eventName), String(payload ?? "{}"));
+      const [, , channel, eventName, payload, , , retain] = args;
+      this.broadcast(session, String(channel), String(eventName), String(payload ?? "{}"), retain);
       return {};
     });
-    this.#register("websocket_api.broadcast", ([channel, eventName, payload], { session }) => {
-      this.broadcast(session, String(channel), String(eventName), String(payload ?? "{}"));
-      return {};
-    });
-    this.#register("websocket_api.broadcast_user", ([user, eventName, payload], { session }) => {
-      const channel = userChannel(String(user));
-      this.broadcast(session, channel, String(eventName), String(payload ?? "{}"));
-      return {};
-    });
+    for (const [name, channelOf] of [
+      ["broadcast", String],
+      ["broadcast_user", userChannel],
+    ] as const) {
+      this.#register(`websocket_api.${name}`, (args, { session }) => {
+        const [to, eventName, payload, , , retain] = args;
+        const channel = channelOf(String(to));
+        this.broadcast(session, channel, String(eventName), String(payload ?? "{}"), retain);
+        return {};
+      });
+    }
     for (const [name, run] of Object.entries(this.#workerApi())) {
       this.#register(`rtm_worker_api.${name}`, run);
     }
@@ -118,9 +120,18 @@ export class RtmSchema {
     }));
   }
 
-  /** WEBSOCKET_API.BROADCAST_ITEM on the AQ path: in the session's transaction. Returns the id. */
-  broadcast(session: Session, channel: string, eventName: string, payload: string): string {
-    const header = { v: 1, channel, eventName, ts: this.#now() };
+  /**
+   * WEBSOCKET_API.BROADCAST_ITEM on the AQ path: in the session's transaction. Returns the id.
+   * @param retain seconds; null or absent for no retaining
+   */
+  broadcast(
+    session: Session,
+    channel: string,
+    eventName: string,
+    payload: string,
+    retain?: unknown,
+  ): string {
+    const header = { v: 1, channel, eventName, ts: this.#now(), ...retained(retain) };
     const plain = `${JSON.stringify(header)}\n${payload}`;
     const isJson = this.#options.payload === "JSON";
     let body: unknown = isJson ? { ...header, payload } : plain;
@@ -292,6 +303,15 @@ export class RtmSchema {
     const { pieces, next } = cut(text, offset - 1);
     return { 2: pieces, 3: next === null ? null : next + 1 };
   }
+}
+
+/** The header's member of `p_retain_s`, checked as RTM_MESSAGE does. */
+function retained(seconds: unknown): { retain?: number } {
+  if (seconds === undefined || seconds === null) return {};
+  if (!Number.isInteger(seconds) || Number(seconds) < 1 || Number(seconds) > 604_800) {
+    throw new OraError(20106, "p_retain_s must be a whole number from 1 to 604800");
+  }
+  return { retain: Number(seconds) };
 }
 
 /** WEBSOCKET_API.USER_CHANNEL, for names of at most 128 bytes. */

@@ -11,6 +11,7 @@ whenever sqlerror exit failure rollback
 @@api/base/rtm_config.sql
 @@api/base/rtm_delivery.sql
 @@api/public/rtm_watched.sql
+@@api/public/rtm_revocation.sql
 @@aq/queue.sql
 @@api/http/websocket_sender.sql
 @@install/features.sql
@@ -26,6 +27,7 @@ whenever sqlerror exit failure rollback
 @@api/http/rtm_sender.pks
 @@api/public/websocket_api.pks
 @@api/public/rtm_token.pks
+@@api/public/rtm_control.pks
 @@api/admin/rtm_admin.pks
 @@api/worker/rtm_worker_api.pks
 @@api/public/rtm_watch_registry.pks
@@ -45,6 +47,7 @@ whenever sqlerror exit failure rollback
 @@api/http/rtm_sender.pkb
 @@api/public/websocket_api.pkb
 @@api/public/rtm_token.pkb
+@@api/public/rtm_control.pkb
 @@api/admin/rtm_admin.pkb
 @@api/worker/rtm_worker_api.pkb
 @@api/public/rtm_watch_registry.pkb

@@ -1,6 +1,11 @@
 /** Turns what was dequeued into a message, or says why it is poison. Pure. */
 import { messageOf } from "../common/errors.ts";
-import { DEFAULT_EVENT_NAME, type Message, nameProblem } from "../relay/contract/message.ts";
+import {
+  DEFAULT_EVENT_NAME,
+  MAX_RETAIN_S,
+  type Message,
+  nameProblem,
+} from "../relay/contract/message.ts";
 
 /** What came out of the queue, before anybody looked into it. */
 export interface Dequeued {
@@ -58,6 +63,7 @@ export interface Header {
   readonly channel: string;
   readonly eventName: string;
   readonly ts: number;
+  readonly retain?: number;
 }
 
 /** How a foreign queue's messages are addressed; `undefined` for our own queue. */
@@ -110,7 +116,7 @@ function readEnvelope(value: unknown): Envelope {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Broken("bad_header", "the header is not a JSON object");
   }
-  const { v, channel, eventName, ts, claim, payload } = value as Record<string, unknown>;
+  const { v, channel, eventName, ts, retain, claim, payload } = value as Record<string, unknown>;
   if (v !== 1)
     throw new Broken("unsupported_version", `the header's v is ${JSON.stringify(v)}, not 1`);
   for (const [name, given] of [
@@ -123,14 +129,28 @@ function readEnvelope(value: unknown): Envelope {
   if (typeof ts !== "number" || !Number.isSafeInteger(ts) || ts < 0) {
     throw new Broken("bad_header", "the header's ts is not a time in ms since 1970");
   }
+  if (retain !== undefined && !isRetain(retain)) {
+    throw new Broken("bad_header", `the header's retain is not 1 to ${MAX_RETAIN_S} seconds`);
+  }
   if (claim !== undefined && (typeof claim !== "string" || !/^[0-9a-f]{32}$/i.test(claim))) {
     throw new Broken("bad_header", "the header's claim is not an id of 32 hex digits");
   }
   return {
-    header: { channel: channel as string, eventName: eventName as string, ts },
+    header: {
+      channel: channel as string,
+      eventName: eventName as string,
+      ts,
+      ...(retain !== undefined && { retain }),
+    },
     claimId: claim as string | undefined,
     payload,
   };
+}
+
+function isRetain(value: unknown): value is number {
+  return (
+    typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_RETAIN_S
+  );
 }
 
 function readOwn(body: Dequeued["body"]): { envelope: Envelope; payload: string } {

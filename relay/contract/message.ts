@@ -12,7 +12,15 @@ export interface Message {
   readonly id: string;
   /** Time of the `broadcast_item` call, ms since 1970-01-01T00:00:00Z. */
   readonly ts: number;
+  /**
+   * Seconds for which it is kept as the last value of its channel and event, beside the history: 1 to
+   * `MAX_RETAIN_S`. Absent: not kept.
+   */
+  readonly retain?: number;
 }
+
+/** Longest time that a message may be kept as a last value: a week, s. */
+export const MAX_RETAIN_S = 604_800;
 
 /** Event name of a message whose sender gave none (the published predecessor allowed that). */
 export const DEFAULT_EVENT_NAME = "message";

@@ -66,8 +66,8 @@ function all(part: readonly Encoded[], result: Unavailable): readonly PublishRes
 
 /** The payload's text is put in as it is: no number loses a digit. */
 function encode(message: Message): string {
-  const { channel, eventName, payload, id, ts } = message;
-  const head = JSON.stringify({ channel, eventName, id, ts });
+  const { channel, eventName, payload, id, ts, retain } = message;
+  const head = JSON.stringify({ channel, eventName, id, ts, retain });
   return `${head.slice(0, -1)},"payload":${payload}}`;
 }
 

@@ -71,6 +71,7 @@ create or replace package body rtm_aq as
              'channel' value p_message.channel,
              'eventName' value p_message.event_name,
              'ts' value p_message.ts_ms,
+             'retain' value p_message.retain_s,
              'claim' value p_claim
              absent on null
              returning varchar2(4000)
@@ -169,7 +170,9 @@ create or replace package body rtm_aq as
                'channel' value p_message.channel,
                'eventName' value p_message.event_name,
                'ts' value p_message.ts_ms,
+               'retain' value p_message.retain_s,
                'payload' value p_message.payload
+               absent on null
                returning clob
              )
       into l_document
@@ -191,6 +194,41 @@ create or replace package body rtm_aq as
     $end
     return l_message_id;
   end enqueue;
+
+  function enqueue_control(p_op in varchar2, p_body in varchar2) return varchar2 is
+    l_message_id varchar2(32);
+    l_ts_ms      number := rtm_text.epoch_ms;
+    $if rtm_features.c_json_queue $then
+    l_document   clob;
+    $else
+    l_header     varchar2(4000);
+    $end
+  begin
+    $if rtm_features.c_json_queue $then
+      select json_object(
+               'v' value 2,
+               'op' value p_op,
+               'ts' value l_ts_ms,
+               'payload' value p_body
+               returning clob
+             )
+      into l_document
+      from dual;
+      l_message_id := enqueue_json(json(l_document), dbms_aq.never);
+      rtm_text.free(l_document);
+    $elsif rtm_features.c_aq $then
+      select json_object('v' value 2, 'op' value p_op, 'ts' value l_ts_ms returning varchar2(4000))
+      into l_header
+      from dual;
+      l_message_id := enqueue_raw(
+        utl_raw.concat(rtm_text.utf8(l_header || chr(10)), rtm_text.utf8(p_body)),
+        dbms_aq.never
+      );
+    $else
+      unavailable;
+    $end
+    return l_message_id;
+  end enqueue_control;
 
   $if rtm_features.c_aq $then
   -- p_message_id: this message only, or null for the next one.

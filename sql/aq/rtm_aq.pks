@@ -13,6 +13,9 @@ create or replace package rtm_aq authid definer as
   -- p_expiration_s: seconds until an undelivered message expires.
   function enqueue(p_message in rtm_message.t_message, p_expiration_s in number) return varchar2;
 
+  -- Enqueues a control item (docs/worker-api.md) that never expires. p_body: its JSON object.
+  function enqueue_control(p_op in varchar2, p_body in varchar2) return varchar2;
+
   -- One dequeue, REMOVE and ON_COMMIT, of a message of any queue this schema may dequeue from.
   -- p_kind: RAW, JSON or JMS_TEXT. Nothing within p_wait_s seconds: p_message_id is null.
   -- p_text: the payload as UTF-8, a temporary BLOB, which the caller frees.

@@ -51,7 +51,7 @@ declare
   begin
     execute immediate q'[
       begin
-        :1 := websocket_send_broadcast(null, null, 'c', 'e', '1', null, null, 1);
+        :1 := websocket_send_broadcast(null, null, 'c', 'e', '1', null, null, 1, null);
       end;]'
       using out l_answer;
     dbms_output.put_line('Not available: MLE, whose module took a call without a URL: ' || substr(l_answer, 1, 200));

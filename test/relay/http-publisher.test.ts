@@ -193,6 +193,31 @@ describe("HttpPublisher", () => {
     expect(results.map(({ status }) => status)).toEqual(["unavailable", "unavailable"]);
   });
 
+  it("posts for how long a message is to be kept, and nothing where it is not", async () => {
+    let body = "";
+    const server = await fake((request, response) => {
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        const results = (JSON.parse(body) as { id: string }[]).map(({ id }) => ({
+          ok: true,
+          id,
+          recipients: 0,
+        }));
+        response.end(JSON.stringify({ ok: true, results }));
+      });
+    });
+    const results = await publisherFor(server).publish([
+      message("c", 1, { id: "1", retain: 60 }),
+      message("c", 2, { id: "2" }),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["accepted", "accepted"]);
+    const posted = JSON.parse(body) as object[];
+    expect(posted[0]).toMatchObject({ id: "1", retain: 60 });
+    expect(posted[1]).not.toHaveProperty("retain");
+  });
+
   it("says unavailable when nobody listens, and when time is up", async () => {
     const relay = await start();
     const { port } = relay;

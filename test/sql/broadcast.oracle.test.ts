@@ -1,5 +1,5 @@
 /** Broadcasting, the worker's API, tokens, watch and purge on a real Oracle. */
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import oracledb, { type Connection } from "oracledb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { verifyToken } from "../../relay/access/token.ts";
@@ -153,6 +153,105 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
     await expect(
       app.execute("begin :t := websocket_api.client_token('a', null, 60); end;", { t: text(4000) }),
     ).rejects.toThrow("ORA-20106");
+  });
+
+  it("mints who, when and which session, and what the options grant", async () => {
+    const claimsOf = async (block: string, binds: object = {}) => {
+      const { outBinds } = await app.execute<{ token: string }>(block, {
+        token: text(32_000),
+        ...binds,
+      });
+      return JSON.parse(
+        Buffer.from(outBinds!.token.split(".")[1]!, "base64url").toString(),
+      ) as Record<string, unknown>;
+    };
+    const plain = "begin :token := websocket_api.client_token('sales', 'Scott', 60); end;";
+    const first = await claimsOf(plain);
+    const second = await claimsOf(plain);
+    expect(first).toMatchObject({ sub: "Scott", self: "user:SCOTT", channels: ["sales"] });
+    expect(first).not.toHaveProperty("sid");
+    expect(first.exp).toBe((first.iat as number) + 60);
+    expect(first.jti).toMatch(/^[0-9a-f]{32}$/);
+    expect(second.jti).not.toBe(first.jti);
+    const withOptions = `declare
+        l_channels websocket_api.t_channels;
+        l_options  websocket_api.t_token_options;
+      begin
+        l_channels(1) := 'record:*';
+        l_options.presence_join(1)  := 'record:42';
+        l_options.presence_watch(7) := 'record:*';
+        l_options.publish(1)        := 'record:42';
+        l_options.member_info       := :info;
+        :token := websocket_api.client_token(l_channels, l_options, 'Scott');
+      end;`;
+    const info = '{ "name": "Sc\u00f6tt" }';
+    expect(await claimsOf(withOptions, { info })).toMatchObject({
+      channels: ["record:*"],
+      presence: { join: ["record:42"], watch: ["record:*"], info: { name: "Scött" } },
+      publish: ["record:42"],
+    });
+    const refused = (value: string) => expect(claimsOf(withOptions, { info: value })).rejects;
+    await refused("[1]").toThrow(/ORA-20106.*p_options.member_info must be a JSON object/);
+    await refused("{a:1}").toThrow(/ORA-20106.*p_options.member_info/);
+    await refused(`{"a":"${"é".repeat(260)}"}`).toThrow(/ORA-20106.*528 bytes/);
+    await expect(
+      claimsOf(`declare
+          l_channels websocket_api.t_channels;
+          l_options  websocket_api.t_token_options;
+        begin
+          l_channels(1) := 'a';
+          l_options.presence_watch(1) := 'a*b';
+          :token := websocket_api.client_token(l_channels, l_options, 'Scott');
+        end;`),
+    ).rejects.toThrow(/ORA-20101.*p_options.presence_watch/);
+  });
+
+  it("names an APEX session by a keyed hash that outlives a change of the secret", async () => {
+    const claim = (session: number) =>
+      value<string>(app, "select rtm_token.session_claim(:session) from dual", { session });
+    const before = await claim(12_345_678_901_234);
+    expect(before).toMatch(/^[0-9a-f]{32}$/);
+    expect(await claim(12_345_678_901_235)).not.toBe(before);
+    const key = await value<Buffer>(app, "select session_key from rtm_config");
+    expect(before).toBe(
+      createHmac("sha256", key)
+        .update("apex-rtm session 12345678901234")
+        .digest("hex")
+        .slice(0, 32),
+    );
+    await app.execute("begin rtm_config_api.set_token_secret('k3', :secret); end;", {
+      secret: randomBytes(24).toString("hex"),
+    });
+    expect(await claim(12_345_678_901_234)).toBe(before);
+    await app.execute("begin rtm_config_api.set_value('log_days', '31'); end;");
+    expect(await claim(12_345_678_901_234)).toBe(before);
+    await app.execute("begin rtm_config_api.set_token_secret('k1', :secret); end;", {
+      secret: SECRET,
+    });
+    await app.execute("begin rtm_config_api.drop_token_secret('k3'); end;");
+  });
+
+  it("says for how long a message is to be kept as a last value", async () => {
+    await app.execute("begin websocket_api.broadcast('keep', 'e', '1', p_retain_s => 60); end;");
+    await app.execute(
+      "begin websocket_api.broadcast_user('scott', 'e', '2', p_retain_s => 604800); end;",
+    );
+    await app.execute(`begin
+        websocket_api.broadcast_json('keep', 'e', json_array_t('[3]'), p_retain_s => 1);
+        websocket_api.broadcast('keep', 'e', '"' || rpad('x', 30000, 'x') || rpad('x', 2750, 'x') || '"', p_retain_s => 2);
+        websocket_api.broadcast('keep', 'e', '5');
+      end;`);
+    await app.commit();
+    const found = await received();
+    expect(found.map(({ retain }) => retain)).toEqual([60, 604_800, 1, 2, undefined]);
+    expect(found[3]?.claimed).toBe(true);
+    for (const bad of [0, 604_801, 1.5]) {
+      await expect(
+        app.execute("begin websocket_api.broadcast('keep', 'e', '1', p_retain_s => :bad); end;", {
+          bad,
+        }),
+      ).rejects.toThrow(/ORA-20106.*p_retain_s must be a whole number from 1 to 604800/);
+    }
   });
 
   describe("a copy of the database", () => {

@@ -20,6 +20,7 @@ interface SenderModule {
     messageId: string | null,
     tsMs: number | null,
     timeoutSeconds: number,
+    retainSeconds: number | null,
   ): Promise<string>;
 }
 
@@ -43,8 +44,19 @@ async function send({
   payload = "{}",
   id = null as string | null,
   seconds = 10,
+  retain = null as number | null,
 } = {}): Promise<Outcome> {
-  const text = await sender.sendBroadcast(apiKey, url, channel, "probe", payload, id, TS, seconds);
+  const text = await sender.sendBroadcast(
+    apiKey,
+    url,
+    channel,
+    "probe",
+    payload,
+    id,
+    TS,
+    seconds,
+    retain,
+  );
   return JSON.parse(text) as Outcome;
 }
 
@@ -134,6 +146,19 @@ describe("sendBroadcast", () => {
     const outcome = await send({ url });
     expect(outcome.status).toBeNull();
     expect(outcome.body).not.toBe("");
+  });
+
+  it("posts for how long the message is to be kept, and nothing where it is not", async () => {
+    const bodies: string[] = [];
+    const listener: RequestListener = (request, response) => {
+      request.on("data", (chunk) => bodies.push(String(chunk)));
+      request.on("end", () => response.end("{}"));
+    };
+    await withServer(listener, async (url) => {
+      await send({ url, retain: 60 });
+      await send({ url });
+    });
+    expect(bodies.map((body) => JSON.parse(body).retain)).toEqual([60, undefined]);
   });
 
   it("posts to one path, whatever slashes end the URL", async () => {

@@ -23,6 +23,7 @@ export interface QueuedMessage {
   readonly eventName: string;
   readonly payload: string;
   readonly ts: number;
+  readonly retain?: number;
   readonly claimed: boolean;
 }
 

@@ -233,9 +233,11 @@ describe("PL/SQL text", () => {
   it("compares the indexed time of the log and of deliveries with variables of their own type", () => {
     // With an expression of another type the column is converted, and its index is not used.
     const compared = files.flatMap(({ path, text }) =>
-      [...text.matchAll(/\b(?:\w+\.)?(ts|expires_utc|retry_utc)\s*(?:<=?|>=?)\s*([\w.]+)/g)].map(
-        ([all, , other]) => ({ where: `${path}: ${all}`, other: other! }),
-      ),
+      [
+        ...text.matchAll(
+          /\b(?:\w+\.)?(ts|expires_utc|retry_utc|until_utc|seen_utc)\s*(?:<=?|>=?)\s*([\w.]+)/g,
+        ),
+      ].map(([all, , other]) => ({ where: `${path}: ${all}`, other: other! })),
     );
     expect(compared.length).toBeGreaterThan(4);
     const own = /^(l_\w+|rtm_text\.now_utc)$/;

@@ -39,6 +39,27 @@ describe("decode of our own queue", () => {
     expect(decoded).toMatchObject({ kind: "claim", claimId: claim.toLowerCase() });
   });
 
+  it("passes on for how long a message is kept as a last value", () => {
+    expect(decode(raw(`${header({ retain: 60 })}\n1`), undefined, 0)).toMatchObject({
+      message: { retain: 60, payload: "1" },
+    });
+    const value = { ...JSON.parse(header({ retain: 604_800 })), payload: "1" };
+    expect(
+      decode({ id: ID, attempts: 0, body: { kind: "json", value } }, undefined, 0),
+    ).toMatchObject({ message: { retain: 604_800 } });
+    const claim = "abcdef00000000000000000000000001";
+    const checked = decode(raw(`${header({ claim, retain: 1 })}\n`), undefined, 0);
+    expect(checked.kind === "claim" && withClaim(checked, "2")).toMatchObject({
+      message: { retain: 1, payload: "2" },
+    });
+  });
+
+  it.each([0, 604_801, 1.5, "60", null])("refuses a time of %j to keep it", (retain) => {
+    expect(decode(raw(`${header({ retain })}\n1`), undefined, 0)).toMatchObject({
+      poison: { code: "bad_header", reason: "the header's retain is not 1 to 604800 seconds" },
+    });
+  });
+
   it.each([
     ["bad_header", "{}", "no header line"],
     ["bad_header", "nonsense\n{}", "not JSON"],

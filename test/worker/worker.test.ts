@@ -64,6 +64,37 @@ describe.each(["19c", "23ai"] as const)("worker on %s", (profile) => {
     expect(world.publisher.accepted.map(({ channel }) => channel)).toEqual(["c", "user:SCOTT%2AÜ"]);
   });
 
+  it("delivers for how long a message is to be kept, and the call refuses what is out of range", async () => {
+    const connection = await world.connect();
+    world.startWorker();
+    const item = (retain: number) =>
+      connection.execute(
+        "begin websocket_api.broadcast_item(:k, :u, :c, :e, :p, :on_error, :source, :retain); end;",
+        { k: null, u: null, c: "c", e: "e", p: "1", on_error: null, source: "APEX", retain },
+      );
+    const broadcast = (name: string, retain: number | null) =>
+      connection.execute(
+        `begin websocket_api.${name}(:c, :e, :p, :on_error, :source, :retain); end;`,
+        { c: "c", e: "e", p: "1", on_error: null, source: "PLSQL", retain },
+      );
+    await item(604_800);
+    await broadcast("broadcast", 60);
+    await broadcast("broadcast_user", 1);
+    await broadcast("broadcast", null);
+    for (const bad of [0, 604_801, 1.5]) {
+      await expect(broadcast("broadcast", bad)).rejects.toThrow(/ORA-20106.*p_retain_s/);
+    }
+    await connection.commit();
+    await until("all have arrived", () => world.publisher.accepted.length === 4);
+    expect(world.publisher.accepted.map(({ retain }) => retain)).toEqual([
+      604_800,
+      60,
+      1,
+      undefined,
+    ]);
+    expect("retain" in world.publisher.accepted[3]!).toBe(false);
+  });
+
   it("fetches a claim check and deletes its row in the same transaction", async () => {
     const connection = await world.connect();
     const text = "ä€😀".repeat(120_000);

@@ -130,6 +130,16 @@ create or replace package body rtm_admin as
     end loop;
   end purge_claims;
 
+  procedure purge_revocations is
+    l_now rtm_revocation.until_utc%type := rtm_text.now_utc;
+  begin
+    loop
+      delete from rtm_revocation where until_utc <= l_now and rownum <= c_log_slice;
+      exit when sql%rowcount = 0;
+      commit;
+    end loop;
+  end purge_revocations;
+
   procedure purge(p_days in number default null) is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
     l_days     number := coalesce(p_days, l_settings.log_days);
@@ -141,6 +151,7 @@ create or replace package body rtm_admin as
     l_removed := purge_exceptions(l_days);
     purge_log(l_days);
     purge_claims(l_days);
+    purge_revocations;
   end purge;
 
   function listeners return varchar2 is
@@ -252,7 +263,7 @@ create or replace package body rtm_admin as
           'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
           'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
           'RTM_WATCH', 'RTM_WATCH_REGISTRY', 'RTM_WATCH_SOURCE', 'RTM_WATCHED_TABLE', 'RTM_WATCHED_COLUMN',
-          'RTM_WATCH_BULK', 'RTM_WATCHES', 'WEBSOCKET_API',
+          'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'WEBSOCKET_API',
           'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
         )
       order by object_name, object_type

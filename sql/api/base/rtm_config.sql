@@ -50,7 +50,8 @@ begin
       expiration_s      number default 3600 not null,
       max_backlog       number default 10000 not null,
       max_message_bytes number default 1048576 not null,
-      token_ttl_s       number default 900 not null
+      token_ttl_s       number default 900 not null,
+      session_key       raw(32)
     )]');
 
   -- Signing secrets of tokens, under the ids that the relay knows them by (kid).
@@ -105,6 +106,8 @@ begin
       constraint rtm_worker_pk primary key (worker_id, queue_name)
     )]');
 
+  -- Key of what tokens carry in place of the id of an APEX session (RTM_TOKEN.SESSION_CLAIM).
+  add_missing('rtm_config', 'session_key', 'raw(32)');
   add_missing('rtm_database', 'pdb_guid', 'varchar2(32 byte)');
   add_missing('rtm_database', 'server_host', 'varchar2(255 byte)');
   add_missing('rtm_database', 'state', q'[varchar2(9 byte) default 'CONFIRMED' not null

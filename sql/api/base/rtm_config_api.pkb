@@ -65,8 +65,10 @@ create or replace package body rtm_config_api as
 
   procedure set_value(p_name in varchar2, p_value in varchar2) is
     pragma autonomous_transaction;
-    l_row rtm_config%rowtype := settings;
+    l_row rtm_config%rowtype;
   begin
+    -- Locked: the whole row is written, and another session may be changing another setting.
+    select * into l_row from rtm_config where id = 1 for update;
     case lower(trim(p_name))
       when 'base_url' then
         l_row.base_url := rtm_relay.normalised(text(p_name, p_value));
@@ -107,6 +109,11 @@ create or replace package body rtm_config_api as
     update rtm_config set row = l_row where id = 1;
     commit;
     rtm_jobs.refresh;
+  exception
+    when others then
+      -- The lock.
+      rollback;
+      raise;
   end set_value;
 
   function get_value(p_name in varchar2) return varchar2 is
@@ -156,6 +163,36 @@ create or replace package body rtm_config_api as
     end if;
     commit;
   end set_token_secret;
+
+  -- Made once, from a secret that is as good as any key and from what no other installation has.
+  procedure make_session_key is
+    pragma autonomous_transaction;
+    l_secret rtm_token_secret.secret%type;
+    l_seed   raw(2000);
+    l_key    rtm_config.session_key%type;
+  begin
+    select max(secret) into l_secret from rtm_token_secret where is_current = 'Y';
+    if l_secret is null then
+      raise_application_error(
+        -20104,
+        'No token secret: set the one of the relay with RTM_CONFIG_API.SET_TOKEN_SECRET'
+      );
+    end if;
+    l_seed := utl_raw.concat(rtm_text.utf8(l_secret), sys_guid());
+    select standard_hash(l_seed, 'SHA256') into l_key from dual;
+    update rtm_config set session_key = l_key where id = 1 and session_key is null;
+    commit;
+  end make_session_key;
+
+  function session_key return raw is
+    l_row rtm_config%rowtype := settings;
+  begin
+    if l_row.session_key is null then
+      make_session_key;
+      l_row := settings;
+    end if;
+    return l_row.session_key;
+  end session_key;
 
   procedure drop_token_secret(p_kid in varchar2) is
     pragma autonomous_transaction;

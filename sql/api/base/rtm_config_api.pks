@@ -14,6 +14,9 @@ create or replace package rtm_config_api authid definer as
   -- relay's relay.tokens.secrets under the same kid. p_current: new tokens are signed with it.
   procedure set_token_secret(p_kid in varchar2, p_secret in varchar2, p_current in boolean default true);
   procedure drop_token_secret(p_kid in varchar2);
+  -- For our packages: the key of what tokens say of an APEX session. Made at its first use, and kept when
+  -- secrets change: a revocation must find the tokens of before.
+  function session_key return raw;
 
   -- Allows HTTP and tokens in this database, or in a named one (a standby, before a switchover).
   procedure confirm_database(p_db_unique_name in varchar2 default null, p_con_name in varchar2 default null);

@@ -55,7 +55,8 @@ begin
       relay       varchar2(1000 byte),
       api_key     varchar2(1000 byte),
       seq         number,
-      attempts    number default 0 not null
+      attempts    number default 0 not null,
+      retain_s    number
     )]');
   add_missing('expires_utc', 'timestamp(6)');
   add_missing('channel', 'varchar2(512 byte)');
@@ -67,6 +68,7 @@ begin
   add_missing('api_key', 'varchar2(1000 byte)');
   add_missing('seq', 'number');
   add_missing('attempts', 'number default 0 not null');
+  add_missing('retain_s', 'number');
   create_missing(
     'INDEX', 'RTM_DELIVERY_EXPIRES_IX', 'create index rtm_delivery_expires_ix on rtm_delivery (expires_utc)'
   );

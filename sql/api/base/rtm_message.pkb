@@ -3,6 +3,9 @@ create or replace package body rtm_message as
   -- every character is escaped), id, numbers and keys. max_message_bytes counts it, as the relay does.
   c_envelope_bytes constant pls_integer := 1024;
 
+  -- A week.
+  c_max_retain_s constant pls_integer := 604800;
+
   -- The payload's JSON text, never null; bytes and syntax are checked.
   function checked_payload(p_payload in clob, p_settings in rtm_config%rowtype) return clob is
     l_limit number := p_settings.max_message_bytes - c_envelope_bytes;
@@ -36,10 +39,14 @@ create or replace package body rtm_message as
     p_event_name in varchar2,
     p_payload    in clob,
     p_source     in varchar2,
-    p_settings   in rtm_config%rowtype
+    p_settings   in rtm_config%rowtype,
+    p_retain_s   in number default null
   ) return t_message is
     l_message t_message;
   begin
+    if p_retain_s not between 1 and c_max_retain_s or p_retain_s <> trunc(p_retain_s) then
+      raise_application_error(-20106, 'p_retain_s must be a whole number from 1 to ' || c_max_retain_s);
+    end if;
     rtm_text.check_name(p_channel, 'p_channel');
     rtm_text.check_name(coalesce(p_event_name, 'message'), 'p_event_name');
     l_message.channel    := p_channel;
@@ -48,6 +55,7 @@ create or replace package body rtm_message as
     l_message.ts_ms      := rtm_text.epoch_ms;
     l_message.source     := rtm_text.fit(p_source, 30);
     l_message.app_user   := rtm_log_row.app_user;
+    l_message.retain_s   := p_retain_s;
     return l_message;
   end checked;
 end rtm_message;

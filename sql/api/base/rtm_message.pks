@@ -9,17 +9,19 @@ create or replace package rtm_message authid definer as
     payload    clob,          -- checked JSON text, never null
     ts_ms      number,        -- time of the call, ms since 1970
     source     varchar2(30),  -- for RTM_LOG
-    app_user   varchar2(255)
+    app_user   varchar2(255),
+    retain_s   number         -- seconds as last value of its channel and event; null for no retaining
   );
 
   -- A message of the caller, now. p_event_name: null is "message"; p_payload: null is {}.
-  -- Raises -20101 for a name, -20105 for a payload that is not JSON or too long.
+  -- Raises -20101 for a name, -20105 for a payload that is not JSON or too long, -20106 for p_retain_s.
   function checked(
     p_channel    in varchar2,
     p_event_name in varchar2,
     p_payload    in clob,
     p_source     in varchar2,
-    p_settings   in rtm_config%rowtype
+    p_settings   in rtm_config%rowtype,
+    p_retain_s   in number default null
   ) return t_message;
 end rtm_message;
 /

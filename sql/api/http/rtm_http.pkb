@@ -29,7 +29,8 @@ create or replace package body rtm_http as
         p_payload    => p_message.payload,
         p_message_id => p_message.id,
         p_ts_ms      => p_message.ts_ms,
-        p_timeout_s  => p_settings.http_timeout_s
+        p_timeout_s  => p_settings.http_timeout_s,
+        p_retain_s   => p_message.retain_s
       );
     end answer;
   begin
@@ -56,7 +57,8 @@ create or replace package body rtm_http as
              'channel' value p_message.channel,
              'eventName' value p_message.event_name,
              'id' value p_message.id,
-             'ts' value p_message.ts_ms
+             'ts' value p_message.ts_ms,
+             'retain' value p_message.retain_s
              absent on null
              returning varchar2(4000)
            )

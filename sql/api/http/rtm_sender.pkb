@@ -22,10 +22,12 @@ create or replace package body rtm_sender as
     l_until      := rtm_text.now_utc + numtodsinterval(p_settings.expiration_s, 'SECOND');
     l_key        := trim(p_api_key);
     insert into rtm_delivery(
-      id, expires_utc, body, channel, event_name, ts_ms, source, app_user, relay, api_key, seq
+      id, expires_utc, body, channel, event_name, ts_ms, source, app_user, relay, api_key, seq,
+      retain_s
     ) values (
       p_message.id, l_until, l_body, p_message.channel, p_message.event_name, p_message.ts_ms,
-      p_message.source, p_message.app_user, l_relay, l_key, rtm_delivery_seq.nextval
+      p_message.source, p_message.app_user, l_relay, l_key, rtm_delivery_seq.nextval,
+      p_message.retain_s
     );
     rtm_text.free(l_body);
   exception
@@ -44,6 +46,7 @@ create or replace package body rtm_sender as
     l_message.ts_ms      := p_delivery.ts_ms;
     l_message.source     := p_delivery.source;
     l_message.app_user   := p_delivery.app_user;
+    l_message.retain_s   := p_delivery.retain_s;
     return l_message;
   end message_of;
 

@@ -18,13 +18,14 @@ function deadline(timeoutSeconds) {
 }
 
 /** The request's body; the payload's text goes in as it is, so that no number loses a digit. */
-function requestBody(channel, eventName, payload, messageId, tsMs) {
+function requestBody(channel, eventName, payload, messageId, tsMs, retainSeconds) {
   JSON.parse(payload);
   const members = JSON.stringify({
     channel,
     eventName,
     id: messageId ?? undefined,
     ts: tsMs ?? undefined,
+    retain: retainSeconds ?? undefined,
   });
   return `${members.slice(0, -1)},"payload":${payload}}`;
 }
@@ -42,6 +43,7 @@ function requestBody(channel, eventName, payload, messageId, tsMs) {
  * @param {string} messageId
  * @param {number} tsMs time of the call, ms since 1970
  * @param {number} timeoutSeconds for the whole exchange
+ * @param {number} retainSeconds as last value of its channel and event; empty for no retaining
  * @returns {Promise<string>}
  */
 export async function sendBroadcast(
@@ -53,9 +55,10 @@ export async function sendBroadcast(
   messageId,
   tsMs,
   timeoutSeconds,
+  retainSeconds,
 ) {
   if (!baseUrl) throw new Error("sendBroadcast: baseUrl is required");
-  const body = requestBody(channel, eventName, payload, messageId, tsMs);
+  const body = requestBody(channel, eventName, payload, messageId, tsMs, retainSeconds);
   const headers = { "content-type": "application/json" };
   if (apiKey) headers["x-api-key"] = apiKey;
   let outcome;
@@ -136,10 +139,11 @@ begin
       p_payload    in clob,
       p_message_id in varchar2,
       p_ts_ms      in number,
-      p_timeout_s  in number
+      p_timeout_s  in number,
+      p_retain_s   in number
     ) return varchar2
     as mle module websocket_sender_module
-    signature 'sendBroadcast(string, string, string, string, string, string, number, number)';~';
+    signature 'sendBroadcast(string, string, string, string, string, string, number, number, number)';~';
 exception
   when others then
     -- An older version, no privilege, MLE switched off, or removed as in slim images.

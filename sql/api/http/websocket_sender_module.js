@@ -12,13 +12,14 @@ function deadline(timeoutSeconds) {
 }
 
 /** The request's body; the payload's text goes in as it is, so that no number loses a digit. */
-function requestBody(channel, eventName, payload, messageId, tsMs) {
+function requestBody(channel, eventName, payload, messageId, tsMs, retainSeconds) {
   JSON.parse(payload);
   const members = JSON.stringify({
     channel,
     eventName,
     id: messageId ?? undefined,
     ts: tsMs ?? undefined,
+    retain: retainSeconds ?? undefined,
   });
   return `${members.slice(0, -1)},"payload":${payload}}`;
 }
@@ -36,6 +37,7 @@ function requestBody(channel, eventName, payload, messageId, tsMs) {
  * @param {string} messageId
  * @param {number} tsMs time of the call, ms since 1970
  * @param {number} timeoutSeconds for the whole exchange
+ * @param {number} retainSeconds as last value of its channel and event; empty for no retaining
  * @returns {Promise<string>}
  */
 export async function sendBroadcast(
@@ -47,9 +49,10 @@ export async function sendBroadcast(
   messageId,
   tsMs,
   timeoutSeconds,
+  retainSeconds,
 ) {
   if (!baseUrl) throw new Error("sendBroadcast: baseUrl is required");
-  const body = requestBody(channel, eventName, payload, messageId, tsMs);
+  const body = requestBody(channel, eventName, payload, messageId, tsMs, retainSeconds);
   const headers = { "content-type": "application/json" };
   if (apiKey) headers["x-api-key"] = apiKey;
   let outcome;

@@ -199,7 +199,8 @@ create or replace package body websocket_api as
     p_event_name in varchar2,
     p_payload    in clob,
     p_on_error   in varchar2 default null,
-    p_source     in varchar2 default 'APEX'
+    p_source     in varchar2 default 'APEX',
+    p_retain_s   in number   default null
   ) is
     l_settings   rtm_config%rowtype := rtm_config_api.settings;
     l_message    rtm_message.t_message;
@@ -210,7 +211,9 @@ create or replace package body websocket_api as
     l_code       number;
   begin
     l_policy     := error_policy(p_on_error, l_settings);
-    l_message    := rtm_message.checked(p_channel, p_event_name, p_payload, p_source, l_settings);
+    l_message    := rtm_message.checked(
+      p_channel, p_event_name, p_payload, p_source, l_settings, p_retain_s
+    );
     l_is_checked := true;
     l_way        := way(l_settings, l_reason);
     send(l_message, l_settings, l_way, l_reason, p_api_key, p_base_url);
@@ -232,7 +235,8 @@ create or replace package body websocket_api as
     p_event_name in varchar2,
     p_payload    in clob,
     p_on_error   in varchar2 default null,
-    p_source     in varchar2 default 'PLSQL'
+    p_source     in varchar2 default 'PLSQL',
+    p_retain_s   in number   default null
   ) is
   begin
     broadcast_item(
@@ -242,7 +246,8 @@ create or replace package body websocket_api as
       p_event_name => p_event_name,
       p_payload    => p_payload,
       p_on_error   => p_on_error,
-      p_source     => p_source
+      p_source     => p_source,
+      p_retain_s   => p_retain_s
     );
   end broadcast;
 
@@ -251,10 +256,11 @@ create or replace package body websocket_api as
     p_event_name in varchar2,
     p_payload    in clob,
     p_on_error   in varchar2 default null,
-    p_source     in varchar2 default 'PLSQL'
+    p_source     in varchar2 default 'PLSQL',
+    p_retain_s   in number   default null
   ) is
   begin
-    broadcast(user_channel(p_user), p_event_name, p_payload, p_on_error, p_source);
+    broadcast(user_channel(p_user), p_event_name, p_payload, p_on_error, p_source, p_retain_s);
   end broadcast_user;
 
   procedure broadcast_json(
@@ -262,14 +268,15 @@ create or replace package body websocket_api as
     p_event_name in varchar2,
     p_payload    in json_element_t,
     p_on_error   in varchar2 default null,
-    p_source     in varchar2 default 'PLSQL'
+    p_source     in varchar2 default 'PLSQL',
+    p_retain_s   in number   default null
   ) is
     l_payload clob;
   begin
     if p_payload is not null then
       l_payload := p_payload.to_clob;
     end if;
-    broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source);
+    broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source, p_retain_s);
     rtm_text.free(l_payload);
   exception
     when others then
@@ -283,14 +290,15 @@ create or replace package body websocket_api as
     p_event_name in varchar2,
     p_payload    in json,
     p_on_error   in varchar2 default null,
-    p_source     in varchar2 default 'PLSQL'
+    p_source     in varchar2 default 'PLSQL',
+    p_retain_s   in number   default null
   ) is
     l_payload clob;
   begin
     if p_payload is not null then
       select json_serialize(p_payload returning clob) into l_payload from dual;
     end if;
-    broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source);
+    broadcast(p_channel, p_event_name, l_payload, p_on_error, p_source, p_retain_s);
     rtm_text.free(l_payload);
   exception
     when others then
@@ -302,7 +310,8 @@ create or replace package body websocket_api as
   procedure broadcast_many(
     p_messages in t_messages,
     p_on_error in varchar2 default null,
-    p_source   in varchar2 default 'PLSQL'
+    p_source   in varchar2 default 'PLSQL',
+    p_retain_s in number   default null
   ) is
     type t_checked is table of rtm_message.t_message index by pls_integer;
     l_settings   rtm_config%rowtype := rtm_config_api.settings;
@@ -342,7 +351,7 @@ create or replace package body websocket_api as
       begin
         l_given            := p_messages(l_index);
         l_checked(l_index) := rtm_message.checked(
-          l_given.channel, l_given.event_name, l_given.payload, p_source, l_settings
+          l_given.channel, l_given.event_name, l_given.payload, p_source, l_settings, p_retain_s
         );
       exception
         when others then
@@ -373,14 +382,15 @@ create or replace package body websocket_api as
   procedure broadcast_many(
     p_messages in sys_refcursor,
     p_on_error in varchar2 default null,
-    p_source   in varchar2 default 'PLSQL'
+    p_source   in varchar2 default 'PLSQL',
+    p_retain_s in number   default null
   ) is
     l_messages t_messages;
   begin
     loop
       fetch p_messages bulk collect into l_messages limit c_slice;
       exit when l_messages.count = 0;
-      broadcast_many(l_messages, p_on_error, p_source);
+      broadcast_many(l_messages, p_on_error, p_source, p_retain_s);
     end loop;
     close p_messages;
   exception
@@ -396,11 +406,12 @@ create or replace package body websocket_api as
     p_event_name in varchar2,
     p_payload    in clob,
     p_on_error   in varchar2 default null,
-    p_source     in varchar2 default 'PLSQL'
+    p_source     in varchar2 default 'PLSQL',
+    p_retain_s   in number   default null
   ) is
     pragma autonomous_transaction;
   begin
-    broadcast(p_channel, p_event_name, p_payload, p_on_error, p_source);
+    broadcast(p_channel, p_event_name, p_payload, p_on_error, p_source, p_retain_s);
     commit;
   exception
     when others then
@@ -419,12 +430,12 @@ create or replace package body websocket_api as
 
   function client_token(
     p_channels in t_channels,
+    p_options  in t_token_options,
     p_user     in varchar2 default null,
     p_ttl_s    in number   default null
   ) return varchar2 is
     l_user     varchar2(4000) := apex_user(p_user);
     l_ttl_s    number := p_ttl_s;
-    l_index    pls_integer := p_channels.first;
     l_settings rtm_config%rowtype;
   begin
     if l_ttl_s is null then
@@ -440,11 +451,17 @@ create or replace package body websocket_api as
     if p_channels.count not between 1 and c_max_channels then
       raise_application_error(-20106, 'p_channels must hold 1 to ' || c_max_channels || ' names');
     end if;
-    while l_index is not null loop
-      rtm_text.check_name(p_channels(l_index), 'p_channels', p_prefix_allowed => true);
-      l_index := p_channels.next(l_index);
-    end loop;
-    return rtm_token.sign(l_user, p_channels, l_ttl_s);
+    return rtm_token.sign(l_user, p_channels, p_options, l_ttl_s);
+  end client_token;
+
+  function client_token(
+    p_channels in t_channels,
+    p_user     in varchar2 default null,
+    p_ttl_s    in number   default null
+  ) return varchar2 is
+    l_none t_token_options;
+  begin
+    return client_token(p_channels, l_none, p_user, p_ttl_s);
   end client_token;
 
   function client_token(
@@ -486,6 +503,31 @@ create or replace package body websocket_api as
     end if;
     return l_channel;
   end user_channel;
+
+  procedure forget_last(p_channel in varchar2, p_event_name in varchar2) is
+  begin
+    rtm_control.forget_last(p_channel, p_event_name);
+  end forget_last;
+
+  procedure revoke_user(p_user in varchar2 default null) is
+  begin
+    rtm_control.revoke_user(apex_user(p_user));
+  end revoke_user;
+
+  procedure revoke_session(p_session in number default null) is
+  begin
+    rtm_control.revoke_session(coalesce(p_session, to_number(sys_context('APEX$SESSION', 'APP_SESSION'))));
+  end revoke_session;
+
+  procedure unsubscribe_user(p_user in varchar2, p_channel in varchar2) is
+  begin
+    rtm_control.unsubscribe_user(apex_user(p_user), p_channel);
+  end unsubscribe_user;
+
+  procedure disconnect_user(p_user in varchar2, p_stop in boolean default false) is
+  begin
+    rtm_control.disconnect_user(apex_user(p_user), p_stop);
+  end disconnect_user;
 
   function install_check return clob is
   begin

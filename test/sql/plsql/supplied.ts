@@ -24,7 +24,7 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       dequeue: ["queue_name dequeue_options message_properties payload msgid"],
     },
     names:
-      "on_commit immediate remove browse locked remove_nodata first_message next_message no_wait forever",
+      "on_commit immediate remove browse locked remove_nodata first_message next_message no_wait forever never",
     records: {
       enqueue_options_t:
         "visibility relative_msgid sequence_deviation transformation delivery_mode",
@@ -91,6 +91,8 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       substr: ["r pos len?"],
       cast_to_varchar2: ["r"],
       cast_to_raw: ["c"],
+      bit_xor: ["r1 r2"],
+      copies: ["r n"],
     },
   },
   utl_i18n: {
