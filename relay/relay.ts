@@ -21,6 +21,7 @@ import { createHttp } from "./http/server.ts";
 import { Inspection } from "./inspection.ts";
 import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
+import { Notices } from "./log/notices.ts";
 import { openLog } from "./log-config.ts";
 import { registerMetrics } from "./metrics.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
@@ -118,6 +119,8 @@ class RunningRelay implements Relay {
   readonly #messageLog: Log;
   /** The same, when it is this node's own: then a lease decides who serves, and a file keeps it. */
   readonly #memory: MemoryLog | undefined;
+  /** Facts and signals of the log. */
+  readonly #notices = new Notices();
   readonly #hub: Hub;
   readonly #clients: Clients;
   readonly #serving = new Serving();
@@ -210,8 +213,12 @@ class RunningRelay implements Relay {
     const hub = this.#hub;
     return {
       headOf: (channel) => hub.headOf(channel),
-      reset: (snapshot) => hub.reset(snapshot),
+      reset: (snapshot) => {
+        hub.reset(snapshot);
+        this.#notices.reset(snapshot);
+      },
       apply: (batch) => hub.apply(batch),
+      notice: (batch) => this.#notices.notice(batch),
       current: (yes, detail) => this.#heardLog(yes, detail),
     };
   }

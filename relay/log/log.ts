@@ -11,6 +11,7 @@
  */
 import type { Message } from "../contract/message.ts";
 import type { Source } from "../contract/publisher.ts";
+import type { Fact, Notice } from "./fact.ts";
 
 /** A message with its place: `seq` counts per channel inside the epoch, from 1 on, without gaps. */
 export interface Numbered extends Message {
@@ -46,6 +47,15 @@ export type Appended =
    */
   | { readonly status: "fenced"; readonly code: "fenced"; readonly message: string };
 
+/** What became of one notice of a `note`. */
+export type Noted =
+  /** It is in the log, unless a fact of a higher rank is there: then that one counts. */
+  | { readonly status: "accepted" }
+  /** A fact whose owner is not in the table `node`: it must become a new one and say all anew. */
+  | { readonly status: "refused"; readonly message: string }
+  /** Not known to be in the log, but it may be. */
+  | { readonly status: "unavailable"; readonly message: string };
+
 /**
  * Why a reader must begin anew:
  * `start`: the first snapshot of this process;
@@ -54,7 +64,7 @@ export type Appended =
  */
 export type ResetReason = "start" | "lost" | "behind";
 
-/** One consistent view of the log. (State beside the messages, such as presence, will be a member.) */
+/** One consistent view of the log. */
 export interface Snapshot {
   readonly epoch: string;
   readonly reason: ResetReason;
@@ -65,6 +75,11 @@ export interface Snapshot {
    * its head, so they fill the history; no subscriber gets them again.
    */
   readonly retained: Iterable<Numbered>;
+  /**
+   * All facts of all tables, nodes before what they own. After `lost` no node is among them: each
+   * joins again; other tables may have lost what the log had lost.
+   */
+  readonly facts: Iterable<Fact>;
 }
 
 /** What the log feeds; implemented by the relay. All calls are synchronous and in log order. */
@@ -77,6 +92,11 @@ export interface LogReader {
   reset(snapshot: Snapshot): void;
   /** Messages that follow what was applied before; each is its channel's head + 1. Never empty. */
   apply(batch: readonly Numbered[]): void;
+  /**
+   * Facts and signals, in one order with the messages. Never empty. A fact that changes nothing, because
+   * one of a higher rank is there, may be among them or not.
+   */
+  notice(batch: readonly Notice[]): void;
   /** Number of the channel's last message that was applied; where it goes on when it is forgotten. */
   headOf(channel: string): number;
   /**
@@ -108,6 +128,15 @@ export interface Log {
     batch: readonly Message[],
     options: AppendOptions,
   ): readonly Appended[] | Promise<readonly Appended[]>;
+  /**
+   * Puts facts and signals into the log, in order; one answer each. Those of one call are applied
+   * together, before or after any others. Once it is answered every node has applied them or will,
+   * before anything that is appended later. In the same turn as `append`. Never throws.
+   */
+  note(
+    batch: readonly Notice[],
+    options?: { readonly signal?: AbortSignal },
+  ): readonly Noted[] | Promise<readonly Noted[]>;
   /**
    * Feeds the reader from now on; called once. Resolves when the first snapshot was given and the
    * reader is current, or when a log elsewhere could not be reached: `current` tells when it is.

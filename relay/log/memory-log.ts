@@ -1,11 +1,12 @@
 /**
  * The log of a single node, in its memory and synchronous. It keeps no messages of its own: the reader's
- * history is the only copy, so the reader says which number a channel is at.
+ * history is the only copy, so the reader says which number a channel is at. Facts it does keep.
  */
 import { randomUUID } from "node:crypto";
 import type { Message } from "../contract/message.ts";
 import { DuplicateWindow, type WindowLimits } from "./duplicates.ts";
-import type { Appended, AppendOptions, Log, LogReader, ResetReason } from "./log.ts";
+import { type Fact, FactTables, isFact, type Notice } from "./fact.ts";
+import type { Appended, AppendOptions, Log, LogReader, Noted, ResetReason } from "./log.ts";
 
 /** How often ids that are too old are forgotten, ms. */
 const EXPIRE_MS = 5000;
@@ -19,6 +20,8 @@ export interface MemoryLogOptions {
 export class MemoryLog implements Log {
   readonly keepsHeads = false;
   duplicates: DuplicateWindow;
+  /** Facts of an earlier process are put into it before `follow` or `resume`. */
+  readonly tables = new FactTables();
   readonly #options: MemoryLogOptions;
   #epoch = "";
   #reader: LogReader | undefined;
@@ -61,6 +64,22 @@ export class MemoryLog implements Log {
     });
   }
 
+  note(batch: readonly Notice[]): readonly Noted[] {
+    const reader = this.#reader;
+    if (!reader) return batch.map(() => ({ status: "unavailable", message: "the log is closed" }));
+    const applied: Notice[] = [];
+    const answers = batch.map((notice): Noted => {
+      const outcome = isFact(notice) ? this.tables.apply(notice) : "applied";
+      if (outcome === "refused") {
+        return { status: "refused", message: `node ${(notice as Fact).owner} is gone` };
+      }
+      if (outcome === "applied") applied.push(notice);
+      return { status: "accepted" };
+    });
+    if (applied.length > 0) reader.notice(applied);
+    return answers;
+  }
+
   async follow(reader: LogReader): Promise<void> {
     this.#reader = reader;
     this.#timer = setInterval(
@@ -74,6 +93,7 @@ export class MemoryLog implements Log {
   /** Another node may have served meanwhile: positions and ids of before are worth nothing. */
   beginAnew(): void {
     this.duplicates = new DuplicateWindow(this.#options.duplicates);
+    this.tables.dropNodes();
     this.#begin(randomUUID(), "lost");
   }
 
@@ -87,7 +107,8 @@ export class MemoryLog implements Log {
 
   #begin(epoch: string, reason: ResetReason): void {
     this.#epoch = epoch;
-    this.#reader?.reset({ epoch, reason, heads: new Map(), retained: [] });
+    const facts = this.tables.all();
+    this.#reader?.reset({ epoch, reason, heads: new Map(), retained: [], facts });
   }
 
   /** Whoever appends here has been applied here. */

@@ -10,8 +10,8 @@ import { logNode, publishMany, seen, untilReset, untilSettled } from "./log-supp
 
 /** The commands that the user of the log needs (docs/cluster.md). */
 const RIGHTS =
-  "-@all +eval +evalsha +script|load +info +ping +hmget +hget +hset +hlen +hscan +xadd +xread " +
-  "+xrange +xlen +xtrim +del +rename ~{rtm}:*";
+  "-@all +eval +evalsha +script|load +info +ping +hmget +hget +hset +hdel +hlen " +
+  "+hkeys +hgetall +hscan +xadd +xread +xrange +xlen +xtrim +del +rename ~{rtm}:*";
 
 async function refusal(url: string): Promise<unknown> {
   const log = valkeyLog(url);

@@ -2,16 +2,26 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Message } from "../../relay/contract/message.ts";
 import type { Appended, AppendOptions, Log } from "../../relay/log/log.ts";
+import { describeFacts } from "./facts.ts";
 import { RecordingReader } from "./reader.ts";
 
 export interface LogSettings {
   /** Ids remembered per source. */
   readonly ids?: number;
+  /** Bytes of messages that a log keeps which keeps them itself. */
+  readonly bytes?: number;
 }
 
 export interface LogTarget {
   /** A log of the test's own, and more nodes on the same one where nodes can share a log. */
   open(settings?: LogSettings): Promise<{ log: Log; another?: () => Log }>;
+}
+
+/** A log that is followed. */
+export interface LogNode {
+  readonly log: Log;
+  readonly another?: () => Log;
+  readonly reader: RecordingReader;
 }
 
 export const SOURCE = { source: { name: "queue:RTM_OUT" } } as const;
@@ -59,7 +69,7 @@ const accepted = (seq: number, duplicate = false) => ({ status: "accepted", seq,
 
 export function describeLog(name: string, target: LogTarget, skipped = ""): void {
   describe.skipIf(skipped !== "")(`the log's contract: ${name}${skipped}`, () => {
-    async function node(settings?: LogSettings) {
+    async function node(settings?: LogSettings): Promise<LogNode> {
       const opened = await target.open(settings);
       const reader = await follow(opened.log);
       return { ...opened, reader };
@@ -193,6 +203,8 @@ export function describeLog(name: string, target: LogTarget, skipped = ""): void
       expect(answers).toMatchObject([{ status: "unavailable" }]);
       expect(reader.messages).toHaveLength(before);
     });
+
+    describeFacts(node);
 
     describe("with several nodes", () => {
       it("applies the same messages in the same order everywhere, with appenders on each", async ({

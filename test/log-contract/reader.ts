@@ -1,4 +1,5 @@
 /** A reader that checks the port's promises while it keeps what it was given. */
+import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
 
 export class RecordingReader implements LogReader {
@@ -10,6 +11,9 @@ export class RecordingReader implements LogReader {
   heads = new Map<string, number>();
   currents: boolean[] = [];
   detail: string | undefined;
+  /** Every notice and the id of every message, in the order in which they came. */
+  order: (Notice | string)[] = [];
+  #tables = new FactTables();
   /** What broke a promise of the port. */
   readonly violations: string[] = [];
 
@@ -17,8 +21,22 @@ export class RecordingReader implements LogReader {
     return this.currents.at(-1) ?? false;
   }
 
-  reset({ epoch, reason, heads, retained }: Snapshot): void {
+  /** All facts, in an order that does not depend on how they came. */
+  get facts(): Fact[] {
+    const nameOf = ({ table, owner, key }: Fact) => `${table} ${owner} ${key}`;
+    return [...this.#tables.all()].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  }
+
+  get signals(): string[] {
+    return this.order.flatMap((each) =>
+      typeof each === "string" || isFact(each) ? [] : [`${each.signal} ${each.body}`],
+    );
+  }
+
+  reset({ epoch, reason, heads, retained, facts }: Snapshot): void {
     this.resets.push({ epoch, reason });
+    this.#tables = new FactTables();
+    for (const fact of facts) this.#apply(fact);
     this.heads = new Map(heads);
     this.messages = [...retained];
     const last = new Map<string, number>();
@@ -51,6 +69,22 @@ export class RecordingReader implements LogReader {
       this.heads.set(message.channel, message.seq);
       this.messages.push(message);
       this.live.push(message);
+      this.order.push(message.id);
+    }
+  }
+
+  notice(batch: readonly Notice[]): void {
+    if (this.resets.length === 0) this.violations.push("noticed before the first reset");
+    if (batch.length === 0) this.violations.push("noticed an empty batch");
+    for (const notice of batch) {
+      this.order.push(notice);
+      if (isFact(notice)) this.#apply(notice);
+    }
+  }
+
+  #apply(fact: Fact): void {
+    if (this.#tables.apply(fact) === "refused") {
+      this.violations.push(`${fact.table} ${fact.key} of ${fact.owner}, which is no node`);
     }
   }
 

@@ -466,6 +466,7 @@ describe("a log that begins anew", () => {
     reason: "lost",
     heads: new Map(),
     retained: [],
+    facts: [],
     ...more,
   });
   const seqsOf = (texts: readonly string[]) =>

@@ -77,6 +77,7 @@ export function startHub(config: RelayConfig, clock: () => number, keepsHeads = 
     headOf: (channel) => hub.headOf(channel),
     reset: (snapshot) => hub.reset(snapshot),
     apply: (batch) => hub.apply(batch),
+    notice: () => {},
     current: () => {},
   });
   return { hub, messageLog };

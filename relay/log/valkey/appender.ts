@@ -8,14 +8,16 @@ import { retryForever } from "../../../common/backoff.ts";
 import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
-import type { Appended, AppendOptions } from "../log.ts";
+import { isFact, type Notice } from "../fact.ts";
+import type { Appended, AppendOptions, Noted } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
-import { type EngineAddress, EngineConnection } from "./connection.ts";
-import { encodeRest, splitBatch } from "./entry.ts";
+import { type Argument, type EngineAddress, EngineConnection } from "./connection.ts";
+import { encodeRest, messageLength, splitBatch } from "./entry.ts";
 import { EngineRefusedError, EngineUnreachableError } from "./errors.ts";
 import { RECONNECT } from "./follower.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { APPEND, type Keys } from "./scripts.ts";
+import { encodeNotice, noticeLength, storedFact } from "./notice.ts";
+import { APPEND, type Keys, NOTE } from "./scripts.ts";
 import type { LogStats } from "./stats.ts";
 
 /** How often a batch begins again before its caller must decide. */
@@ -122,7 +124,7 @@ export class Appender {
     options: AppendOptions,
   ): Promise<readonly Appended[]> {
     if (batch.length === 0) return [];
-    const parts = splitBatch(batch);
+    const parts = splitBatch(batch, messageLength);
     let taken: Appended[] = [];
     let problem = "the log's epoch changes again and again";
     try {
@@ -189,6 +191,63 @@ export class Appender {
     }
     return "done";
   }
+
+  /** As `Log.note`. */
+  async note(batch: readonly Notice[], signal?: AbortSignal): Promise<readonly Noted[]> {
+    const answers: Noted[] = [];
+    let problem: string | undefined;
+    for (const part of splitBatch(batch, noticeLength)) {
+      if (problem === undefined) {
+        try {
+          answers.push(...(await this.#notePart(part, signal)));
+          continue;
+        } catch (error) {
+          problem = messageOf(error);
+        }
+      }
+      for (const _ of part) answers.push({ status: "unavailable", message: problem });
+    }
+    return answers;
+  }
+
+  /** Facts may be said again, so in another epoch the part is simply given again. */
+  async #notePart(part: readonly Notice[], signal: AbortSignal | undefined): Promise<Noted[]> {
+    const { keys, knowledge } = this.#options;
+    const names = [keys.state, keys.log, keys.table("node")];
+    const items = part.flatMap((notice) => noteArguments(notice, keys, names));
+    for (let restart = 0; restart < RESTARTS; restart++) {
+      const connection = this.#connection;
+      if (!connection) throw new EngineUnreachableError(this.#problem);
+      const epoch = this.#epoch;
+      const token = randomBytes(TOKEN_BYTES).toString("base64url");
+      const reply = (await unlessAborted(
+        connection.run(NOTE, names, [epoch, token, keys.tables, ...items]),
+        signal,
+      )) as readonly [string, number, readonly number[]];
+      const [status, n, results] = reply;
+      if (status === "moved") {
+        await this.#attach(connection);
+        continue;
+      }
+      if (results.includes(1)) knowledge.acknowledged({ epoch, n, token });
+      return results.map((result) =>
+        result < 0
+          ? { status: "refused", message: "its owner is not among the nodes" }
+          : { status: "accepted" },
+      );
+    }
+    throw new EngineUnreachableError("the log's epoch changes again and again");
+  }
+}
+
+/** What note.lua is told of a notice; `keys` are its KEYS, to which the fact's table is added. */
+function noteArguments(notice: Notice, keys: Keys, names: string[]): readonly Argument[] {
+  const text = encodeNotice(notice);
+  if (!isFact(notice)) return [text, 0, "", "", 0, ""];
+  const { table, owner, key, rank = 0 } = notice;
+  const name = keys.table(table, owner);
+  if (!names.includes(name, 2)) names.push(name);
+  return [text, names.indexOf(name, 2) + 1, key, storedFact(notice), rank, owner ?? ""];
 }
 
 /** The caller may give up; the call goes on, and nobody waits for its answer. */

@@ -31,8 +31,15 @@ export async function attach(
   const witnesses = knowledge.witnesses.flatMap(({ epoch, n, token }) => [epoch, n, token]);
   const reply = (await connection.run(
     ATTACH,
-    [keys.state, keys.log],
-    [randomUUID(), knowledge.generation, keepFrom, knowledge.cursor.epoch, ...witnesses],
+    [keys.state, keys.log, keys.table("node")],
+    [
+      randomUUID(),
+      knowledge.generation,
+      keepFrom,
+      knowledge.cursor.epoch,
+      keys.tables,
+      ...witnesses,
+    ],
   )) as readonly [string, number, number, string, string, string];
   const [epoch, generation, n, token, why, runId] = reply;
   knowledge.sawGeneration(generation);

@@ -1,19 +1,21 @@
 /**
- * One entry of the engine's log, and the messages in it. Pure.
+ * One entry of the engine's log, and the messages and notices in it. Pure.
  *
  * The names of a message hold no control character (contract/message.ts), so tabs part them; its
  * payload may hold anything and has its length before it. The engine's script writes channel,
  * number and id; what follows them comes from here and travels as it is.
  */
 import type { Message } from "../../contract/message.ts";
+import type { Notice } from "../fact.ts";
 import type { Numbered } from "../log.ts";
+import { decodeNotice } from "./notice.ts";
 
-/** An entry holds one message, or no more text than this, UTF-16 units (bytes, when it is ASCII). */
+/** An entry holds one message or notice, or no more text than this, UTF-16 units (bytes, when it is ASCII). */
 export const ENTRY_LENGTH = 64 * 1024;
 /** What a message takes beside its names and payload: numbers and tabs. */
 const OVERHEAD = 40;
-/** And no more messages than this. */
-export const ENTRY_MESSAGES = 1000;
+/** And no more messages or notices than this. */
+export const ENTRY_ITEMS = 1000;
 /** Names that decoded messages share; beyond it the table begins anew. */
 const INTERNED = 10_000;
 
@@ -36,20 +38,27 @@ export function encodeRest({ eventName, ts, payload }: Message): string {
   return `${eventName}\t${ts}\t${payload.length}\t${payload}`;
 }
 
+/** How long a message is in an entry, about. */
+export function messageLength({ channel, id, eventName, payload }: Message): number {
+  return channel.length + id.length + eventName.length + payload.length + OVERHEAD;
+}
+
 /** Cuts a batch into parts of one entry each, in order. */
-export function splitBatch(batch: readonly Message[]): (readonly Message[])[] {
-  const parts: Message[][] = [];
-  let part: Message[] = [];
+export function splitBatch<Item>(
+  batch: readonly Item[],
+  lengthOf: (item: Item) => number,
+): (readonly Item[])[] {
+  const parts: Item[][] = [];
+  let part: Item[] = [];
   let length = 0;
-  for (const message of batch) {
-    const { channel, id, eventName, payload } = message;
-    const more = channel.length + id.length + eventName.length + payload.length + OVERHEAD;
-    if (part.length > 0 && (length + more > ENTRY_LENGTH || part.length === ENTRY_MESSAGES)) {
+  for (const item of batch) {
+    const more = lengthOf(item);
+    if (part.length > 0 && (length + more > ENTRY_LENGTH || part.length === ENTRY_ITEMS)) {
       parts.push(part);
       part = [];
       length = 0;
     }
-    part.push(message);
+    part.push(item);
     length += more;
   }
   if (part.length > 0) parts.push(part);
@@ -73,16 +82,23 @@ export function parseEntry([id, fields]: readonly [string, readonly string[]]): 
   };
 }
 
+/** What stands in an entry one after the other. */
+export interface Run {
+  readonly messages: Numbered[];
+  /** Behind the messages, before those of the next run. */
+  readonly notices: Notice[];
+}
+
 /**
- * Reads the messages of entries. Names are interned: a slice would keep the whole entry's text alive
- * for as long as somebody keeps the name.
+ * Reads what is in entries. Names are interned: a slice would keep the whole entry's text alive for as
+ * long as somebody keeps the name.
  */
 export class EntryDecoder {
   #names = new Map<string, string>();
 
-  /** @throws {Error} the text was not written by append.lua */
-  messages(body: string): Numbered[] {
-    const result: Numbered[] = [];
+  /** @throws {Error} the text was not written by append.lua or note.lua */
+  runs(body: string): Run[] {
+    const runs: Run[] = [{ messages: [], notices: [] }];
     let position = 0;
     const field = (): string => {
       const end = body.indexOf("\t", position);
@@ -91,21 +107,34 @@ export class EntryDecoder {
       position = end + 1;
       return text;
     };
-    while (position < body.length) {
-      const channel = this.#intern(field());
-      const seq = Number(field());
-      const id = field();
-      const eventName = this.#intern(field());
-      const ts = Number(field());
-      const length = Number(field());
-      const payload = body.slice(position, position + length);
+    const take = (length: number): string => {
+      const text = body.slice(position, position + length);
+      if (text.length !== length) throw new Error("the text of an entry is cut off");
       position += length;
-      if (!Number.isSafeInteger(seq) || payload.length !== length) {
-        throw new Error("a message of the log is damaged");
+      return text;
+    };
+    while (position < body.length) {
+      const last = runs.at(-1) as Run;
+      const channel = field();
+      if (channel === "") {
+        last.notices.push(decodeNotice(field, take));
+        continue;
       }
-      result.push({ channel, eventName, payload, id, ts, seq });
+      const message = this.#message(channel, field, take);
+      if (last.notices.length === 0) last.messages.push(message);
+      else runs.push({ messages: [message], notices: [] });
     }
-    return result;
+    return runs;
+  }
+
+  #message(channel: string, field: () => string, take: (length: number) => string): Numbered {
+    const seq = Number(field());
+    const id = field();
+    const eventName = this.#intern(field());
+    const ts = Number(field());
+    const payload = take(Number(field()));
+    if (!Number.isSafeInteger(seq)) throw new Error("a message of the log is damaged");
+    return { channel: this.#intern(channel), eventName, payload, id, ts, seq };
   }
 
   #intern(name: string): string {

@@ -248,8 +248,8 @@ export class Follower {
       { epoch: this.epoch, reason, why, entries: view.entries.length, channels: view.heads.size },
       reason === "start" ? "following the log" : "the log begins anew: pages are told to refresh",
     );
-    const { heads, retained } = view;
-    this.#reader?.reset({ epoch: this.epoch, reason, heads, retained });
+    const { heads, retained, facts } = view;
+    this.#reader?.reset({ epoch: this.epoch, reason, heads, retained, facts });
     this.#wake();
   }
 
@@ -282,10 +282,13 @@ export class Follower {
         this.#broken = true;
         return false;
       }
-      const messages = this.#decoder.messages(body);
+      const runs = this.#decoder.runs(body);
       this.#retention.add(n, total, clock());
-      stats.entry(messages.length);
-      this.#reader?.apply(messages);
+      stats.entry(runs.reduce((sum, { messages }) => sum + messages.length, 0));
+      for (const { messages, notices } of runs) {
+        if (messages.length > 0) this.#reader?.apply(messages);
+        if (notices.length > 0) this.#reader?.notice(notices);
+      }
     }
     this.#progressed();
     return true;

@@ -7,9 +7,11 @@
  * the last entry, the bytes appended (s), and each channel's number (c:<channel>), so that all of
  * them are lost only together. `log` is a stream whose IDs are <generation>-<n>. `ids:…:a` and
  * `ids:…:b` hold what a source gave lately (channel and id, with the number). `fences` holds the
- * highest token of each source. No key has a time to live, and no clock is read.
+ * highest token of each source. `t:<table>`, and `t:<table>:<node>` for what nodes own, are hashes with
+ * facts by key. No key has a time to live, and no clock is read.
  */
 import { createHash } from "node:crypto";
+import { OWNED_TABLES, placeOf, type SharedTable, type Table } from "../fact.ts";
 
 /** At more names than this the log starts a new epoch: the state would not fit for ever. */
 export const MAX_CHANNELS = 1_000_000;
@@ -43,18 +45,30 @@ if not string.find(info, 'role:master', 1, true) then
 end
 `;
 
+/** Deletes what `node` owns. */
+const DROP_OWNED = `
+local function drop_owned(prefix, node)
+  for _, name in ipairs({${OWNED_TABLES.map((table) => `'${table}'`).join(", ")}}) do
+    redis.call('DEL', prefix .. name .. ':' .. node)
+  end
+end
+`;
+
 /**
  * Attach and probe in one: whoever calls it names what it knows, and where the engine's history is
  * not the one it has seen, a new epoch begins. Idempotent.
- * KEYS: state, log. ARGV: a fresh epoch, the highest generation known, the entry from which on the
- * caller keeps the log (0: do not trim) and its epoch; then the witnesses, three each: epoch, number
- * and token of an entry that was seen or acknowledged.
+ * In a new epoch no node speaks before it has joined again; other tables stay as they are.
+ * KEYS: state, log, table node. ARGV: a fresh epoch, the highest generation known, the entry from which
+ * on the caller keeps the log (0: do not trim) and its epoch, the start of the names of tables; then the
+ * witnesses, three each: epoch, number and token of an entry that was seen or acknowledged.
  * Returns epoch, generation, number and token of the last entry, why it is new (empty: it is not),
  * run id.
  */
 export const ATTACH = script(
   "attach",
-  `${FENCE}
+  `${FENCE}${DROP_OWNED}
+-- No key is the empty text: this asks only whether we may.
+redis.call('HDEL', KEYS[3], '')
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't')
 local known = tonumber(ARGV[2])
 local g, n, why = tonumber(m[4] or 0), tonumber(m[5] or 0), nil
@@ -64,7 +78,7 @@ elseif m[3] ~= rid then why = 'replicated'
 elseif g < known then why = 'older'
 elseif redis.call('HLEN', KEYS[1]) > ${MAX_CHANNELS} then why = 'channels'
 end
-for i = 5, #ARGV, 3 do
+for i = 6, #ARGV, 3 do
   local k, token = tonumber(ARGV[i + 1]), ARGV[i + 2]
   if not why and ARGV[i] == m[1] and k > 0 then
     if n < k or (n == k and m[6] ~= token) then why = 'fork'
@@ -77,7 +91,8 @@ for i = 5, #ARGV, 3 do
   end
 end
 if why then
-  redis.call('DEL', KEYS[1], KEYS[2])
+  for _, node in ipairs(redis.call('HKEYS', KEYS[3])) do drop_owned(ARGV[5], node) end
+  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
   g = math.max(g, known) + 1
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'r', run, 'q', rid, 'g', g, 'n', 0, 't', '', 's', 0)
   return {ARGV[1], g, 0, '', why, run}
@@ -183,11 +198,93 @@ return {'ok', n, out}
 `,
 );
 
+/**
+ * Appends one entry of facts and signals, and puts the facts into their tables.
+ * KEYS: state, log, table node, then the tables of the facts. ARGV: epoch, token of the entry, the start
+ * of the names of tables; then six for each: its text, the number of its table among KEYS (0: a
+ * signal), key, what to keep (empty: remove it), rank, owner (empty: none).
+ * Returns `moved` (another epoch: attach), or `ok` with the number of the last entry and for each 1 (it
+ * is in the entry), 0 (a higher rank is there) or -1 (its owner is gone).
+ */
+export const NOTE = script(
+  "note",
+  `${FENCE}${DROP_OWNED}
+local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't', 's')
+if m[1] ~= ARGV[1] or m[2] ~= run or m[3] ~= rid then return {'moved'} end
+local alive, ranks, body, writes, out, bytes = {}, {}, {}, {}, {}, 0
+for at = 4, #ARGV, 6 do
+  local table, key, rank, owner = tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 4]), ARGV[at + 5]
+  local result = 1
+  if owner ~= '' then
+    if alive[owner] == nil then alive[owner] = redis.call('HGET', KEYS[3], owner) and true end
+    if not alive[owner] then result = -1 end
+  end
+  if result == 1 and table > 0 then
+    local slot = table .. ' ' .. key
+    if ranks[slot] == nil then
+      ranks[slot] = tonumber(string.match(redis.call('HGET', KEYS[table], key) or '0', '^%d+'))
+    end
+    if ranks[slot] > rank then result = 0
+    else
+      ranks[slot] = ARGV[at + 3] == '' and 0 or rank
+      writes[#writes + 1] = at
+      if KEYS[table] == KEYS[3] then alive[key] = ARGV[at + 3] ~= '' end
+    end
+  end
+  if result == 1 then
+    body[#body + 1] = ARGV[at]
+    bytes = bytes + #ARGV[at]
+  end
+  out[#out + 1] = result
+end
+local n = tonumber(m[5])
+if #body > 0 then
+  n = n + 1
+  local sum = string.format('%.0f', tonumber(m[7]) + bytes)
+  redis.call('XADD', KEYS[2], m[4] .. '-' .. n, 'p', m[6], 't', ARGV[2], 's', sum, 'b', table.concat(body))
+  redis.call('HSET', KEYS[1], 'n', n, 't', ARGV[2], 's', sum)
+  for _, at in ipairs(writes) do
+    local name, key = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2]
+    if ARGV[at + 3] ~= '' then redis.call('HSET', name, key, ARGV[at + 3])
+    else
+      redis.call('HDEL', name, key)
+      if name == KEYS[3] then drop_owned(ARGV[3], key) end
+    end
+  end
+end
+return {'ok', n, out}
+`,
+);
+
+/**
+ * All tables in one view, with the number of the last entry that is in them.
+ * KEYS: state, shared tables, node first. ARGV: the start of the names of tables, names of owned tables.
+ * Returns epoch, number, fields and values of each shared table, the nodes, and fields and values of
+ * each owned table of each node.
+ */
+export const TABLES = script(
+  "tables",
+  `${FENCE}
+local m = redis.call('HMGET', KEYS[1], 'e', 'n')
+local shared, owned = {}, {}
+for i = 2, #KEYS do shared[#shared + 1] = redis.call('HGETALL', KEYS[i]) end
+local nodes = redis.call('HKEYS', KEYS[2])
+for _, node in ipairs(nodes) do
+  for i = 2, #ARGV do owned[#owned + 1] = redis.call('HGETALL', ARGV[1] .. ARGV[i] .. ':' .. node) end
+end
+return {m[1] or '', tonumber(m[2] or 0), shared, nodes, owned}
+`,
+);
+
 /** Names of the keys of one group of nodes. */
 export interface Keys {
   readonly state: string;
   readonly log: string;
   readonly fences: string;
+  /** The start of the names of all tables. */
+  readonly tables: string;
+  table(table: SharedTable): string;
+  table(table: Table, owner: string | undefined): string;
   ids(source: string): readonly [newer: string, older: string];
 }
 
@@ -197,6 +294,8 @@ export function keysOf(prefix: string): Keys {
     state: key("state"),
     log: key("log"),
     fences: key("fences"),
+    tables: key("t:"),
+    table: (table: Table, owner?: string) => key(`t:${placeOf(table, owner)}`),
     ids: (source) => [key(`ids:${source}:a`), key(`ids:${source}:b`)],
   };
 }

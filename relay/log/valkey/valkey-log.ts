@@ -1,7 +1,8 @@
 /** One ordered log in a Valkey or Redis that many nodes share (docs/cluster.md). */
 import type { Logger } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
-import type { Appended, AppendOptions, Log, LogReader } from "../log.ts";
+import type { Notice } from "../fact.ts";
+import type { Appended, AppendOptions, Log, LogReader, Noted } from "../log.ts";
 import { Appender } from "./appender.ts";
 import type { Attached } from "./attach.ts";
 import type { EngineAddress } from "./connection.ts";
@@ -73,6 +74,13 @@ export class ValkeyLog implements Log {
 
   append(batch: readonly Message[], options: AppendOptions): Promise<readonly Appended[]> {
     return this.#appender.append(batch, options);
+  }
+
+  note(
+    batch: readonly Notice[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<readonly Noted[]> {
+    return this.#appender.note(batch, signal);
   }
 
   /** @throws {EngineUnsuitableError} {EngineDeniedError} the engine cannot be used as it is set up */

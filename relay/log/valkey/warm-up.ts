@@ -1,14 +1,17 @@
 /**
- * One consistent view of the log, read while others append to it. The heads are read first and the
- * log after them up to its end, so a channel's head is the higher of the two, and nothing can have
- * been appended and trimmed between them without a hole that is seen here.
+ * One consistent view of the log, read while others append to it. The tables are read first, with the
+ * number of the last entry that is in them; then the heads, and the log after them up to its end. So a
+ * channel's head is the higher of the two, a fact is the one of the last entry that speaks of it, and
+ * nothing can have been appended and trimmed between them without a hole that is seen here.
  */
+import { type Fact, FactTables, isFact, OWNED_TABLES, SHARED_TABLES } from "../fact.ts";
 import type { Numbered } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
 import type { EngineConnection } from "./connection.ts";
 import { EntryDecoder, type LogEntry, parseEntry } from "./entry.ts";
 import type { Knowledge, Mark } from "./knowledge.ts";
-import type { Keys } from "./scripts.ts";
+import { parseStored } from "./notice.ts";
+import { type Keys, TABLES } from "./scripts.ts";
 
 /** Fields of one HSCAN step. */
 const SCAN = 1000;
@@ -18,6 +21,7 @@ const RANGE = 32;
 export interface WarmUp {
   readonly heads: Map<string, number>;
   readonly retained: Numbered[];
+  readonly facts: Iterable<Fact>;
   /** The last entry of the view; following goes on behind it. */
   readonly end: Mark;
   readonly generation: number;
@@ -44,6 +48,31 @@ async function readHeads(connection: EngineConnection, keys: Keys): Promise<Map<
     cursor = next;
   } while (cursor !== "0");
   return heads;
+}
+
+type Hash = readonly string[];
+
+/** All tables, with the facts of all entries up to `n` in them; undefined when the epoch is another. */
+async function readTables(connection: EngineConnection, keys: Keys, epoch: string) {
+  const [e, n, shared, owners, owned] = (await connection.run(
+    TABLES,
+    [keys.state, ...SHARED_TABLES.map((table) => keys.table(table))],
+    [keys.tables, ...OWNED_TABLES],
+  )) as readonly [string, number, Hash[], string[], Hash[]];
+  if (e !== epoch) return undefined;
+  const tables = new FactTables();
+  const fill = (table: Fact["table"], owner: string | undefined, hash: Hash) => {
+    for (let index = 0; index < hash.length; index += 2) {
+      const [key, stored] = [hash[index] as string, hash[index + 1] as string];
+      tables.apply(parseStored(table, owner, key, stored));
+    }
+  };
+  for (const [index, table] of SHARED_TABLES.entries()) fill(table, undefined, shared[index] ?? []);
+  for (const [index, hash] of owned.entries()) {
+    const owner = owners[Math.floor(index / OWNED_TABLES.length)];
+    fill(OWNED_TABLES[index % OWNED_TABLES.length] as (typeof OWNED_TABLES)[number], owner, hash);
+  }
+  return { n, tables };
 }
 
 /** The run of entries without a hole that ends the log. */
@@ -80,6 +109,8 @@ export async function warmUp(
 ): Promise<WarmUp | undefined> {
   const { epoch, generation } = begun;
   const decoder = new EntryDecoder();
+  const told = await readTables(connection, keys, epoch);
+  if (!told) return undefined;
   const heads = await readHeads(connection, keys);
   const run = await readLog(connection, keys, generation);
   if (!run) return undefined;
@@ -90,17 +121,22 @@ export async function warmUp(
   if (first ? first.n > begun.n + 1 : after.n !== begun.n) return undefined;
   if (last && last.n < begun.n) return undefined;
   const retained: Numbered[] = [];
-  for (const { body } of run) {
-    for (const message of decoder.messages(body)) {
-      retained.push(message);
-      if (message.seq > (heads.get(message.channel) ?? 0)) {
-        heads.set(message.channel, message.seq);
+  for (const { n, body } of run) {
+    for (const { messages, notices } of decoder.runs(body)) {
+      for (const message of messages) {
+        retained.push(message);
+        if (message.seq > (heads.get(message.channel) ?? 0)) {
+          heads.set(message.channel, message.seq);
+        }
       }
+      if (n <= told.n) continue;
+      for (const notice of notices) if (isFact(notice)) told.tables.apply(notice);
     }
   }
   return {
     heads,
     retained,
+    facts: told.tables.all(),
     end: last ? { epoch, n: last.n, token: last.token } : { epoch, n: begun.n, token: begun.token },
     generation,
     entries: run.map(({ n, total }) => ({ n, total })),
