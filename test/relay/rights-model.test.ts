@@ -195,9 +195,13 @@ it("nothing is delivered without a right, and everything with one", async () => 
               .filter(({ patterns }) => matchesAny(patterns, channel))
               .map(({ endsAt }) => endsAt),
           );
-        const right = (channel: string) => endOf(channel) > Date.now();
+        const overdue = (channel: string) => Date.now() - endOf(channel);
+        const right = (channel: string) => overdue(channel) < 0;
         /** The clock was set forward, so the timer of a later end may be late as well. */
         let late = false;
+        /** Its end may not have been noticed yet. */
+        const unnoticed = (channel: string) =>
+          late && overdue(channel) >= 0 && overdue(channel) <= STEP_TOLERANCE_MS;
         const note = (answers: Record<string, unknown>[]) => {
           for (const { op, channel } of answers) {
             if (op === "subscribed") subscribed.set(channel as string, Number.NEGATIVE_INFINITY);
@@ -208,11 +212,8 @@ it("nothing is delivered without a right, and everything with one", async () => 
           const seen = world.deliver();
           for (const channel of CHANNELS) {
             const until = subscribed.get(channel);
-            const overdue = Date.now() - endOf(channel);
             const mayStill =
-              until !== undefined &&
-              (performance.now() <= until ||
-                (late && overdue >= 0 && overdue <= STEP_TOLERANCE_MS));
+              until !== undefined && (performance.now() <= until || unnoticed(channel));
             if (seen.has(channel)) {
               delivered++;
               expect([channel, right(channel) || mayStill]).toEqual([channel, true]);
@@ -236,9 +237,12 @@ it("nothing is delivered without a right, and everything with one", async () => 
           for (const now of steps) {
             if (now.do === "wait") vi.advanceTimersByTime(now.ms);
             else if (now.do === "set clock" || now.do === "set clock to an end") {
-              const before = CHANNELS.filter(
-                (channel) => subscribed.has(channel) && right(channel),
-              );
+              const left = CHANNELS.filter(
+                (channel) => subscribed.has(channel) && (right(channel) || unnoticed(channel)),
+              ).map((channel) => {
+                const spent = Math.max(0, overdue(channel));
+                return [channel, performance.now() + STEP_TOLERANCE_MS - spent] as const;
+              });
               const ends = tokens.map(({ endsAt }) => endsAt).filter((end) => end > Date.now());
               const to =
                 now.do === "set clock"
@@ -246,8 +250,8 @@ it("nothing is delivered without a right, and everything with one", async () => 
                   : Math.min(...ends, Date.now() + 60_000) + now.after;
               late ||= to > Date.now();
               vi.setSystemTime(to);
-              for (const channel of before) {
-                if (!right(channel)) subscribed.set(channel, performance.now() + STEP_TOLERANCE_MS);
+              for (const [channel, until] of left) {
+                if (!right(channel)) subscribed.set(channel, until);
               }
             } else if (now.do === "unsubscribe") {
               note(world.send({ op: "unsubscribe", channels: now.names }));
@@ -288,6 +292,19 @@ it("nothing is delivered without a right, and everything with one", async () => 
             { do: "subscribe", token: { patterns: ["b"], lifetime: 20_000 }, names: ["b"] },
             { do: "set clock", by: 30_000 },
             { do: "wait", ms: 2000 },
+          ],
+        ],
+        // Set forward in the moment of an end, before any time has passed in which it could be noticed.
+        [
+          { patterns: [], lifetime: 34_000 },
+          [],
+          [
+            { do: "wait", ms: 1001 },
+            { do: "subscribe", token: { patterns: ["a"], lifetime: 60_000 }, names: [] },
+            { do: "set clock to an end", after: 0 },
+            { do: "subscribe", token: undefined, names: ["a"] },
+            { do: "wait", ms: 28_000 },
+            { do: "set clock to an end", after: 0 },
           ],
         ],
         // The timer fires before the end, because the clock was set back: it has to be set again.
