@@ -13,22 +13,26 @@ const NOTHING: readonly Entry[] = [];
 
 export class Channel {
   readonly name: string;
-  /** The start of each of its messages. */
-  readonly prefix: string;
   readonly policy: Policy;
   readonly isPublic: boolean;
   log: ChannelLog;
-  readonly #slab = new Slab();
+  #prefix: string | undefined;
+  #slab: Slab | undefined;
   #subscriptions: Set<Subscription> | undefined;
   #pending: Entry[] | undefined;
   #pendingBytes = 0;
 
   constructor(name: string, log: ChannelLog, rules: { policy: Policy; isPublic: boolean }) {
     this.name = name;
-    this.prefix = channelPrefix(name);
     this.policy = rules.policy;
     this.isPublic = rules.isPublic;
     this.log = log;
+  }
+
+  /** The start of each of its messages. */
+  get prefix(): string {
+    this.#prefix ??= channelPrefix(this.name);
+    return this.#prefix;
   }
 
   get subscriptions(): ReadonlySet<Subscription> {
@@ -60,6 +64,7 @@ export class Channel {
 
   /** Memory for the frame of its next message. */
   frameMemory(bytes: number): Buffer {
+    this.#slab ??= new Slab();
     return this.#slab.allocate(bytes, this.log.bytes);
   }
 

@@ -1,0 +1,298 @@
+/**
+ * What the file of the history holds: a line with format and version; then records, each a line of JSON
+ * and the bytes it announces; then 64 hex digits, the SHA-256 of everything before them. There may be
+ * very many channels and ids, so they are checked without a schema, which took most of a start.
+ */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { nameProblem } from "../contract/message.ts";
+import type { DuplicateWindow } from "../log/duplicates.ts";
+import type { MemoryLog } from "../log/memory-log.ts";
+import { frameText, textFrameOf } from "../wire/frame.ts";
+import { ChannelLog } from "./history.ts";
+import type { Hub } from "./hub.ts";
+
+const magic = (version: number) => `{"format":"apex-rtm relay history","version":${version}}\n`;
+const MAGIC = magic(2);
+/** Ids without source and channel; the line has the same length. */
+const MAGIC_1 = magic(1);
+const DIGEST_LENGTH = 64;
+/** What is written at once, bytes. */
+const BLOCK_BYTES = 1024 * 1024;
+/** Longest UTF-8 of one UTF-16 unit, bytes. */
+const UNIT_BYTES = 3;
+/** Memory that small messages share when they are read, and the longest of them, bytes. */
+const SHARED_BYTES = 4096;
+const SMALL_BYTES = 512;
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isTuples(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (id) =>
+        Array.isArray(id) &&
+        typeof id[0] === "string" &&
+        typeof id[1] === "number" &&
+        isCount(id[2]),
+    )
+  );
+}
+
+type IdTuple = readonly [key: string, at: number, seq: number];
+
+const count = z.number().int().min(0);
+const headRecord = z.object({
+  kind: z.literal("head"),
+  epoch: z.string().min(1).max(64),
+  bootId: z.string().nullable(),
+  savedAt: z.number(),
+  forgottenSeq: count,
+  forgottenAt: z.number(),
+  provableSince: z.number(),
+  /** By source. */
+  duplicates: z.array(z.tuple([z.string(), z.custom<readonly IdTuple[]>(isTuples)])),
+});
+/** Id, when it was accepted, recipients. */
+const headRecord1 = headRecord.extend({ duplicates: z.custom<readonly IdTuple[]>(isTuples) });
+
+/** One channel. */
+interface ChannelRecord {
+  readonly kind: "channel";
+  readonly name: string;
+  readonly evictedSeq: number;
+  readonly evictedAt: number;
+  readonly entries: readonly EntryRecord[];
+}
+
+type EntryRecord = readonly [
+  at: number,
+  eventName: string,
+  payloadStart: number,
+  payloadEnd: number,
+  textBytes: number,
+];
+
+function isEntry(entry: EntryRecord): boolean {
+  return (
+    Array.isArray(entry) &&
+    typeof entry[0] === "number" &&
+    typeof entry[1] === "string" &&
+    isCount(entry[2]) &&
+    isCount(entry[3]) &&
+    isCount(entry[4])
+  );
+}
+
+/** @throws {Error} it is none */
+function checkedChannel(value: unknown): ChannelRecord {
+  const record = value as ChannelRecord;
+  const fits =
+    record?.kind === "channel" &&
+    nameProblem(record.name) === undefined &&
+    isCount(record.evictedSeq) &&
+    typeof record.evictedAt === "number" &&
+    Array.isArray(record.entries) &&
+    record.entries.every(isEntry);
+  if (!fits) throw new Error("a channel's record is malformed");
+  return record;
+}
+
+/** What is kept: the history, and the ids that the log knows. */
+export interface Kept {
+  readonly hub: Hub;
+  readonly messageLog: MemoryLog;
+}
+
+/** Joins what is written, so that a small record costs no call of its own. */
+class Blocks {
+  readonly #write: (bytes: Buffer) => void;
+  readonly #block = Buffer.allocUnsafe(BLOCK_BYTES);
+  #used = 0;
+
+  /** @param write may not keep the bytes: their memory is used again */
+  constructor(write: (bytes: Buffer) => void) {
+    this.#write = write;
+  }
+
+  text(text: string): void {
+    const most = text.length * UNIT_BYTES;
+    if (most > BLOCK_BYTES) this.bytes(Buffer.from(text));
+    else {
+      this.#makeRoom(most);
+      this.#used += this.#block.write(text, this.#used);
+    }
+  }
+
+  bytes(bytes: Buffer): void {
+    this.#makeRoom(bytes.length);
+    if (bytes.length > BLOCK_BYTES) this.#write(bytes);
+    else this.#used += bytes.copy(this.#block, this.#used);
+  }
+
+  flush(): void {
+    if (this.#used > 0) this.#write(this.#block.subarray(0, this.#used));
+    this.#used = 0;
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#used + bytes > BLOCK_BYTES) this.flush();
+  }
+}
+
+/** Gives everything to `write`, piece by piece. */
+export function writeState(
+  { hub, messageLog }: Kept,
+  bootId: string | undefined,
+  now: number,
+  write: (bytes: Buffer) => void,
+): void {
+  const hash = createHash("sha256");
+  const blocks = new Blocks((bytes) => {
+    hash.update(bytes);
+    write(bytes);
+  });
+  const head: z.input<typeof headRecord> = {
+    kind: "head",
+    epoch: hub.epoch,
+    bootId: bootId ?? null,
+    savedAt: now,
+    ...hub.history.floor,
+    duplicates: bySource(messageLog.duplicates),
+  };
+  blocks.text(MAGIC);
+  blocks.text(`${JSON.stringify(head)}\n`);
+  for (const { name, log } of hub.channels.values()) {
+    const texts: Buffer[] = [];
+    let entries = "";
+    for (const { at, eventName, payloadStart, payloadEnd, frame } of log.entries()) {
+      const text = frameText(frame);
+      texts.push(text);
+      const event = JSON.stringify(eventName);
+      entries += `${entries && ","}[${at},${event},${payloadStart},${payloadEnd},${text.length}]`;
+    }
+    // A `ChannelRecord`, written by hand: there may be very many.
+    const { evictedSeq, evictedAt } = log;
+    blocks.text(
+      `{"kind":"channel","name":${JSON.stringify(name)},"evictedSeq":${evictedSeq},` +
+        `"evictedAt":${evictedAt},"entries":[${entries}]}\n`,
+    );
+    for (const text of texts) blocks.bytes(text);
+  }
+  blocks.flush();
+  write(Buffer.from(hash.digest("hex")));
+}
+
+function bySource(window: DuplicateWindow): z.input<typeof headRecord>["duplicates"] {
+  const sources = new Map<string, IdTuple[]>();
+  for (const { source, key, at, seq } of window.entries()) {
+    const ids = sources.get(source) ?? [];
+    ids.push([key, at, seq]);
+    sources.set(source, ids);
+  }
+  return [...sources];
+}
+
+/** A message of the file whose frame is not made yet. */
+interface Found {
+  readonly log: ChannelLog;
+  readonly seq: number;
+  readonly at: number;
+  readonly record: EntryRecord;
+  /** Where its text begins. */
+  readonly position: number;
+}
+
+/**
+ * Checks and reads all of it; returns what puts it into the hub.
+ * @throws {Error} it is damaged, or of an unknown format or version
+ */
+export function readState(
+  bytes: Buffer,
+  { hub, messageLog }: Kept,
+  bootId: string | undefined,
+  now: number,
+): () => void {
+  const first = bytes.subarray(0, MAGIC.length).toString();
+  if (first !== MAGIC && first !== MAGIC_1) throw new Error("unknown format or version");
+  const end = bytes.length - DIGEST_LENGTH;
+  const digest = createHash("sha256")
+    .update(bytes.subarray(0, Math.max(end, 0)))
+    .digest("hex");
+  if (end < MAGIC.length || bytes.subarray(end).toString() !== digest) {
+    throw new Error("the checksum is wrong");
+  }
+  let position = MAGIC.length;
+  const line = (): unknown => {
+    const newline = bytes.indexOf(0x0a, position);
+    const text = bytes.toString("utf8", position, newline);
+    position = newline + 1;
+    return JSON.parse(text);
+  };
+  const headLine = line();
+  const head =
+    first === MAGIC ? headRecord.parse(headLine) : { ...headRecord1.parse(headLine), version: 1 };
+  // Times of another boot, or of the future, mean nothing on this clock: then all of it counts as
+  // accepted now, and no age that reaches behind this moment can be recovered.
+  const sameClock = head.bootId !== null && head.bootId === bootId && head.savedAt <= now;
+  const time = (at: number) => (sameClock ? Math.min(at, now) : now);
+  const logs: { readonly name: string; readonly log: ChannelLog }[] = [];
+  const found: Found[] = [];
+  while (position < end) {
+    const { name, evictedSeq, evictedAt, entries } = checkedChannel(line());
+    const log = new ChannelLog(evictedSeq, time(evictedAt));
+    logs.push({ name, log });
+    let seq = evictedSeq;
+    for (const record of entries) {
+      found.push({ log, seq: ++seq, at: time(record[0]), record, position });
+      position += record[4];
+    }
+  }
+  if (position !== end) throw new Error("a message is cut off");
+  // The history keeps its messages in the order in which they were accepted, across channels.
+  found.sort((a, b) => a.at - b.at);
+  return () => {
+    messageLog.resume(head.epoch);
+    hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
+    for (const { name, log } of logs) hub.addChannel(name, log);
+    const memory = new SharedMemory();
+    for (const { log, seq, at, record, position: start } of found) {
+      const [, eventName, payloadStart, payloadEnd, length] = record;
+      const text = bytes.subarray(start, start + length);
+      const frame = textFrameOf(text, memory.allocate);
+      hub.history.append(log, { seq, at, eventName, frame, payloadStart, payloadEnd });
+    }
+    if ("version" in head) {
+      for (const [id, at] of head.duplicates) messageLog.duplicates.restoreForAll(id, time(at));
+    } else {
+      for (const [source, ids] of head.duplicates) {
+        for (const [key, at, seq] of ids) {
+          messageLog.duplicates.restore({ source, key, at: time(at), seq });
+        }
+      }
+    }
+  };
+}
+
+/**
+ * Memory for the frames of a file, in the order of their age: that is the order in which they are
+ * evicted for their age and for the bytes of all, so memory that several share is free soon after the
+ * first of them. Each for itself would take longer to make than to read.
+ */
+class SharedMemory {
+  #shared = Buffer.alloc(0);
+  #used = 0;
+
+  readonly allocate = (bytes: number): Buffer => {
+    if (bytes > SMALL_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    if (this.#used + bytes > this.#shared.length) {
+      this.#shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
+      this.#used = 0;
+    }
+    this.#used += bytes;
+    return this.#shared.subarray(this.#used - bytes, this.#used);
+  };
+}
