@@ -20,11 +20,11 @@ const GROUP = "apex-rtm";
 /** Bytes of a made secret; HS256 asks for at least 32 (RFC 7518 section 3.2). */
 const SECRET_BYTES = 32;
 
-/** The group's number, from the local database; undefined when there is none. */
-function groupId(name: string): number | undefined {
+/** The group's number, from the local database below `root`; undefined when there is none. */
+function groupId(name: string, root: string): number | undefined {
   let groups: string;
   try {
-    groups = readFileSync("/etc/group", "utf8");
+    groups = readFileSync(join(root, "/etc/group"), "utf8");
   } catch {
     return undefined;
   }
@@ -54,6 +54,8 @@ function create(path: string, text: string, group: number | undefined): boolean 
 export interface InitOptions {
   /** Default /etc/apex-rtm. */
   readonly dir?: string;
+  /** Of an image or another tree that will be `/` later: `dir` is below it, and no file names it. */
+  readonly root?: string;
 }
 
 /**
@@ -61,12 +63,13 @@ export interface InitOptions {
  * `apex-rtm` the files belong to root and that group, readable by both and nobody else.
  * @throws {CommandError} the directory cannot be written
  */
-export function init({ dir }: InitOptions): void {
-  const directory = resolve(dir ?? DEFAULT_DIRECTORY);
-  const group = process.getuid?.() === 0 ? groupId(GROUP) : undefined;
+export function init({ dir, root = "/" }: InitOptions): void {
+  const named = resolve(dir ?? DEFAULT_DIRECTORY);
+  const directory = join(resolve(root), named);
+  const group = process.getuid?.() === 0 ? groupId(GROUP, root) : undefined;
   const secret = () => `${randomBytes(SECRET_BYTES).toString("base64url")}\n`;
   const files: readonly [name: string, text: string][] = [
-    ["rtm.json", sampleConfig(directory)],
+    ["rtm.json", sampleConfig(named)],
     ["token-secret", secret()],
     ["api-key", secret()],
   ];
@@ -78,7 +81,7 @@ export function init({ dir }: InitOptions): void {
     for (const [name, text] of files) {
       const path = join(directory, name);
       const created = create(path, text, group);
-      process.stdout.write(`${created ? "created" : "kept   "} ${path}\n`);
+      process.stdout.write(`${created ? "created" : "kept   "} ${join(named, name)}\n`);
     }
   } catch (error) {
     throw new CommandError(`${messageOf(error)}; run it as root, or name a --dir of yours`, {
@@ -86,7 +89,7 @@ export function init({ dir }: InitOptions): void {
     });
   }
   process.stdout.write(
-    `next: edit ${join(directory, "rtm.json")}, write the database password to ${join(directory, "db-password")} (mode 600),\n` +
+    `next: edit ${join(named, "rtm.json")}, write the database password to ${join(named, "db-password")} (mode 600),\n` +
       `      then: rtm check-config --role serve; rtm doctor\n`,
   );
 }

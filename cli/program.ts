@@ -124,6 +124,7 @@ export function program(): Command {
     .command("init")
     .description("writes a first configuration and new secrets; never changes a file that exists")
     .option("-d, --dir <directory>", "where; default /etc/apex-rtm")
+    .option("--root <directory>", "of an image that is being built; --dir is below it")
     .action(async (options) => {
       const { init } = await import("./init.ts");
       init(options);

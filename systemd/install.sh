@@ -43,7 +43,6 @@ version=$(tar -xzOf "$tarball" package/package.json |
   die "$1 is not a packed apex-rtm"
 
 home=$root/opt/apex-rtm
-etc=$root/etc/apex-rtm
 units=$root/etc/systemd/system
 package=node_modules/apex-rtm
 
@@ -92,38 +91,15 @@ if [ ! -e "$root/usr/bin/rtm" ] && [ ! -L "$root/usr/bin/rtm" ]; then
   ln -s /usr/local/bin/rtm "$root/usr/bin/rtm"
 fi
 
-# A file that is there stays as it is.
-keep_or_create() { # name text
-  if [ -e "$etc/$1" ]; then
-    say "kept /etc/apex-rtm/$1"
-    return
-  fi
-  (umask 027 && printf '%s\n' "$2" >"$etc/$1.new")
-  if [ -z "$root" ]; then chown root:apex-rtm "$etc/$1.new"; fi
-  mv "$etc/$1.new" "$etc/$1"
-  say "created /etc/apex-rtm/$1"
-}
-random() { node -p 'require("node:crypto").randomBytes(32).toString("base64url")'; }
-
-if [ ! -d "$etc" ]; then
-  mkdir -p "$etc"
-  chmod 750 "$etc"
-  if [ -z "$root" ]; then chown root:apex-rtm "$etc"; fi
-fi
-keep_or_create rtm.json "$(node "$home/current/$package/build/cli/rtm.js" check-config --sample)"
-keep_or_create token-secret "$(random)"
-keep_or_create api-key "$(random)"
-
 mkdir -p "$units"
 for unit in rtm.service rtm-relay.service rtm-worker@.service; do
   install -m 644 "$home/current/$package/systemd/$unit" "$units/$unit"
 done
+# A sample configuration and secrets, where they are not there yet. It says what to do next.
+node "$home/current/$package/build/cli/rtm.js" init --root "${root:-/}"
 if [ -z "$root" ]; then
   if command -v restorecon >/dev/null; then restorecon -RF /opt/apex-rtm /etc/apex-rtm >/dev/null; fi
   # While an image is built no systemd runs (sd_booted(3)).
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 fi
-
-say "next: write the database password to /etc/apex-rtm/db-password (root only), edit /etc/apex-rtm/rtm.json,"
-say "      then: rtm check-config --role serve; rtm doctor; systemctl enable --now rtm"
-say "      after an upgrade: systemctl restart rtm"
+say "      and: systemctl enable --now rtm; after an upgrade: systemctl restart rtm"

@@ -1,7 +1,9 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { rtm, temporaryDirectory } from "../support/programs.ts";
+
+const IS_ROOT = process.getuid?.() === 0;
 
 const mode = (path: string) => statSync(path).mode & 0o777;
 
@@ -35,6 +37,31 @@ describe("rtm init", () => {
     expect(readFileSync(join(directory, "token-secret"), "utf8")).toBe("mine");
     expect(readFileSync(join(directory, "api-key"), "utf8")).toBe(key);
   });
+
+  it("writes below the root of an image what is right once that is the root", async () => {
+    const root = temporaryDirectory();
+    const { code, stdout } = await rtm(["init", "--root", root]).finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain("created /etc/apex-rtm/rtm.json");
+    const text = readFileSync(join(root, "etc/apex-rtm/rtm.json"), "utf8");
+    expect(text).not.toContain(root);
+    expect(JSON.parse(text)).toMatchObject({
+      relay: { apiKeys: [{ keyFile: "/etc/apex-rtm/api-key" }] },
+    });
+  });
+
+  it.skipIf(!IS_ROOT)(
+    `gives the files to the group apex-rtm of that root${IS_ROOT ? "" : " (skipped: needs root)"}`,
+    async () => {
+      const root = temporaryDirectory();
+      mkdirSync(join(root, "etc"));
+      writeFileSync(join(root, "etc/group"), "root:x:0:\napex-rtm:x:4711:\n");
+      await rtm(["init", "--root", root]).finished;
+      for (const name of ["", "rtm.json", "token-secret", "api-key"]) {
+        expect(statSync(join(root, "etc/apex-rtm", name))).toMatchObject({ uid: 0, gid: 4711 });
+      }
+    },
+  );
 
   it("says what to do when the directory cannot be made", async () => {
     const directory = temporaryDirectory();
