@@ -1,6 +1,7 @@
 /** `rtm demo` as a newcomer sees it: a real process and a real browser. */
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { violations } from "../page/axe.ts";
 import { launchBrowser } from "../page/browser.ts";
 import { Program, rtmPath } from "../support/programs.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -106,6 +107,18 @@ describe("rtm demo", () => {
     await expect.poll(orders, { timeout: 45_000 }).toBe(state.orders);
     expect(await number("recoveries")).toBe(1);
   }, 60_000);
+
+  it.each(["light", "dark"] as const)(
+    "has no fault of accessibility that axe finds (%s)",
+    async (colorScheme) => {
+      await page.emulateMedia({ colorScheme });
+      // The chart says in words what it shows.
+      await expect
+        .poll(() => page.locator("#chart").getAttribute("aria-label"))
+        .toMatch(/North €\d.*, West €\d/);
+      expect(await violations(page)).toEqual([]);
+    },
+  );
 
   it("runs under a strict content security policy without a complaint", () => {
     const unexpected = complaints.filter(

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { expect, it } from "vitest";
 import { until } from "../support/until.ts";
+import { violations } from "./axe.ts";
 import { listening, Tab, useWorld } from "./kit.ts";
 
 const world = useWorld();
@@ -18,17 +17,10 @@ const THEMES = {
 const BODY = `<main><h1>Orders</h1><nav aria-label="Main"><a id="NAV_ORDERS" href="#orders"
   data-rtm-count="7">Orders</a></nav></main>`;
 
-interface Violation {
-  readonly id: string;
-  readonly impact: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
 it.each(Object.entries(THEMES))(
   "indicator, toasts and badge have no serious fault of accessibility (%s)",
   async (theme, css) => {
     world.site.file(`/${theme}.css`, `${css} body { font-family: Arial, sans-serif }`);
-    world.site.file("/axe.js", readFileSync(createRequire(import.meta.url).resolve("axe-core")));
     const show = (type: string, text: string, more: object = {}) => ({
       listener: {
         2: `looks-${theme}`,
@@ -43,7 +35,7 @@ it.each(Object.entries(THEMES))(
       listening(
         { 2: `looks-${theme}`, 5: "BADGE", 13: "INDICATOR", 15: '{"badge": "NAV_ORDERS"}' },
         {
-          head: `<link rel="stylesheet" href="/${theme}.css"><script src="/axe.js"></script>`,
+          head: `<link rel="stylesheet" href="/${theme}.css">`,
           body: BODY,
           actions: [
             {
@@ -74,13 +66,7 @@ it.each(Object.entries(THEMES))(
     if (process.env.RTM_SCREENSHOTS !== undefined) {
       await tab.page.screenshot({ path: `docs/images/messages-${theme}.png` });
     }
-    const violations = await tab.page.evaluate(async () => {
-      const { axe } = window as unknown as {
-        axe: { run(): Promise<{ violations: Violation[] }> };
-      };
-      return (await axe.run()).violations;
-    });
-    const found = violations.map(({ id, impact, nodes }) => `${impact} ${id} ${nodes[0]?.html}`);
+    const found = await violations(tab.page);
     expect(found.filter((text) => /^(serious|critical)/.test(text))).toEqual([]);
     expect(found.filter((text) => text.includes("rtm-"))).toEqual([]);
   },

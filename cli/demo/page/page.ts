@@ -116,7 +116,18 @@ function drawChart(): () => void {
     element("legend").append(entry);
   }
   addEventListener("resize", () => plot.setSize(size()));
-  return () => plot.setData(dashboard.chart(now()));
+  return () => {
+    const data = dashboard.chart(now());
+    plot.setData(data);
+    host.setAttribute("aria-label", describeChart(data));
+  };
+}
+
+/** The chart in words, for who cannot see it. */
+function describeChart([, ...lines]: [number[], ...number[][]]): string {
+  const sums = lines.map((line) => line.reduce((sum, value) => sum + value, 0));
+  const shown = REGIONS.map((region, index) => `${region} ${money.format(sums[index] ?? 0)}`);
+  return `Line chart, revenue per second of each region; in the last minute ${shown.join(", ")}`;
 }
 
 /** Anybody may publish on the channel, for example `rtm publish sales`. */
