@@ -1,5 +1,6 @@
 /** Several queues of several schemas in one process. */
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { createLogger } from "../../common/logger.ts";
 import { OraError, PlSqlDequeue } from "../../emulator/index.ts";
 import { until } from "../support/until.ts";
 import { World } from "./support.ts";
@@ -69,12 +70,20 @@ it("keeps the side session when the backlog of one queue may not be read", async
   expect(side()!.id).toBe(before.id);
 });
 
-it("goes on with the other queues when one is missing", async () => {
-  const worker = world.startWorker({ queues: [{ name: "RTM_QUEUE" }, { name: "RTM.NOWHERE" }] });
+it("goes on with the other queues when one is missing, and names the key to mend", async () => {
+  let logged = "";
+  const write = (line: string) => {
+    logged += line;
+  };
+  const worker = world.startWorker(
+    { queues: [{ name: "RTM_QUEUE" }, { name: "RTM.NOWHERE" }] },
+    { log: createLogger("warn", { write }) },
+  );
   await world.publish(1);
   await world.delivered(1, 1);
   await until("the other is in backoff", () => worker.status()[1]!.state === "backoff");
   expect(worker.status()[1]!.reason).toBe("RTM_PAYLOAD_UNDETECTED");
+  expect(logged).toContain("worker.queues[].name: the dictionary shows no queue RTM.NOWHERE");
 });
 
 it("reads a JSON queue of ours, digit by digit", async () => {
