@@ -1507,7 +1507,10 @@ end rtm_admin;
 /
 
 create or replace package rtm_worker_api authid definer as
-  -- Version of this specification. The worker refuses another one and says which side to upgrade.
+  -- Version of this specification. A version that only adds is the next number, and older workers go on
+  -- with it; one that changes or removes something, or brings messages that an older worker would not
+  -- understand, is the next hundred. A worker refuses what is too old or of another hundred, and says
+  -- which side to upgrade.
   c_api_version constant pls_integer := 1;
 
   type t_names   is table of varchar2(128)   index by pls_integer;

@@ -73,6 +73,8 @@ export class RtmSchema {
   readonly failures = new Map<string, OraError>();
   readonly owner: string;
   readonly queueName: string;
+  /** What RTM_WORKER_API.VERSIONS says; an upgrade of the database changes it. */
+  apiVersion: number;
   readonly #emulator: Emulator;
   readonly #options: RtmSchemaOptions;
   readonly #rows = new Map<string, LogRow>();
@@ -87,6 +89,7 @@ export class RtmSchema {
     this.clockOffsetMs = options.clockOffsetMs ?? 0;
     this.owner = (options.owner ?? "RTM").toUpperCase();
     this.queueName = `${this.owner}.RTM_QUEUE`;
+    this.apiVersion = options.apiVersion ?? 1;
     emulator.createQueue({
       name: this.queueName,
       table: "RTM_QT",
@@ -206,7 +209,7 @@ export class RtmSchema {
     const options = this.#options;
     return {
       versions: () => ({
-        0: options.apiVersion ?? 1,
+        0: this.apiVersion,
         1: options.schemaVersion ?? "emulator",
         2: "emulator",
         3: this.queueName,

@@ -6,8 +6,13 @@ import type { Dequeued, Poison } from "./decode.ts";
 import { classifyOracleError, oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { Session } from "./session.ts";
 
-/** Version of the package specification that this worker speaks. */
+/**
+ * Version of the package specification that this worker speaks. Later ones of the same hundred only add
+ * to it, so the database may be upgraded while older workers run; another hundred changed something.
+ */
 export const WORKER_API_VERSION = 1;
+
+const hundreds = (version: number) => Math.floor(version / 100);
 
 /** Pieces per array of text; each holds at most 8,000 characters (docs/worker-api.md). */
 const MAX_PIECES = 32;
@@ -19,7 +24,7 @@ export class ApiVersionError extends RtmError {
   constructor(owner: string, theirs: number) {
     super(
       "RTM_API_VERSION",
-      `${owner}.RTM_WORKER_API has version ${theirs}, this worker needs ${WORKER_API_VERSION}: upgrade ${
+      `${owner}.RTM_WORKER_API has version ${theirs}, this worker was made for ${WORKER_API_VERSION}: upgrade ${
         theirs < WORKER_API_VERSION ? "the database objects (rtm db install)" : "this worker"
       }`,
     );
@@ -181,8 +186,9 @@ export class RtmWorkerApi {
       now: outNumber,
     });
     const after = Date.now();
-    if (out.api !== WORKER_API_VERSION)
+    if (out.api < WORKER_API_VERSION || hundreds(out.api) !== hundreds(WORKER_API_VERSION)) {
       throw new ApiVersionError(this.#package.split(".")[0]!, out.api);
+    }
     return {
       schemaVersion: out.schema,
       databaseVersion: out.db,

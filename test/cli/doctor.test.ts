@@ -345,10 +345,10 @@ describe("rtm doctor", () => {
     });
 
     it("has another specification", async () => {
-      await startWorld({ apiVersion: 99 });
+      await startWorld({ apiVersion: 199 });
       const line = await lineOf("package RTM.RTM_WORKER_API");
       expect(line).toMatchObject({ verdict: "FAILED" });
-      expect(line.text).toContain("version 99");
+      expect(line.text).toContain("version 199");
     });
 
     it("is of another release", async () => {

@@ -50,11 +50,3 @@ it("delivers although a claim check cannot be deleted", async () => {
   await world.delivered(1, 1);
   expect(world.schema.claims.size).toBe(1);
 });
-
-it("refuses a package of another version, and goes on when it fits", async () => {
-  await using newer = await World.start({}, { apiVersion: 2 });
-  const worker = newer.startWorker();
-  await until("it says so", () => worker.status()[0]!.reason === "RTM_API_VERSION");
-  newer.queue.enqueue("untouched");
-  expect(newer.queue.messages()).toMatchObject([{ status: "ready", attempts: 0 }]);
-});
