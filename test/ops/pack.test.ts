@@ -15,10 +15,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { WebSocket } from "ws";
 import { VERSION } from "../../cli/version.ts";
-import { Program, temporaryDirectory } from "../support/programs.ts";
-import { until } from "../support/until.ts";
+import { temporaryDirectory } from "../support/programs.ts";
+import { runsDemo, runsOnEngine } from "./installed.ts";
 
 const LONG = process.env.RTM_TEST_LONG === "1";
 const why = LONG ? "" : " (skipped: long; npm run check:pack)";
@@ -67,21 +66,8 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
     const insecure = { ...env, RTM_RELAY_INSECURE: "true" };
     expect(run(rtm, ["check-config"], insecure).stdout).toContain("configuration is valid");
 
-    // The demo is the whole path: driver, emulator, worker, relay, page.
-    const demo = new Program(rtm, ["demo", "--port", "0"], env);
-    await until("the demo runs", () => /http:\/\/127\.0\.0\.1:\d+/.test(demo.stdout), 60_000);
-    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.stdout)![0];
-    expect((await fetch(url)).status).toBe(200);
-    expect((await fetch(`${url}/client/rtm-client.js`)).status).toBe(200);
-    await until("the relay serves", async () => (await fetch(`${url}/readyz`)).ok, 60_000);
-    const socket = new WebSocket(`${url.replace("http", "ws")}/ws?channel=sales`);
-    let received = "";
-    socket.on("message", (data) => {
-      received = data.toString();
-    });
-    await until("an order has come through", () => received !== "", 60_000);
-    expect(JSON.parse(received)).toMatchObject({ channel: "sales" });
-    socket.terminate();
+    await runsDemo({ command: [rtm], env });
+    await runsOnEngine({ command: [rtm], env });
 
     // An upgrade.
     writeFileSync(etc("rtm.json"), '{"mine":true}');
@@ -91,7 +77,7 @@ describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
     symlinkSync("versions/0.0.2", current);
     const second = run("sh", [script, "--root", root, tarball], env);
     expect(second).toMatchObject({ status: 0, stderr: "" });
-    expect(second.stdout).toContain("kept /etc/apex-rtm/rtm.json");
+    expect(second.stdout).toContain("kept    /etc/apex-rtm/rtm.json");
     expect(readFileSync(etc("rtm.json"), "utf8")).toBe('{"mine":true}');
     expect(readFileSync(etc("token-secret"), "utf8")).toBe(secret);
     expect(readFileSync(unit, "utf8")).toBe(readFileSync("systemd/rtm.service", "utf8"));

@@ -14,10 +14,10 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { WebSocket } from "ws";
 import { VERSION } from "../../cli/version.ts";
-import { has, Program, temporaryDirectory } from "../support/programs.ts";
-import { until } from "../support/until.ts";
+import { built } from "../support/build.ts";
+import { has, temporaryDirectory } from "../support/programs.ts";
+import { runsDemo, runsOnEngine } from "./installed.ts";
 
 const OPTED_IN = process.env.RTM_TEST_PACKAGES === "1";
 const why = OPTED_IN ? "" : " (skipped: long and needs root; RTM_TEST_PACKAGES=1)";
@@ -35,7 +35,7 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = 
 function build(kind: string): { now: string; next: string } {
   const kept = temporaryDirectory();
   const make = (version: string) => {
-    const made = run(process.execPath, ["build/scripts/packages/main.js", kind], {
+    const made = run(process.execPath, [built("scripts/packages/main.js"), kind], {
       RTM_PACKAGE_VERSION: version,
     });
     expect(made).toMatchObject({ status: 0 });
@@ -46,24 +46,13 @@ function build(kind: string): { now: string; next: string } {
   return { now: make(VERSION), next: make(NEXT) };
 }
 
-/** The whole path, run from the files of the root: driver, emulator, worker, relay, page. */
+/** Run from the files of the root. */
 async function runs(root: string): Promise<void> {
   const script = join(root, "usr/share/apex-rtm/build/cli/rtm.js");
   expect(run(process.execPath, [script, "--version"]).output.trim()).toBe(VERSION);
-  const demo = new Program(process.execPath, [script, "demo", "--port", "0"]);
-  await until("the demo runs", () => /http:\/\/127\.0\.0\.1:\d+/.test(demo.stdout), 60_000);
-  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(demo.stdout)![0];
-  await until("the relay serves", async () => (await fetch(`${url}/readyz`)).ok, 60_000);
-  const socket = new WebSocket(`${url.replace("http", "ws")}/ws?channel=sales`);
-  let received = "";
-  socket.on("message", (data) => {
-    received = data.toString();
-  });
-  await until("an order has come through", () => received !== "", 60_000);
-  expect(JSON.parse(received)).toMatchObject({ channel: "sales" });
-  socket.terminate();
-  demo.child.kill();
-  await demo.finished;
+  const installed = { command: [process.execPath, script] } as const;
+  await runsDemo(installed);
+  await runsOnEngine(installed);
 }
 
 /** What every package leaves on a host. */
@@ -123,6 +112,10 @@ describe.skipIf(!OPTED_IN)(`packages${why}`, () => {
       expect(run("rpm", ["-qp", "--provides", now]).output).toMatch(
         /bundled\(nodejs-oracledb\) = /,
       );
+      if (has("rpmlint")) {
+        const lint = run("rpmlint", ["-c", "packaging/rpm/rpmlint.toml", now]);
+        expect(lint.output).toMatch(/0 errors, 0 warnings/);
+      }
       expect(rpm("-e", "apex-rtm").status).toBe(0);
       expect(existsSync(join(root, "usr/share/apex-rtm"))).toBe(false);
       expect(edited(root)).toBe('{"mine":true}');
@@ -154,6 +147,10 @@ describe.skipIf(!OPTED_IN)(`packages${why}`, () => {
       expect(edited(root)).toBe('{"mine":true}');
       expect(dpkg("--unpack", now)).toMatchObject({ status: 0 });
       expect(edited(root)).toBe('{"mine":true}');
+      if (has("lintian")) {
+        const lint = run("lintian", ["--allow-root", "--fail-on", "error,warning", now]);
+        expect(lint).toMatchObject({ status: 0, output: "" });
+      }
       expect(dpkg("--remove", "apex-rtm")).toMatchObject({ status: 0 });
       expect(existsSync(join(root, "usr/share/apex-rtm"))).toBe(false);
       expect(edited(root)).toBe('{"mine":true}');

@@ -20,6 +20,7 @@ const ELSEWHERE: readonly string[] = [
   "build:page",
   "build:sql",
   "check:pack",
+  "check:packages",
   "demo",
   "docs",
   "lint",
@@ -34,6 +35,7 @@ const ELSEWHERE: readonly string[] = [
 const BY_HAND: readonly string[] = [
   "coverage",
   "dev",
+  "docs:site",
   "format",
   "lint:dead",
   "lint:docs",

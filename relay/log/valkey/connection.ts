@@ -35,7 +35,7 @@ export type Argument = string | number;
 /** A reply of the engine: as nested as the command makes it. */
 export type Reply = string | number | null | readonly Reply[];
 
-/** @throws {EngineUnsuitableError} the client library is not installed */
+/** @throws {EngineUnsuitableError} the client library cannot be loaded */
 async function loadClient(): Promise<typeof Redis> {
   try {
     return (await import("ioredis")).Redis;
@@ -43,7 +43,7 @@ async function loadClient(): Promise<typeof Redis> {
     throw new EngineUnsuitableError(
       "client",
       `the package ioredis, which relay.log.kind "valkey" needs, cannot be loaded ` +
-        `(${messageOf(error)}); install it beside this one: npm install ioredis`,
+        `(${messageOf(error)}); it is part of every installation, so install again`,
       { cause: error },
     );
   }
