@@ -9,7 +9,7 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { basename, join } from "node:path";
 import { buildDeb } from "./deb.ts";
 import { buildZip } from "./developer-zip.ts";
-import { buildImage } from "./image.ts";
+import { buildImages } from "./image.ts";
 import { buildRpm } from "./rpm.ts";
 import { sourceDate } from "./source-date.ts";
 import { type Staged, stage } from "./stage.ts";
@@ -20,14 +20,15 @@ const WORK = "build/packages/work";
 interface Kind {
   /** The program that must be there. */
   readonly needs: string;
-  readonly build: (staged: Staged) => string;
+  /** Gives the paths of what it made. */
+  readonly build: (staged: Staged) => string[];
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  rpm: { needs: "rpmbuild", build: (staged) => buildRpm(staged, WORK, OUT) },
-  deb: { needs: "dpkg-buildpackage", build: (staged) => buildDeb(staged, WORK, OUT) },
-  zip: { needs: "zip", build: () => buildZip(WORK, OUT) },
-  image: { needs: "buildah", build: (staged) => buildImage(staged, WORK, OUT) },
+  rpm: { needs: "rpmbuild", build: (staged) => [buildRpm(staged, WORK, OUT)] },
+  deb: { needs: "dpkg-buildpackage", build: (staged) => [buildDeb(staged, WORK, OUT)] },
+  zip: { needs: "zip", build: () => [buildZip(WORK, OUT)] },
+  image: { needs: "buildah", build: (staged) => buildImages(staged, WORK, OUT) },
 };
 
 const has = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
@@ -47,7 +48,7 @@ copyFileSync(staged.tarball, tarball);
 const made = [tarball];
 for (const name of named.length > 0 ? named : Object.keys(KINDS)) {
   const { needs, build } = KINDS[name] as Kind;
-  if (has(needs)) made.push(build(staged));
+  if (has(needs)) made.push(...build(staged));
   else if (named.length > 0) {
     console.error(`${name}: the program ${needs} is missing`);
     process.exit(1);

@@ -21,7 +21,7 @@ import { manPage } from "./man-page.ts";
 
 /** Where the package is on a host. */
 export const HOME = "/usr/share/apex-rtm";
-const DOCUMENTS = "/usr/share/doc/apex-rtm";
+export const DOCUMENTS = "/usr/share/doc/apex-rtm";
 /** Where systemd/install.sh puts the package, and the units look for it. */
 const INSTALL_SH_HOME = "/opt/apex-rtm/current/node_modules/apex-rtm";
 
