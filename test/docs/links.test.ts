@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
+import { anchorOf } from "../../scripts/site/pages.ts";
 
 const pagesIn = (folder: string) =>
   readdirSync(folder)
@@ -10,18 +11,9 @@ const pagesIn = (folder: string) =>
 
 const PAGES = [".", "docs", "docs/design", "examples"].flatMap(pagesIn);
 
-/** As GitHub makes anchors of headings. */
 function anchors(page: string): Set<string> {
   const headings = readFileSync(page, "utf8").matchAll(/^#{1,6}\s+(.+)$/gm);
-  return new Set(
-    [...headings].map(([, text]) =>
-      text!
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-        .trim()
-        .replace(/\s/g, "-"),
-    ),
-  );
+  return new Set([...headings].map(([, text]) => anchorOf(text!)));
 }
 
 function brokenLinks(page: string): string[] {
