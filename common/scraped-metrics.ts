@@ -36,6 +36,25 @@ export function scrapedMetrics(registry: Registry) {
       });
     },
 
+    /** A gauge per value of `label`. */
+    gauges(
+      name: string,
+      help: string,
+      label: string,
+      read: () => Iterable<readonly [value: string, now: number]>,
+    ): void {
+      new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          this.reset();
+          for (const [value, now] of read()) this.set({ [label]: value }, now);
+        },
+      });
+    },
+
     gauge(name: string, help: string, read: () => number): void {
       new Gauge({
         name,

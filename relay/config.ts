@@ -85,7 +85,9 @@ const limits = z.strictObject({
     .describe("Largest encoded message. One figure for REST, worker and SQL."),
   frameBytes: size({ min: KIB, max: 16 * MIB })
     .prefault("64KiB")
-    .describe("Largest frame a WebSocket client may send."),
+    .describe(
+      "Largest frame a WebSocket client may send, and largest body of POST /stream and POST /poll.",
+    ),
   channels: count("Channels per connection.", 100, 1, 100_000),
   tokenChannels: count(
     "Entries of the claim channels in one token, and in all tokens of a connection together.",
@@ -93,7 +95,13 @@ const limits = z.strictObject({
     1,
     100_000,
   ),
-  connections: count("WebSocket connections in all.", 10_000, 1, 1_000_000),
+  connections: count("Connections in all: WebSockets, streams and polls.", 10_000, 1, 1_000_000),
+  streamAge: duration({ min: 1000, max: 86_400_000 })
+    .prefault("5m")
+    .describe(
+      "An event stream ends after this time, and its client opens another one: a page that died " +
+        "behind a proxy says nothing. Up to a tenth less, so that not all end together.",
+    ),
   connectionsPerSubject: count(
     "Connections of one person: of a subject whose tokens have the claim self.",
     50,

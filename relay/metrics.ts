@@ -12,11 +12,16 @@ import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {
   if (messageLog instanceof ValkeyLog) registerLogMetrics(registry, messageLog);
   const { stats, hub } = clients;
-  const { counter, gauge, tally } = scrapedMetrics(registry);
+  const { counter, gauge, gauges, tally } = scrapedMetrics(registry);
   const histogram = (name: string, help: string, values: Distribution) =>
     registry.registerMetric(readHistogram(name, help, values) as unknown as Histogram);
 
-  gauge("rtm_relay_connections", "Open WebSocket connections.", () => clients.connections.size);
+  gauge(
+    "rtm_relay_connections",
+    "Open connections of clients, whatever carries them.",
+    () => clients.connections.size,
+  );
+  gauges("rtm_relay_peers", "The same by what carries them.", "kind", () => clients.countPeers());
   gauge("rtm_relay_subscriptions", "Subscriptions of open connections.", () => stats.subscriptions);
   gauge(
     "rtm_relay_channels",
@@ -32,9 +37,10 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
 
   counter(
     "rtm_relay_connections_opened_total",
-    "WebSocket connections that were accepted.",
+    "Connections that were accepted, without polls.",
     () => stats.connectionsOpened,
   );
+  counter("rtm_relay_polls_total", "Polls that were accepted.", () => stats.polls);
   counter(
     "rtm_relay_accepts_refused_total",
     "TCP connections dropped because all sockets that may be accepted were open.",

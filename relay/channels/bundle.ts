@@ -1,8 +1,9 @@
 /** Messages of one channel that leave in one turn of the event loop, joined once for all readers of a view. */
+import { idLine } from "../wire/event.ts";
 import { type Frames, joinFrames, NO_FRAMES } from "../wire/frame.ts";
-import { formatFrame } from "./encode.ts";
+import { eventFrame, formatFrame } from "./encode.ts";
 import type { Entry } from "./history.ts";
-import { MESSAGE, PAYLOAD, UNFILTERED, type View } from "./view.ts";
+import { MESSAGE, PAYLOAD, UNFILTERED, type View, viewOf } from "./view.ts";
 
 export class Bundle {
   readonly entries: readonly Entry[];
@@ -34,11 +35,17 @@ export class Bundle {
   }
 
   #make(view: View): Frames {
-    const { events, format } = view;
-    if (!events) return this.#encode(view, this.entries);
-    const wanted = this.entries.filter(({ eventName }) => events.has(eventName));
+    const { events, format, idOf, idWhenWritten } = view;
+    const wanted = events
+      ? this.entries.filter(({ eventName }) => events.has(eventName))
+      : this.entries;
     if (wanted.length === 0) return NO_FRAMES;
-    return wanted.length === this.entries.length
+    if (idWhenWritten) {
+      const headOf = (index: number) => idLine(idWhenWritten((wanted[index] as Entry).seq));
+      return { ...this.frames(viewOf(format, events)), headOf };
+    }
+    if (idOf) return joinFrames(wanted.map((entry) => eventFrame(entry, idLine(idOf(entry.seq)))));
+    return wanted.length === this.entries.length && events
       ? this.frames(UNFILTERED[format])
       : this.#encode(view, wanted);
   }

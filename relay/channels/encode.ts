@@ -1,6 +1,7 @@
 /** A message's encoded form: built once, whatever the number of its subscribers. */
 
 import type { Message } from "../contract/message.ts";
+import { EVENT_BYTES, eventOf } from "../wire/event.ts";
 import { type Allocate, frameText, textFrame, textFrameOf } from "../wire/frame.ts";
 import type { Entry } from "./history.ts";
 import type { Format } from "./view.ts";
@@ -37,21 +38,9 @@ export function encodeMessage(
   };
 }
 
-const EVENT_START = Buffer.from("data: ");
-const EVENT_END = Buffer.from("\n\n");
-const CR = 0x0d;
-const LF = 0x0a;
-
-/**
- * An event of a text/event-stream (WHATWG HTML, "Server-sent events"). A line break would end its data,
- * so each begins a further data line; outside of strings, where JSON has none, they change no value.
- */
-function textEvent(text: Buffer): Buffer {
-  if (!text.includes(LF) && !text.includes(CR)) {
-    return Buffer.concat([EVENT_START, text, EVENT_END]);
-  }
-  const lines = text.toString().replace(/\r\n|\r|\n/g, "\ndata: ");
-  return Buffer.from(`data: ${lines}\n\n`);
+/** A message as an event with further lines. */
+export function eventFrame(entry: Entry, head: string): Buffer {
+  return eventOf(frameText(entry.frame), head);
 }
 
 /** What readers of `format` get of a message. */
@@ -62,17 +51,17 @@ export function formatFrame(entry: Entry, format: Format): Buffer {
     case "payload":
       return textFrameOf(entry.frame.subarray(entry.payloadStart, entry.payloadEnd));
     case "sse":
-      return textEvent(frameText(entry.frame));
+      return eventOf(frameText(entry.frame));
   }
 }
 
 /** A control frame for a client whose messages have `format`. */
 export function controlFrame(text: string, format: Format): Buffer {
-  return format === "sse" ? textEvent(Buffer.from(text)) : textFrame(text);
+  return format === "sse" ? eventOf(Buffer.from(text)) : textFrame(text);
 }
 
 /** Bytes that `formatFrame` makes of a message, or a few more. */
 export function formatBytes(entry: Entry, format: Format): number {
   if (format === "payload") return entry.payloadEnd - entry.payloadStart + 10;
-  return entry.frame.length + (format === "sse" ? EVENT_START.length + EVENT_END.length : 0);
+  return entry.frame.length + (format === "sse" ? EVENT_BYTES : 0);
 }

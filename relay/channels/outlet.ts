@@ -111,8 +111,11 @@ export class Outlet {
   }
 
   controlText(text: string): void {
-    if (this.dead) return;
-    const frame = controlFrame(text, this.view.format);
+    if (!this.dead) this.controlFrame(controlFrame(text, this.view.format));
+  }
+
+  /** The same with a finished frame. */
+  controlFrame(frame: Buffer): void {
     if (!this.makeRoom(frame.length)) return;
     this.wire.write(oneFrame(frame));
     this.#host.settle(this, "taken");

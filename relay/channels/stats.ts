@@ -41,6 +41,7 @@ export class Stats {
   recoveriesGranted = 0;
   recoveriesRefused = 0;
   connectionsOpened = 0;
+  polls = 0;
   acceptsRefused = 0;
   /** Rejected messages by code. */
   readonly rejections = new Tally();

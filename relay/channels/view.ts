@@ -10,6 +10,13 @@ export interface View {
   readonly format: Format;
   /** The names of the events that are wanted; undefined: all. */
   readonly events: ReadonlySet<string> | undefined;
+  /** `sse`: the id of an event, the same for all readers of the view. */
+  readonly idOf?: (seq: number) => string;
+  /**
+   * `sse`: the id of an event of one reader of many channels, asked when the event is written, because
+   * it says what of the other channels was written before.
+   */
+  readonly idWhenWritten?: (seq: number) => string;
 }
 
 const view = (format: Format): View => ({ format, events: undefined });

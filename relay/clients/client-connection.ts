@@ -12,6 +12,8 @@ import { Rights } from "./rights.ts";
 
 /** The longest wait for the log before a position is judged, ms. */
 const CATCH_UP_MS = 2000;
+/** Over which time pages spread the refresh that a new beginning of the log asks of all of them. */
+export const REFRESH_SPREAD_MS = 10_000;
 /** Bytes of a pong frame beside its data. */
 const PONG_HEADER_BYTES = 2;
 
@@ -136,7 +138,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   /** @param patient nobody is closed for silence now */
   beat(now: number, patient: boolean): void {
     const silence = now - this.#heardAt;
-    if (!patient && silence > 2 * this.clients.config.heartbeat.interval) {
+    if (!patient && this.peer.answers && silence > 2 * this.clients.config.heartbeat.interval) {
       this.close("heartbeat_timeout", "nothing heard");
     } else if (this.outlet.makeRoom(PONG_HEADER_BYTES)) {
       this.ping();

@@ -14,7 +14,14 @@ export type SubscribeEntry = SubscribeRequest | FrameProblem;
 
 export type ParsedFrame =
   | {
-      readonly op: "connect" | "subscribe";
+      readonly op: "connect";
+      /** Each is presented by itself. */
+      readonly tokens: readonly string[];
+      readonly waitMs: number | undefined;
+      readonly subscribe: readonly SubscribeEntry[];
+    }
+  | {
+      readonly op: "subscribe";
       readonly token: string | undefined;
       readonly subscribe: readonly SubscribeEntry[];
     }
@@ -25,11 +32,19 @@ export type ParsedFrame =
 /** The longest epoch a client may name. */
 const MAX_EPOCH_LENGTH = 64;
 
+/** The longest wait for news in one poll, ms: shorter than what proxies wait for an answer. */
+const MAX_WAIT_MS = 30_000;
+
 const token = z.string().optional();
 const entries = z.array(z.unknown());
 
 const frames = {
-  connect: z.object({ token, subscribe: entries.default([]) }),
+  connect: z.object({
+    token,
+    tokens: z.array(z.string()).optional(),
+    waitMs: z.number().int().min(0).max(MAX_WAIT_MS).optional(),
+    subscribe: entries.default([]),
+  }),
   subscribe: z.object({ token, subscribe: entries }),
   unsubscribe: z.object({ channels: entries }),
   refresh: z.object({ token: z.string() }),
@@ -81,6 +96,19 @@ function parseEntry(entry: unknown, index: number): SubscribeEntry {
   return { channel: name, since };
 }
 
+function asConnect({
+  token,
+  tokens,
+  waitMs,
+  subscribe,
+}: z.output<typeof frames.connect>): ParsedFrame | FrameProblem {
+  if (token !== undefined && tokens !== undefined) {
+    return badFrame("token and tokens: send one of them");
+  }
+  const all = tokens ?? (token === undefined ? [] : [token]);
+  return { op: "connect", tokens: all, waitMs, subscribe: subscribe.map(parseEntry) };
+}
+
 /** Parses the text of one frame. */
 export function parseClientFrame(text: string): ParsedFrame | FrameProblem {
   let value: unknown;
@@ -100,9 +128,16 @@ export function parseClientFrame(text: string): ParsedFrame | FrameProblem {
     const issue = parsed.error.issues[0];
     return badFrame(`${issue?.path.join(".")}: ${issue?.message}`);
   }
-  const frame = { op, ...parsed.data } as ParsedFrame;
-  if (frame.op !== "connect" && frame.op !== "subscribe") return frame;
-  return { ...frame, token: frame.token, subscribe: frame.subscribe.map(parseEntry) };
+  switch (op) {
+    case "connect":
+      return asConnect(parsed.data as z.output<typeof frames.connect>);
+    case "subscribe": {
+      const { token, subscribe } = parsed.data as z.output<typeof frames.subscribe>;
+      return { op, token, subscribe: subscribe.map(parseEntry) };
+    }
+    default:
+      return { op, ...parsed.data } as ParsedFrame;
+  }
 }
 
 /** The position in `since=<epoch>:<seq>` of a plain URL; undefined when the text is none. */

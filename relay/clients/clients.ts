@@ -8,13 +8,16 @@ import { PatternSet } from "../access/pattern-map.ts";
 import { verifyToken } from "../access/token.ts";
 import type { Hub } from "../channels/hub.ts";
 import type { Stats } from "../channels/stats.ts";
+import type { View } from "../channels/view.ts";
 import type { RelayConfig } from "../config.ts";
 import type { CloseName } from "../contract/protocol.ts";
 import type { WireFactory } from "../wire/wire.ts";
 import { AddressLimits } from "./address-limits.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
+import { positionId } from "./event-id.ts";
 import { Farewells } from "./farewells.ts";
+import { PEER_KINDS, type PeerKind } from "./peer.ts";
 import type { Rate } from "./rate-limit.ts";
 import {
   addressReplayBytes,
@@ -41,6 +44,8 @@ const REFUSALS: ReadonlySet<CloseName> = new Set([
   "forbidden",
   "bad_request",
 ]);
+/** Part of its age by which a stream may end sooner. */
+const STREAM_AGE_SPREAD = 0.1;
 /** How often all rights are compared with the wall clock, ms. */
 const CLOCK_WATCH_MS = 1000;
 
@@ -63,6 +68,12 @@ export class Clients {
   /** Sockets of clients that were told to go. */
   readonly farewells: Farewells;
   readonly addressLimits: AddressLimits;
+  /** What readers of an event stream with one channel get. */
+  readonly events: View = {
+    format: "sse",
+    events: undefined,
+    idOf: (seq) => positionId(this.hub.epoch, [seq]),
+  };
   /** Whether an address is a trusted proxy's. */
   readonly trust: (address: string, hop: number) => boolean;
   readonly connections = new Set<ClientConnection>();
@@ -74,6 +85,10 @@ export class Clients {
   );
   /** Connections whose next token ends. */
   readonly expiries = new Deadlines<ClientConnection>((connection) => connection.rightsDue());
+  /** Streams, whose clients never say whether they are still there. */
+  readonly streamEnds = new Deadlines<ClientConnection>((connection) =>
+    connection.close("stream_ended", "open another one"),
+  );
   readonly #shares: Set<ClientConnection>[] = Array.from({ length: SHARES }, () => new Set());
   readonly #heartbeat: NodeJS.Timeout;
   readonly #clockWatch: NodeJS.Timeout;
@@ -127,7 +142,24 @@ export class Clients {
     (this.#shares[this.#nextShare] as Set<ClientConnection>).add(connection);
     connection.share = this.#nextShare;
     this.#nextShare = (this.#nextShare + 1) % SHARES;
-    this.stats.connectionsOpened++;
+    const { kind } = connection.peer;
+    if (kind === "poll") this.stats.polls++;
+    else this.stats.connectionsOpened++;
+    if (kind === "stream" || kind === "sse") this.streamEnds.set(connection, this.#streamAge());
+  }
+
+  /** Streams that were opened together, after a restart, do not end together. */
+  #streamAge(): number {
+    return this.config.limits.streamAge * (1 - STREAM_AGE_SPREAD * Math.random());
+  }
+
+  /** Open connections by what carries them. */
+  countPeers(): Map<PeerKind, number> {
+    const counts = new Map<PeerKind, number>(PEER_KINDS.map((kind) => [kind, 0]));
+    for (const { peer } of this.connections) {
+      counts.set(peer.kind, (counts.get(peer.kind) as number) + 1);
+    }
+    return counts;
   }
 
   /**
@@ -152,6 +184,7 @@ export class Clients {
     this.#shares[connection.share]?.delete(connection);
     this.connectDeadlines.delete(connection);
     this.expiries.delete(connection);
+    this.streamEnds.delete(connection);
   }
 
   #unidentify(connection: ClientConnection): void {
@@ -235,6 +268,7 @@ export class Clients {
     clearInterval(this.#clockWatch);
     this.connectDeadlines.clear();
     this.expiries.clear();
+    this.streamEnds.clear();
     this.farewells.close();
   }
 }

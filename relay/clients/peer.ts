@@ -4,7 +4,10 @@
  */
 import type { Wire } from "../wire/wire.ts";
 
-export type PeerKind = "websocket";
+/** In the order of docs/metrics.md. */
+export const PEER_KINDS = ["websocket", "stream", "poll", "sse"] as const;
+
+export type PeerKind = (typeof PEER_KINDS)[number];
 
 /** What a peer tells the connection that it belongs to. */
 export interface PeerOwner {
@@ -22,6 +25,8 @@ export interface PeerOwner {
 
 export interface Peer {
   readonly kind: PeerKind;
+  /** Whether its client says something every now and then; otherwise silence means nothing. */
+  readonly answers: boolean;
   /** Of the client, behind trusted proxies; undefined when its socket was gone at once. */
   readonly address: string | undefined;
   readonly wire: Wire;
@@ -38,4 +43,6 @@ export interface Peer {
   silence(): void;
   /** Ends it without a word. */
   terminate(): void;
+  /** `poll`: how long the client waits for news, ms; 0: it takes what there is. */
+  hold?(waitMs: number): void;
 }

@@ -21,7 +21,7 @@ export interface PlainRefusal {
   readonly reason: string;
 }
 
-function bad(reason: string): PlainRefusal {
+export function bad(reason: string): PlainRefusal {
   return { close: "bad_request", reason };
 }
 

@@ -1,10 +1,10 @@
 /** A connection that speaks `rtm.v1` (docs/protocol.md). */
 import type { Grant } from "../access/claims.ts";
 import type { Subscription } from "../channels/outlet.ts";
-import { MESSAGE } from "../channels/view.ts";
+import { MESSAGE, SSE } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
-import { ClientConnection } from "./client-connection.ts";
+import { ClientConnection, REFRESH_SPREAD_MS } from "./client-connection.ts";
 import {
   isProblem,
   type ParsedFrame,
@@ -14,16 +14,18 @@ import {
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
 
-/** Over which time pages spread the refresh that a new beginning of the log asks of all of them. */
-const REFRESH_SPREAD_MS = 10_000;
+/** How long a poll waits that does not say so, ms. */
+const DEFAULT_WAIT_MS = 25_000;
 
 const PING = JSON.stringify({ op: "ping" });
 
 export class RtmConnection extends ClientConnection {
   #connected = false;
+  /** How long a poll waits for news. */
+  #waitMs: number | undefined;
 
   constructor(clients: Clients, peer: Peer) {
-    super(clients, peer, MESSAGE);
+    super(clients, peer, peer.kind === "stream" ? SSE : MESSAGE);
     clients.connectDeadlines.set(this, clients.config.connectDeadline);
   }
 
@@ -64,24 +66,42 @@ export class RtmConnection extends ClientConnection {
       this.close("protocol_error", `the first frame must be connect: ${why}`);
       return;
     }
-    if (!this.heard(Math.max(0, frame.subscribe.length - 1))) return;
+    const { tokens, waitMs, subscribe } = frame;
+    const [token, ...further] = tokens;
+    if (!this.heard(Math.max(0, subscribe.length - 1) + further.length)) return;
     this.clients.connectDeadlines.delete(this);
+    this.#waitMs = waitMs;
     const { insecure, publicChannels } = this.clients.config;
-    if (frame.token === undefined || insecure) {
+    if (token === undefined || insecure) {
       if (!insecure && publicChannels.length === 0) {
         this.clients.stats.authFailed("token_required");
         this.close("token_required", "a token is needed");
         return;
       }
-      this.#subscribeAll(frame.subscribe, this.#welcome(null));
+      this.#begin(subscribe, null, further);
       return;
     }
-    const grant = this.present(frame.token);
+    const grant = this.present(token);
     if (isProblem(grant)) {
       this.close(grant.close, grant.message);
       return;
     }
-    this.#subscribeAll(frame.subscribe, this.#welcome(expiresIn(grant)));
+    this.#begin(subscribe, expiresIn(grant), further);
+  }
+
+  #begin(
+    entries: readonly SubscribeEntry[],
+    expiresInMs: number | null,
+    further: readonly string[],
+  ): void {
+    const welcome = this.#welcome(expiresInMs);
+    if (further.length === 0) {
+      this.#subscribeAll(entries, welcome);
+      return;
+    }
+    this.outlet.control(welcome);
+    for (const token of further) this.outlet.control(this.#addToken(token));
+    this.#subscribeAll(entries, undefined);
   }
 
   #welcome(expiresInMs: number | null): ServerFrame {
@@ -161,6 +181,7 @@ export class RtmConnection extends ClientConnection {
     if (outlet.dead) return;
     this.clients.hub.settle(outlet, "taken");
     for (const replay of replays) replay();
+    this.peer.hold?.(this.#waitMs ?? DEFAULT_WAIT_MS);
   }
 
   /** Answers one entry; returns what starts its replay. */

@@ -3,12 +3,9 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:ht
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import { printable } from "../../common/printable.ts";
-import { originOf } from "../config.ts";
-import { CLOSE, type CloseName, SUBPROTOCOL } from "../contract/protocol.ts";
-import type { Serving } from "../serving.ts";
+import { CLOSE, SUBPROTOCOL } from "../contract/protocol.ts";
 import { closeReason } from "../wire/wire.ts";
-import { isLoopback } from "./address-rates.ts";
+import { type Admission, type Refusal, seen } from "./admission.ts";
 import type { Clients } from "./clients.ts";
 import { type Answer, LOST, type Lost, MALFORMED } from "./lost.ts";
 import type { Peer } from "./peer.ts";
@@ -21,8 +18,6 @@ const PATHS = new Set(["/", "/ws"]);
 const CLOSE_TIMEOUT_MS = 5000;
 /** Frames that a client may part one message into: what is counted as a command is the message. */
 const MAX_FRAGMENTS = 64;
-/** Longest piece of a request in a log line, UTF-16 units. */
-const MAX_SEEN = 200;
 
 function parseUrl({ url = "" }: IncomingMessage): URL | undefined {
   try {
@@ -41,36 +36,8 @@ export function isWebSocket({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === "websocket";
 }
 
-/** What of a request may stand in a log: no query, which may hold a token. */
-function seen({ url = "", headers }: IncomingMessage): { path: string; origin?: string } {
-  const short = (text: string) => printable(text.slice(0, MAX_SEEN));
-  const path = short(url.split("?", 1)[0] as string);
-  return headers.origin === undefined ? { path } : { path, origin: short(headers.origin) };
-}
-
 function subprotocols(request: IncomingMessage): string[] | undefined {
   return request.headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim());
-}
-
-/** Why a client that could open a WebSocket is closed at once; undefined when it may stay. */
-function refusalOf(
-  clients: Clients,
-  serving: Serving,
-  origins: ReadonlySet<string>,
-  request: IncomingMessage,
-): { name: CloseName; reason: string } | undefined {
-  const { config, stats } = clients;
-  if (serving.closeName) return { name: serving.closeName, reason: serving.problem as string };
-  const { origin } = request.headers;
-  const checked = origin !== undefined && !(config.insecure && origins.size === 0);
-  if (checked && !origins.has("*") && !origins.has(originOf(origin) ?? "")) {
-    stats.authFailed("origin_not_allowed");
-    return { name: "origin_not_allowed", reason: "add the page's origin to relay.origins" };
-  }
-  if (clients.connections.size >= config.limits.connections) {
-    return { name: "too_many_connections", reason: "the connection limit is reached" };
-  }
-  return undefined;
 }
 
 export interface Upgrades {
@@ -82,9 +49,8 @@ export interface Upgrades {
   close(): void;
 }
 
-export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
+export function createUpgrades(clients: Clients, admission: Admission): Upgrades {
   const { config, farewells, addressLimits } = clients;
-  const origins = new Set(config.origins.map((origin) => originOf(origin) as string));
   const options = {
     noServer: true,
     clientTracking: false,
@@ -129,12 +95,6 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
     answer(socket, reason, detail);
   }
 
-  /** Everybody behind a proxy that is not trusted has its address: one must not shut out all. */
-  function shutOut(address: string | undefined, unwanted: boolean): boolean {
-    const mayRefuse = unwanted || (address !== undefined && !isLoopback(address));
-    return mayRefuse && addressLimits.exhausted(address, performance.now());
-  }
-
   // What `ws` finds wrong with a handshake.
   server.on("wsClientError", (error: Error, socket: Duplex, request: IncomingMessage) =>
     refuse(request, socket, "handshake", `${error.message}; this is a WebSocket endpoint.`),
@@ -149,8 +109,9 @@ export function createUpgrades(clients: Clients, serving: Serving): Upgrades {
       const offered = subprotocols(request);
       if (offered && !offered.includes(SUBPROTOCOL)) return refuse(request, socket, "subprotocol");
       const address = clients.addressOf(request);
-      const unwanted = refusalOf(clients, serving, origins, request);
-      if (shutOut(address, unwanted !== undefined)) return refuse(request, socket, "address");
+      const unwanted = admission.refusalOf(request);
+      if (admission.shutsOut(address, unwanted !== undefined))
+        return refuse(request, socket, "address");
       server.handleUpgrade(request, socket, head, (ws) => {
         const { makeWire } = clients;
         const peer = () =>
@@ -201,7 +162,7 @@ function accept(
   clients: Clients,
   makePeer: () => Peer,
   plain: URLSearchParams | undefined,
-): { name: CloseName; reason: string } | undefined {
+): Refusal | undefined {
   if (!plain) {
     new RtmConnection(clients, makePeer());
     return undefined;

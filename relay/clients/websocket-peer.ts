@@ -45,6 +45,7 @@ export interface WebSocketPeerOptions {
 
 export class WebSocketPeer implements Peer {
   readonly kind = "websocket";
+  readonly answers = true;
   readonly address: string | undefined;
   readonly wire: Wire;
   owner: PeerOwner | undefined;

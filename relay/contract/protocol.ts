@@ -17,6 +17,10 @@ export type ClientFrame =
   | {
       readonly op: "connect";
       readonly token?: string | undefined;
+      /** In place of `token`: several; each but the first is answered like `refresh`. */
+      readonly tokens?: readonly string[] | undefined;
+      /** `POST /poll`: how long to wait for news, ms. */
+      readonly waitMs?: number | undefined;
       readonly subscribe?: readonly SubscribeRequest[] | undefined;
     }
   | {
@@ -65,7 +69,16 @@ export type ServerFrame =
       readonly message: string;
       readonly channel?: string;
     }
-  | { readonly op: "ping" };
+  | { readonly op: "ping" }
+  /** Streams and polls, which have no close frame. */
+  | { readonly op: "close"; readonly code: number; readonly reason: string };
+
+/** What `POST /poll` answers. */
+export interface PollAnswer {
+  readonly frames: readonly (ServerFrame | MessageFrame)[];
+  /** There is more at once. */
+  readonly more: boolean;
+}
 
 /** A message as it arrives at a client: the only server frame without `op`. */
 export interface MessageFrame {
@@ -86,6 +99,7 @@ export const CLOSE = {
   too_many_connections: 4004,
   standby: 4005,
   rate_limited: 4006,
+  stream_ended: 4008,
   token_expired: 4100,
   token_invalid: 4101,
   token_required: 4102,

@@ -1,5 +1,4 @@
 /** `POST /api/broadcast`: one message or an array of them (docs/protocol.md, REST). */
-import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ApiKey } from "../access/keys.ts";
@@ -11,17 +10,13 @@ import { type Code, IDS_HEADER } from "../contract/protocol.ts";
 import type { PublishResult } from "../contract/publisher.ts";
 import type { BroadcastAnswer, BroadcastAnswers, BroadcastRefusal } from "./broadcast-answer.ts";
 import { rawMember } from "./json-span.ts";
+import { discard, Refusal, readText } from "./request-body.ts";
 
 /** What a publisher is told to wait when the relay cannot take messages, s. */
 const RETRY_AFTER_S = 2;
 
 /** The same, when too many requests of its address were refused, s. */
 const REFUSED_RETRY_AFTER_S = 10;
-
-/** How long the rest of a refused body is read, ms. */
-const DISCARD_MS = 1000;
-/** In how many pieces at most; each costs the same, and a piece can be a single byte. */
-const DISCARD_PIECES = 8192;
 
 const STATUS: Partial<Record<Code, number>> = {
   unauthorized: 401,
@@ -36,21 +31,6 @@ const STATUS: Partial<Record<Code, number>> = {
 
 /** Who posts when the configuration says insecure and no known key came. */
 const ANYBODY: ApiKey = { name: "anybody", channels: ["*"], trusted: false };
-
-/** A request that is refused as a whole. */
-class Refusal extends Error {
-  readonly code: Code;
-
-  constructor(code: Code, message: string) {
-    super(message);
-    this.code = code;
-  }
-
-  /** Whether it is the request that is wrong, and not the relay that cannot. */
-  get counts(): boolean {
-    return this.code !== "unavailable";
-  }
-}
 
 export interface BroadcastOptions {
   readonly clients: Clients;
@@ -115,7 +95,7 @@ async function broadcast(
     throw new Refusal("unavailable", problem);
   }
   const { batchBytes, batchMessages } = clients.config.limits;
-  const text = await readText(request, batchBytes);
+  const text = await readText(request, batchBytes, "batch_too_large");
   const value = parse(text, batchMessages);
   const raw = rawMember(text, "payload");
   const items = (Array.isArray(value) ? value : [value]).map((item, index) =>
@@ -160,55 +140,6 @@ function authorize(request: IncomingMessage, clients: Clients): ApiKey {
   if (clients.config.insecure) return ANYBODY;
   clients.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
   throw new Refusal("unauthorized", "no or unknown x-api-key");
-}
-
-function readText(request: IncomingMessage, limit: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const tooLarge = () =>
-      new Refusal("batch_too_large", `the body has more than ${limit} bytes; split it`);
-    if (Number(request.headers["content-length"]) > limit) {
-      reject(tooLarge());
-      return;
-    }
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= limit) chunks.push(chunk);
-      else {
-        chunks.length = 0;
-        reject(tooLarge());
-      }
-    });
-    request.on("end", () => {
-      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      if (isUtf8(body)) resolve(body.toString());
-      else reject(new Refusal("bad_json", "the body is not UTF-8"));
-    });
-    // After `end` they change nothing any more.
-    const cutOff = () => reject(new Refusal("bad_json", "the request was cut off"));
-    request.on("error", cutOff).on("close", cutOff);
-  });
-}
-
-/**
- * Reads on for a moment after a refusal. A socket closed with unread data is reset, and the client
- * would lose the answer.
- */
-function discard(request: IncomingMessage): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      clearTimeout(timer);
-      request.off("data", count).pause();
-      resolve();
-    };
-    const timer = setTimeout(finish, DISCARD_MS);
-    let pieces = 0;
-    const count = () => {
-      if (++pieces === DISCARD_PIECES) finish();
-    };
-    request.once("close", finish).once("end", finish).on("data", count).resume();
-  });
 }
 
 /** One object, or a list of at most `most` objects. */

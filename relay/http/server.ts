@@ -1,13 +1,16 @@
 /** The relay's HTTP server: pages' files, REST, and the upgrade to WebSocket. */
 import { createServer, type Server } from "node:http";
+import type { Socket } from "node:net";
 import express, { type Express } from "express";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
+import { Admission } from "../clients/admission.ts";
 import type { Clients } from "../clients/clients.ts";
 import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.ts";
 import type { Serving } from "../serving.ts";
 import { createBroadcast } from "./broadcast.ts";
 import { endAfterBody, pipelineLimit } from "./request-bounds.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
+import { createStreams } from "./streams.ts";
 
 /** An idle HTTP connection is kept longer than nginx keeps it (60 s), so that nginx closes it. */
 const KEEP_ALIVE_MS = 65_000;
@@ -46,19 +49,31 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
     connectionsCheckingInterval: Math.max(100, Math.floor(config.connectDeadline / 4)),
     shouldUpgradeCallback: isWebSocket,
   };
-  const upgrades = createUpgrades(clients, serving);
+  const admission = new Admission(clients, serving);
+  const upgrades = createUpgrades(clients, admission);
+  const streams = createStreams(clients, admission);
   const mayAnswer = pipelineLimit((request) =>
     clients.requestRefused("pipelining", request, "a client sent too many requests at once"),
   );
   const server = createServer(serverOptions, (request, response) => {
     if (!mayAnswer(request)) return;
+    // Whoever reads a stream, or waits for a poll, has nothing to ask on the same connection.
+    if (streams.owns(request.socket)) {
+      request.socket.destroy();
+      return;
+    }
     if (isBroadcast(request)) {
       broadcast(request, response);
       return;
     }
+    if (streams.handle(request, response)) return;
     endAfterBody(request, response);
     if (!upgrades.handleLost(request, response)) app(request, response);
   });
-  server.on("upgrade", upgrades.handle).on("clientError", upgrades.handleMalformed);
+  server.on("upgrade", upgrades.handle).on("clientError", (error, socket) => {
+    // An answer would land in the middle of its stream.
+    if (streams.owns(socket as Socket)) socket.destroy();
+    else upgrades.handleMalformed(error, socket);
+  });
   return { server, upgrades };
 }

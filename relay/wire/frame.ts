@@ -64,6 +64,8 @@ export interface Frames {
   readonly frames: readonly Buffer[];
   /** The same, one after the other, in one buffer. */
   readonly joined: Buffer;
+  /** What stands before frame `index` in this connection's stream, asked when the frame is written. */
+  readonly headOf?: (index: number) => string;
 }
 
 /** Nothing to write. */

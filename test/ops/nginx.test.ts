@@ -42,8 +42,8 @@ async function startNginx(relayPort: number): Promise<Front> {
       .replace(/\/etc\/letsencrypt\/\S+privkey\.pem/, key)
       .replace("listen 80;", `listen 127.0.0.1:${plainPort};`)
       .replace(
-        "listen 443 ssl;",
-        `listen 127.0.0.1:${port} ssl;\n include ${directory}/conf/rtm-ords.inc;`,
+        "listen 443 ssl http2;",
+        `listen 127.0.0.1:${port} ssl http2;\n include ${directory}/conf/rtm-ords.inc;`,
       );
   runNginx({ directory, relayPort, edit });
   const front = {
@@ -135,6 +135,36 @@ describe.skipIf(missing.length > 0)(`nginx in front of the relay${why}`, () => {
     // The relay's close code reaches the page.
     relay.setServing(false);
     expect(await client.end()).toMatchObject({ code: 4005 });
+  });
+
+  it("passes streams on at once, and polls", async () => {
+    const { relay, front } = await startBoth();
+    const body = JSON.stringify({ op: "connect", subscribe: [{ channel: "dashboard" }] });
+    const headers = { "content-type": "text/plain", origin: ORIGIN };
+    for (const path of ["/stream", "/rtm/stream", "/sse?channel=dashboard"]) {
+      const method = path.startsWith("/sse") ? "GET" : "POST";
+      const call = request({
+        host: "127.0.0.1",
+        port: front.port,
+        path,
+        method,
+        headers: method === "GET" ? { origin: ORIGIN } : headers,
+        rejectUnauthorized: false,
+      });
+      call.end(method === "GET" ? undefined : body);
+      const [response] = await once(call, "response");
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("error", () => {});
+      onTestFinished(() => response.destroy());
+      await until("subscribed", () => text.includes('"op":"subscribed"'));
+      await relay.publisher.publish([message("dashboard", path)], SOURCE);
+      await until("the message", () => text.includes(JSON.stringify(path)));
+    }
+    const polled = await send(front, "/poll", { method: "POST", headers }, body);
+    expect(JSON.parse(polled.body).frames[1]).toMatchObject({ op: "subscribed", seq: 3 });
   });
 
   it("gives pages below /ords/ the bare payloads of the dashboard", async () => {

@@ -76,6 +76,7 @@ class World {
     });
     const peer: Peer = {
       kind: "websocket",
+      answers: true,
       address: "192.0.2.1",
       wire,
       gone: false,

@@ -1,0 +1,192 @@
+/** `GET /sse`: a plain URL subscription for an EventSource (docs/protocol.md). */
+import type { Subscription } from "../channels/outlet.ts";
+import type { View } from "../channels/view.ts";
+import { nameProblem } from "../contract/message.ts";
+import type { ServerFrame, Since } from "../contract/protocol.ts";
+import { eventOf, idLine } from "../wire/event.ts";
+import { ClientConnection, REFRESH_SPREAD_MS } from "./client-connection.ts";
+import { isProblem } from "./client-frame.ts";
+import type { Clients } from "./clients.ts";
+import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
+import { bad, type PlainRefusal } from "./plain-connection.ts";
+import { CONTROL_EVENT, type StreamPeer } from "./stream-peer.ts";
+
+/** How many events one URL may name. */
+const MAX_EVENTS = 20;
+
+/** What the request asks for. */
+export interface SseRequest {
+  readonly channels: readonly string[];
+  /** For each channel; undefined when the request names no position at all. */
+  readonly since: readonly (Since | undefined)[] | undefined;
+  readonly events: ReadonlySet<string> | undefined;
+  readonly token: string | undefined;
+}
+
+/** What of the request's headers counts. */
+export interface SseHeaders {
+  readonly authorization?: string | undefined;
+  readonly "last-event-id"?: string | string[] | undefined;
+}
+
+/** Reads parameters and headers; unknown ones are ignored. */
+export function parseSseRequest(
+  parameters: URLSearchParams,
+  headers: SseHeaders,
+  maxChannels: number,
+): SseRequest | PlainRefusal {
+  const channels = [...new Set(parameters.getAll("channel"))];
+  const events = [...new Set(parameters.getAll("event"))];
+  for (const [key, names] of Object.entries({ channel: channels, event: events })) {
+    const problem = names.map(nameProblem).find((text) => text !== undefined);
+    if (problem) return bad(`${key} ${problem}`);
+  }
+  if (channels.length === 0) return bad("the URL names no channel");
+  if (channels.length > maxChannels) return bad(`more than ${maxChannels} channels`);
+  if (events.length > MAX_EVENTS) return bad(`more than ${MAX_EVENTS} events`);
+  if (parameters.has("format")) return bad("an event stream has messages only: leave out format");
+  const [given, another] = parameters.getAll("since");
+  const asked = given === undefined ? undefined : parsePositionId(given, channels.length);
+  if (another !== undefined || (given !== undefined && !asked)) {
+    return bad("since must be <epoch>:<seq>[,<seq>...], a seq or - for each channel");
+  }
+  const { authorization = "", "last-event-id": id } = headers;
+  const since = typeof id === "string" && id !== "" ? parseLastEventId(id, channels.length) : asked;
+  const [, bearer] = /^bearer +(\S+)$/i.exec(authorization) ?? [];
+  return {
+    channels,
+    since,
+    events: events.length === 0 ? undefined : new Set(events),
+    token: bearer ?? parameters.get("token") ?? undefined,
+  };
+}
+
+export class SseConnection extends ClientConnection {
+  readonly #peer: StreamPeer;
+  readonly #request: SseRequest;
+  /** Its place in the URL. */
+  readonly #places: ReadonlyMap<string, number>;
+  /** What was written last, for each channel of the URL. */
+  readonly #seqs: (number | undefined)[];
+  #epoch = "";
+
+  constructor(clients: Clients, peer: StreamPeer, request: SseRequest) {
+    super(clients, peer, clients.events);
+    this.#peer = peer;
+    this.#request = request;
+    this.#places = new Map(request.channels.map((channel, place) => [channel, place]));
+    this.#seqs = request.channels.map(() => undefined);
+    this.#start();
+  }
+
+  protected override frame(): void {}
+
+  /** Says how far it has got where a filter leaves out messages, or else nothing. */
+  protected override ping(): void {
+    if (!this.#request.events) {
+      this.outlet.wire.ping();
+      return;
+    }
+    for (const [channel, { state, channel: its }] of this.subscriptions) {
+      if (state === "live") this.#moved(channel, its.offeredSeq);
+    }
+    // An id without data is taken over without an event.
+    this.#peer.wire.lines(`${idLine(this.#id())}\n`);
+  }
+
+  override restarted({ channel }: Subscription, seq: number): void {
+    const { epoch } = this.clients.hub;
+    // Where it stood in the others says nothing any more; they are told next.
+    if (epoch !== this.#epoch) this.#seqs.fill(undefined);
+    this.#epoch = epoch;
+    this.#moved(channel.name, seq);
+    const answer = { op: "subscribed", channel: channel.name, epoch, seq } as const;
+    this.#control({ ...answer, recovered: false, spreadMs: REFRESH_SPREAD_MS });
+  }
+
+  protected override lost(channel: string): void {
+    this.#moved(channel, undefined);
+    this.#control({ op: "unsubscribed", channel, code: "token_expired" });
+    if (this.subscriptions.size === 0) this.close("token_expired", "the token has ended");
+  }
+
+  #start(): void {
+    const { hub, stats, config } = this.clients;
+    const { token, channels } = this.#request;
+    if (token !== undefined && !config.insecure) {
+      const grant = this.present(token);
+      if (isProblem(grant)) {
+        this.close(grant.close, "the token was refused");
+        return;
+      }
+    }
+    const now = Date.now();
+    const granted = channels.filter((channel) => this.rights.allows(channel, now));
+    if (granted.length === 0) {
+      stats.authFailed(token === undefined ? "token_required" : "channel_forbidden");
+      if (token === undefined) this.close("token_required", "a token is needed");
+      else this.close("forbidden", "the token grants none of the channels");
+      return;
+    }
+    const ask = granted.some((channel) => hub.mustCatchUp(channel, this.#sinceOf(channel)));
+    if (ask) this.whenCaughtUp(() => this.#subscribe(granted));
+    else this.#subscribe(granted);
+  }
+
+  /** Answers all channels in one write; the replays follow. */
+  #subscribe(granted: readonly string[]): void {
+    const { hub } = this.clients;
+    this.#epoch = hub.epoch;
+    const started = granted.map((channel) => {
+      const { subscription, seq, recovered, replay } = hub.subscribe(
+        this.outlet,
+        channel,
+        this.#sinceOf(channel),
+        undefined,
+        (bytes) => this.mayReplay(channel, bytes),
+      );
+      this.subscriptions.set(channel, subscription);
+      subscription.view = this.#viewOf(channel);
+      this.#moved(channel, subscription.state === "behind" ? subscription.cursor - 1 : seq);
+      return { channel, seq, recovered, replay };
+    });
+    const { outlet } = this;
+    const { epoch } = hub;
+    outlet.wire.cork();
+    for (const { channel, seq, recovered } of started) {
+      this.#control({ op: "subscribed", channel, epoch, seq, recovered });
+    }
+    outlet.wire.uncork();
+    if (outlet.dead) return;
+    hub.settle(outlet, "taken");
+    for (const { replay } of started) replay();
+  }
+
+  /** Readers of one channel, all of it, share what is written to them. */
+  #viewOf(channel: string): View {
+    const { channels, events } = this.#request;
+    if (channels.length === 1 && !events) return this.outlet.view;
+    const idWhenWritten = (seq: number): string => {
+      this.#moved(channel, seq);
+      return this.#id();
+    };
+    return { format: "sse", events, idWhenWritten };
+  }
+
+  #sinceOf(channel: string): Since | undefined {
+    return this.#request.since?.[this.#places.get(channel) as number];
+  }
+
+  #moved(channel: string, seq: number | undefined): void {
+    this.#seqs[this.#places.get(channel) as number] = seq;
+  }
+
+  #id(): string {
+    return positionId(this.#epoch, this.#seqs);
+  }
+
+  #control(frame: ServerFrame): void {
+    const text = Buffer.from(JSON.stringify(frame));
+    this.outlet.controlFrame(eventOf(text, CONTROL_EVENT + idLine(this.#id())));
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * What pages use where WebSockets do not get through: `GET /sse`, `POST /stream` and `POST /poll`
+ * (docs/protocol.md). What was decided about a WebSocket's client is decided about these in the same way.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { type Admission, seen, type Refusal as Unwanted } from "../clients/admission.ts";
+import type { Clients } from "../clients/clients.ts";
+import { PollPeer } from "../clients/poll-peer.ts";
+import { RtmConnection } from "../clients/rtm-connection.ts";
+import { parseSseRequest, SseConnection } from "../clients/sse-connection.ts";
+import { StreamPeer } from "../clients/stream-peer.ts";
+import type { Code } from "../contract/protocol.ts";
+import { discard, Refusal, readText } from "./request-body.ts";
+import { endAfterBody } from "./request-bounds.ts";
+
+/** When an EventSource comes back whose address was refused too often, ms. */
+const REFUSED_RETRY_MS = 10_000;
+
+const SHUT_OUT = "too many clients of this address were refused lately";
+
+const STATUS: Partial<Record<Code, number>> = {
+  message_too_large: 413,
+  unsupported_media_type: 415,
+  internal_error: 500,
+};
+
+export interface Streams {
+  /** Takes the request if it is one of these. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Whether the socket belongs to one of them: nothing else may come there. */
+  owns(socket: Socket): boolean;
+}
+
+export function createStreams(clients: Clients, admission: Admission): Streams {
+  const owned = new WeakSet<Socket>();
+
+  /** What a page of another origin needs to read the answer, also a refusal. */
+  function cors({ headers }: IncomingMessage): Record<string, string> {
+    const { origin } = headers;
+    return origin === undefined ? {} : { "access-control-allow-origin": origin, vary: "Origin" };
+  }
+
+  /** Closes a client that has no connection. */
+  function close(
+    peer: StreamPeer | PollPeer,
+    { name, reason }: Unwanted,
+    request: IncomingMessage,
+  ): void {
+    clients.closing(name, peer.address, { origin: seen(request).origin });
+    peer.refuse(name, reason);
+  }
+
+  function sse(request: IncomingMessage, response: ServerResponse): void {
+    endAfterBody(request, response);
+    const address = clients.addressOf(request);
+    const unwanted = admission.refusalOf(request);
+    const shutOut = admission.shutsOut(address, unwanted !== undefined);
+    const retryMs = shutOut ? REFUSED_RETRY_MS : undefined;
+    const peer = new StreamPeer("sse", { address, response, headers: cors(request), retryMs });
+    if (shutOut) {
+      clients.stats.requestRefused("address");
+      peer.refuse("rate_limited", SHUT_OUT);
+      return;
+    }
+    if (unwanted) {
+      close(peer, unwanted, request);
+      return;
+    }
+    const { searchParams } = new URL(request.url as string, "http://relay");
+    const parsed = parseSseRequest(searchParams, request.headers, clients.config.limits.channels);
+    if ("close" in parsed) close(peer, { name: parsed.close, reason: parsed.reason }, request);
+    else new SseConnection(clients, peer, parsed);
+  }
+
+  /** A request that is refused as a whole. */
+  async function refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { code, message }: Refusal,
+    status = STATUS[code] ?? 400,
+  ): Promise<void> {
+    const exhausted = clients.requestRefused(code, request);
+    if (!request.complete) {
+      response.setHeader("connection", "close");
+      await discard(request);
+    }
+    const text = JSON.stringify({ ok: false, code, message });
+    response.writeHead(exhausted ? 429 : status, {
+      ...cors(request),
+      "content-type": "application/json; charset=utf-8",
+      "content-length": Buffer.byteLength(text),
+    });
+    response.end(text);
+  }
+
+  async function post(
+    kind: "stream" | "poll",
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const address = clients.addressOf(request);
+    const unwanted = admission.refusalOf(request);
+    if (admission.shutsOut(address, unwanted !== undefined)) {
+      response.setHeader("retry-after", "10");
+      throw new Refusal("too_many_refusals", SHUT_OUT);
+    }
+    const type = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+    if (type !== "text/plain" && type !== "application/json") {
+      throw new Refusal("unsupported_media_type", "the body must be text/plain: a connect frame");
+    }
+    const text = await readText(request, clients.config.limits.frameBytes, "message_too_large");
+    if (response.destroyed) return;
+    const options = { address, response, headers: cors(request) };
+    const peer = kind === "poll" ? new PollPeer(options) : new StreamPeer(kind, options);
+    // Asked anew: the body took its time.
+    const refusal = unwanted ?? admission.refusalOf(request);
+    if (refusal) close(peer, refusal, request);
+    else new RtmConnection(clients, peer).received(Buffer.from(text), false);
+  }
+
+  async function answerPost(
+    kind: "stream" | "poll",
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    try {
+      await post(kind, request, response);
+    } catch (error) {
+      if (!(error instanceof Refusal)) {
+        clients.log.error({ err: error }, `POST /${kind} failed`);
+        response.destroy();
+      } else if (!response.headersSent) {
+        await refuse(
+          request,
+          response,
+          error,
+          error.code === "too_many_refusals" ? 429 : undefined,
+        );
+      }
+    }
+  }
+
+  return {
+    handle(request, response) {
+      const [path] = (request.url as string).split("?", 1);
+      const { method, socket } = request;
+      if (path === "/sse" && method === "GET") {
+        if (own(request, response)) sse(request, response);
+      } else if ((path === "/stream" || path === "/poll") && method === "POST") {
+        const kind = path === "/poll" ? "poll" : "stream";
+        if (own(request, response)) void answerPost(kind, request, response);
+      } else return false;
+      response.on("close", () => owned.delete(socket));
+      return true;
+    },
+    owns: (socket) => owned.has(socket),
+  };
+
+  /** False where another answer is under way: whoever waits for this one would wait for that. */
+  function own({ socket }: IncomingMessage, response: ServerResponse): boolean {
+    if (response.socket === null) {
+      socket.destroy();
+      return false;
+    }
+    owned.add(socket);
+    return true;
+  }
+}
