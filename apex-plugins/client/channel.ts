@@ -136,8 +136,16 @@ export class Channel {
     this.#askedByAge = since !== undefined && "ageMs" in since;
   }
 
-  /** The relay's answer: `seq` is the newest message, `recovered` promises a replay up to it. */
-  subscribed(epoch: string, seq: number, recovered: boolean): void {
+  /**
+   * The relay's answer: `seq` is the newest message, `recovered` promises a replay up to it.
+   * @param lose tells a listener that it has missed something, now or later
+   */
+  subscribed(
+    epoch: string,
+    seq: number,
+    recovered: boolean,
+    lose: (listener: Listener, tell: () => void) => void = (_listener, tell) => tell(),
+  ): void {
     this.state = "live";
     this.#epoch = epoch;
     for (const listener of this.listeners) {
@@ -154,7 +162,8 @@ export class Channel {
       }
       const lost = listener.wantsReplay && !upToDate;
       listener.position = { epoch, seq };
-      listener.on.onSubscribed(this.name, !lost);
+      if (lost) lose(listener, () => listener.on.onSubscribed(this.name, false));
+      else listener.on.onSubscribed(this.name, true);
     }
   }
 

@@ -10,7 +10,10 @@ import { Channel, type Listener, type Position } from "./channel.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
+import { Losses } from "./losses.ts";
 import { isStop, type TokenSource } from "./token.ts";
+
+type Subscribed = Extract<ServerFrame, { op: "subscribed" }>;
 
 /** A token is renewed after this part of its life, and not sooner than after `RENEW_MS`. */
 const RENEW_AT = 0.8;
@@ -25,6 +28,7 @@ export class RelayConnection {
   readonly #env: Environment;
   readonly #channels = new Map<string, Channel>();
   readonly #dispatcher: Dispatcher;
+  readonly #losses: Losses;
   readonly #abort = new AbortController();
   readonly #before: Readonly<Record<string, Position>>;
   /** The source whose token the last connect, subscribe or refresh frame carried, unanswered. */
@@ -37,6 +41,7 @@ export class RelayConnection {
   constructor(env: Environment, url: string) {
     this.#env = env;
     this.#dispatcher = new Dispatcher(env);
+    this.#losses = new Losses(env.random);
     this.#before = env.positionsBefore(url);
     this.link = new Link(env, url, {
       unready: () => this.#unready(),
@@ -68,6 +73,7 @@ export class RelayConnection {
   remove(name: string, listener: Listener): void {
     const channel = this.#channels.get(name);
     this.#dispatcher.forget(listener);
+    this.#losses.forget(listener);
     if (!channel?.listeners.delete(listener)) return;
     const { source } = listener;
     if (channel.listeners.size === 0) this.#channels.delete(name);
@@ -301,9 +307,7 @@ export class RelayConnection {
         if (typeof frame.epoch !== "string" || !Number.isFinite(frame.seq)) return;
         // What came before the interruption is told before the interruption.
         this.#dispatcher.flush();
-        this.#call(() =>
-          this.#channels.get(frame.channel)?.subscribed(frame.epoch, frame.seq, frame.recovered),
-        );
+        this.#subscribed(frame);
         return;
       case "refreshed":
         if (this.#presenting) {
@@ -327,6 +331,12 @@ export class RelayConnection {
           this.#presentNext();
         } else this.#env.report(new Error(`rtm: ${frame.code}: ${frame.message}`));
     }
+  }
+
+  #subscribed({ channel, epoch, seq, recovered, spreadMs }: Subscribed): void {
+    const lose = (listener: Listener, tell: () => void) =>
+      this.#losses.tell(listener, spreadMs, () => this.#call(tell));
+    this.#call(() => this.#channels.get(channel)?.subscribed(epoch, seq, recovered, lose));
   }
 
   #message(frame: MessageFrame): void {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StopError } from "../../../apex-plugins/client/token.ts";
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { Arrivals, Page, type Peer, ScriptedRelay } from "./kit.ts";
@@ -547,5 +547,60 @@ describe("tokens", () => {
     }
     expect(asked).toBe(3);
     expect(peer.frames.all.filter(({ op }) => op === "refresh")).toEqual([]);
+  });
+});
+
+describe("an answer that nobody asked for", () => {
+  beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+  afterEach(() => vi.useRealTimers());
+
+  const anew = { op: "subscribed", channel: "sales", recovered: false, spreadMs: 10_000 };
+
+  it("is told of at a random moment of the spread; messages are handed over meanwhile", async () => {
+    const { answers, messages } = listen("sales");
+    const peer = await connected();
+    expect(await answers.next()).toEqual(["sales", true]);
+    peer.send({ ...anew, epoch: "e2", seq: 0 });
+    peer.message("sales", 1);
+    expect((await messages.next()).seq).toBe(1);
+    vi.advanceTimersByTime(199);
+    expect(answers.all).toHaveLength(1);
+    vi.advanceTimersByTime(1);
+    expect(answers.all).toEqual([
+      ["sales", true],
+      ["sales", false],
+    ]);
+  });
+
+  it("stays due when the page reconnects and recovers, and comes once", async () => {
+    const { answers, messages } = listen("sales");
+    const peer = await connected();
+    await answers.next();
+    peer.send({ ...anew, epoch: "e2", seq: 0 });
+    peer.send({ ...anew, epoch: "e3", seq: 0 });
+    peer.subscribed("sales", 1, true, "e3");
+    peer.message("sales", 1);
+    await messages.next();
+    expect(answers.all).toEqual([
+      ["sales", true],
+      ["sales", true],
+    ]);
+    vi.advanceTimersByTime(10_000);
+    expect(answers.all.slice(2)).toEqual([["sales", false]]);
+  });
+
+  it("is not told twice when the page has to be told at once, nor after the end", async () => {
+    const { answers, messages, subscription } = listen("sales");
+    const peer = await connected();
+    await answers.next();
+    peer.send({ ...anew, epoch: "e2", seq: 0 });
+    peer.subscribed("sales", 0, false, "e3");
+    expect(await answers.next()).toEqual(["sales", false]);
+    peer.send({ ...anew, epoch: "e4", seq: 0 });
+    peer.message("sales", 1);
+    await messages.next();
+    subscription.close();
+    vi.advanceTimersByTime(10_000);
+    expect(answers.all).toHaveLength(2);
   });
 });
