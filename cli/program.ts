@@ -17,6 +17,12 @@ function portNumber(text: string): number {
   return port;
 }
 
+function nodeNumber(text: string): number {
+  const nodes = wholeNumber(text);
+  if (nodes < 1 || nodes > 9) throw new InvalidArgumentError("1 to 9 nodes are possible");
+  return nodes;
+}
+
 /** Longest life of a token, ms; the bound of relay.tokens.lifetime too. */
 const MAX_DURATION_MS = 86_400_000;
 
@@ -105,11 +111,17 @@ export function program(): Command {
     .option("-p, --port <port>", "port of the page; 0 lets the system choose", portNumber, 3000)
     .option("--profile <profile>", "what the emulator imitates", oneOf(["19c", "23ai"]), "23ai")
     .option("--no-feed", "no orders until a button is pressed")
+    .option(
+      "--nodes <n>",
+      "nodes on one log, each a process; more than one needs valkey-server or redis-server",
+      nodeNumber,
+      1,
+    )
     .option("--log-level <level>", "least severe level that is logged", oneOf(LOG_LEVELS), "error")
-    .action(async ({ port, profile, feed, logLevel }) => {
+    .action(async ({ port, profile, feed, nodes, logLevel }) => {
       const { runDemo } = await import("./demo/run.ts");
       const log = createLogger(logLevel as LogLevel);
-      process.exit(await runDemo({ port, profile, feed, log }));
+      process.exit(await runDemo({ port, profile, feed, nodes, log }));
     });
 
   configured("check-config", "reports every problem of the configuration")

@@ -13,8 +13,11 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   process.stdout.write(
     `\n  apex-rtm demo: ${demo.url}\n\n` +
       "  The database is an emulator, not Oracle. Worker, relay and client are the real ones.\n" +
+      (options.nodes > 1
+        ? `  ${options.nodes} nodes share a log in a Valkey or Redis of the demo's own: kill them on the page.\n`
+        : "") +
       `  Watch the messages in another terminal: npm run -s rtm -- tail sales${url === DEFAULT_URL ? "" : ` --url ${url}`}\n` +
       "  Stop with Ctrl+C.\n\n",
   );
-  return untilStopped(() => demo.stop(), demo.service.done, signals, options.log);
+  return untilStopped(() => demo.stop(), demo.done, signals, options.log);
 }

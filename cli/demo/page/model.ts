@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly feeding: boolean;
   /** Ids of the committed orders that are counted in it, the newest ones. */
   readonly orderIds: readonly number[];
+  /** Whether nodes share a log, and can be killed. */
+  readonly cluster: boolean;
 }
 
 /** Seconds of the chart. */

@@ -2,6 +2,7 @@
 import "./language.ts";
 import uPlot from "uplot";
 import type * as Client from "../../../apex-plugins/client/index.ts";
+import { showCluster } from "./cluster.ts";
 import { Dashboard, type Order, type Snapshot } from "./model.ts";
 
 const rtm = (globalThis as unknown as { rtm: typeof Client }).rtm;
@@ -21,6 +22,7 @@ const whole = new Intl.NumberFormat("en");
 const dashboard = new Dashboard(REGIONS);
 let received = 0;
 let recoveries = 0;
+let refreshes = 0;
 let rolledBack = 0;
 let feeding = true;
 const recent: number[] = [];
@@ -62,6 +64,8 @@ async function refresh(): Promise<void> {
   rolledBack = snapshot.rolledBack;
   showFeed(snapshot.feeding);
   show("version", snapshot.version);
+  element("cluster").hidden = !snapshot.cluster;
+  if (snapshot.cluster) await showCluster(element("nodes"));
 }
 
 function showFeed(on: boolean): void {
@@ -189,6 +193,7 @@ function render(): void {
   show("leaked", whole.format(dashboard.leaked));
   show("received", whole.format(received));
   show("recoveries", whole.format(recoveries));
+  show("refreshes", whole.format(refreshes));
   show("p50", milliseconds(dashboard.latency(0.5)));
   show("p99", milliseconds(dashboard.latency(0.99)));
   const cutoff = now() - 2000;
@@ -261,7 +266,7 @@ function start(): void {
     onMessages: takeIn,
     onSubscribed(_channel, recovered) {
       dashboard.live(now());
-      if (recovered && !first) recoveries++;
+      if (!first) recovered ? recoveries++ : refreshes++;
       if (!recovered || first) refresh().then(render, (error) => show("outcome", String(error)));
       first = false;
     },
@@ -269,7 +274,8 @@ function start(): void {
   setInterval(() => {
     render();
     redraw();
-    joinCommits().catch(() => {
+    const cluster = element("cluster");
+    Promise.all([joinCommits(), cluster.hidden || showCluster(element("nodes"))]).catch(() => {
       // The relay is restarting; the next second tries again.
     });
   }, 1000);
