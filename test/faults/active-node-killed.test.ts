@@ -1,16 +1,10 @@
 /** Two `rtm serve` processes on one queue: the active one is killed with `kill -9`. */
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Client } from "../relay/support.ts";
-import { type Program, rtm } from "../support/programs.ts";
+import type { Program } from "../support/programs.ts";
 import { until } from "../support/until.ts";
-import { PASSWORD, World } from "../worker/support.ts";
-
-interface Node {
-  readonly process: Program;
-  readonly port: number;
-  /** Status of /readyz on the admin listener, and the codes of its reasons. */
-  ready(): Promise<{ status: number; reasons: string[] }>;
-}
+import { World } from "../worker/support.ts";
+import { type ServeProcess, serveProcess } from "./serve-process.ts";
 
 let world: World;
 const processes: Program[] = [];
@@ -25,29 +19,13 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-async function serve(): Promise<Node> {
-  const process = rtm(["serve"], {
-    RTM_DATABASE_CONNECT_STRING: world.emulator.connectString,
-    RTM_DATABASE_USER: "RTM",
-    RTM_DATABASE_PASSWORD: PASSWORD,
-    RTM_WORKER_STANDBY: "true",
-    RTM_WORKER_QUEUES: '[{"name":"RTM_QUEUE","wait":"1s"}]',
-    RTM_RELAY_INSECURE: "true",
-    RTM_RELAY_PORT: "0",
-    RTM_SERVICE_ADMIN_PORT: "0",
-  });
-  processes.push(process);
-  const [, adminPort] = await process.printed(/"adminPort":(\d+).*"msg":"admin listener"/);
-  const [, port] = await process.printed(/"port":(\d+).*"msg":"relay listens"/);
-  const ready = async () => {
-    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
-    const { reasons } = (await response.json()) as { reasons: { code: string }[] };
-    return { status: response.status, reasons: reasons.map(({ code }) => code) };
-  };
-  return { process, port: Number(port), ready };
+async function serve(): Promise<ServeProcess> {
+  const node = await serveProcess(world, { RTM_WORKER_STANDBY: "true" });
+  processes.push(node.process);
+  return node;
 }
 
-async function subscribe(node: Node, since?: { epoch: string; seq: number }) {
+async function subscribe(node: ServeProcess, since?: { epoch: string; seq: number }) {
   const client = await Client.connect(node, { subscribe: [{ channel: "sales", since }] });
   expect(await client.next()).toMatchObject({ op: "connected" });
   const subscribed = await client.next();

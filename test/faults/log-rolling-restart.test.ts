@@ -1,9 +1,9 @@
 /** The whole path with three nodes: database, workers, one engine, pages that move by themselves. */
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeEach, describe, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
-import { ModelClient } from "../model/client.ts";
+import { expectWholePages, type MovingPage, movingPages } from "../support/pages.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { until } from "../support/until.ts";
 import { log, World } from "../worker/support.ts";
@@ -14,11 +14,9 @@ describe.skipIf(ENGINE_MISSING !== "")(`three nodes on one log${ENGINE_MISSING}`
   let world: World;
   let engine: RedisServer;
   let nodes: Service[];
-  let turn: number;
 
   beforeEach(async () => {
     world = await World.start();
-    turn = 0;
     nodes = [];
   });
   afterEach(async () => {
@@ -44,46 +42,21 @@ describe.skipIf(ENGINE_MISSING !== "")(`three nodes on one log${ENGINE_MISSING}`
     return node;
   }
 
-  /** Comes to one node after the other, as behind a load balancer; counts its refreshes. */
-  function page() {
-    let refreshes = 0;
-    const client = new ModelClient({
-      channels: ["sales"],
-      port: () => nodes[turn++ % Math.max(1, nodes.length)]?.relay?.port,
-      committedRows: () => ++refreshes,
-    });
-    onTestFinished(() => client.stop());
-    return {
-      client,
-      refreshes: () => refreshes,
-      numbers: () => client.stream.map(({ payload }) => payload.n),
-      epochs: () => new Set(client.stream.map(({ epoch }) => epoch)),
-    };
-  }
-
-  const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
-
   async function cluster() {
     engine = await RedisServer.start();
     for (let n = 0; n < 3; n++) await start();
-    const pages = [page(), page(), page(), page()];
+    const pages = movingPages(4, "sales", () => nodes.map(({ relay }) => relay?.port));
     await until("every page is subscribed", () => pages.every((each) => each.refreshes() === 1));
     return pages;
   }
 
-  async function expectAll(pages: ReturnType<typeof page>[], count: number): Promise<void> {
+  async function expectAll(pages: readonly MovingPage[], count: number): Promise<void> {
     await until(
       `every page has ${count} messages`,
       () => pages.every(({ client }) => client.stream.length >= count),
       PATIENCE,
     );
-    for (const each of pages) {
-      expect(each.numbers()).toEqual(upTo(count));
-      expect(each.client.problems).toEqual([]);
-      // The first subscription, and nothing after it.
-      expect(each.refreshes()).toBe(1);
-      expect(each.epochs().size).toBe(1);
-    }
+    expectWholePages(pages, count);
   }
 
   it("log-rolling-restart: no page is told to refresh, and each gets everything once", {
