@@ -1,0 +1,167 @@
+/** The files of examples/cluster/ with ports and paths of the test: engine, three nodes, load balancer. */
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type ServeProcess, serveProcess } from "../faults/serve-process.ts";
+import { Authority } from "../support/certificates.ts";
+import { documentedRights } from "../support/engine-rights.ts";
+import { freePort } from "../support/free-port.ts";
+import { expectWholePages, movingPages } from "../support/pages.ts";
+import { has, Program, temporaryDirectory } from "../support/programs.ts";
+import { ENGINE_MISSING, ENGINE_PROGRAM } from "../support/redis-server.ts";
+import { until } from "../support/until.ts";
+import { World } from "../worker/support.ts";
+import { runNginx } from "./nginx.ts";
+
+const PATIENCE = 120_000;
+const example = (name: string) => readFileSync(join("examples/cluster", name), "utf8");
+const missing = ENGINE_MISSING || (has("openssl") ? "" : " (skipped: no openssl)");
+
+/** Every address of the example that stands for a node, in order. */
+function withPorts(text: string, ports: readonly number[]): string {
+  let next = 0;
+  return text.replace(/10\.0\.0\.1[123]:3000/g, () => `127.0.0.1:${ports[next++]}`);
+}
+
+/** The engine, as engine.conf and users.acl say. */
+async function startEngine(directory: string): Promise<void> {
+  const authority = new Authority(directory, "engine-ca");
+  const { certFile, keyFile } = authority.issue("engine", "IP:127.0.0.1");
+  const [port, aclFile] = [await freePort(), join(directory, "users.acl")];
+  const paths: Readonly<Record<string, string>> = {
+    "bind 10.0.0.20": "bind 127.0.0.1",
+    "tls-port 6380": `tls-port ${port}`,
+    "/etc/valkey/engine.pem": certFile,
+    "/etc/valkey/engine.key": keyFile,
+    "/etc/valkey/ca.pem": authority.certFile,
+    "/etc/valkey/users.acl": aclFile,
+    "dir /var/lib/valkey": `dir ${directory}`,
+  };
+  let conf = example("engine.conf");
+  for (const [from, to] of Object.entries(paths)) {
+    expect(conf).toContain(from);
+    conf = conf.replace(from, to);
+  }
+  writeFileSync(join(directory, "engine.conf"), conf);
+  writeFileSync(aclFile, example("users.acl").replace(">PASSWORD", ">p@ss"));
+  const url = join(directory, "engine-url");
+  writeFileSync(url, `rediss://rtm:${encodeURIComponent("p@ss")}@127.0.0.1:${port}/0\n`);
+  chmodSync(url, 0o600);
+  const engine = new Program(ENGINE_PROGRAM as string, [join(directory, "engine.conf")]);
+  await engine.printed(/Ready to accept connections/i);
+}
+
+async function startNodes(directory: string, world: World): Promise<ServeProcess[]> {
+  await startEngine(directory);
+  let config = example("rtm.json");
+  for (const name of ["token-secret", "api-key"]) {
+    const path = join(directory, name);
+    writeFileSync(path, `${"0123456789abcdef".repeat(3)}\n`, { mode: 0o600 });
+    config = config.replace(`"${name}"`, JSON.stringify(path));
+  }
+  for (const name of ["engine-url", "engine-ca.pem"]) {
+    config = config.replace(`"${name}"`, JSON.stringify(join(directory, name)));
+  }
+  // The emulator in place of the database: the environment names it.
+  const { database, ...rest } = JSON.parse(config.replace("10.0.0.10", "127.0.0.1"));
+  expect(database).toHaveProperty("passwordFile");
+  const file = join(directory, "rtm.json");
+  writeFileSync(file, JSON.stringify(rest), { mode: 0o600 });
+  const env = {
+    RTM_CONFIG: file,
+    RTM_RELAY_INSECURE: "false",
+    RTM_RELAY_HOST: "127.0.0.1",
+    RTM_RELAY_PUBLIC_CHANNELS: '["sales"]',
+    RTM_SERVICE_STATE_DIRECTORY: directory,
+  };
+  const nodes = await Promise.all(
+    Array.from({ length: 3 }, () => serveProcess(world, env, PATIENCE)),
+  );
+  for (const node of nodes) {
+    await until("it is ready", async () => (await node.ready()).status === 200, PATIENCE);
+  }
+  return nodes;
+}
+
+const FRONTS = {
+  nginx: async (directory: string, ports: readonly number[]) => {
+    const [port, plainPort] = [await freePort(), await freePort()];
+    const upstream = withPorts(example("nginx.conf"), ports);
+    runNginx({
+      directory,
+      relayPort: 0,
+      edit: (text) =>
+        text
+          .replace(/upstream apex_rtm \{[^}]*\}/, upstream)
+          .replace("listen 80;", `listen 127.0.0.1:${plainPort};`),
+      http: `include ${directory}/conf/rtm-http.conf; server { listen 127.0.0.1:${port};
+        location / { include ${directory}/conf/rtm-proxy.inc; proxy_pass http://apex_rtm; } }`,
+    });
+    return port;
+  },
+  haproxy: async (directory: string, ports: readonly number[]) => {
+    const port = await freePort();
+    const text = withPorts(example("haproxy.cfg"), ports).replace(
+      /bind .*/,
+      `bind 127.0.0.1:${port}`,
+    );
+    const file = join(directory, "haproxy.cfg");
+    writeFileSync(file, text);
+    new Program("haproxy", ["-db", "-f", file]);
+    return port;
+  },
+} as const;
+
+describe.skipIf(missing !== "")(`examples/cluster${missing}`, () => {
+  it("its user has the rights that docs/cluster.md lists, and the default user has none", () => {
+    const [byDefault, rtm] = example("users.acl").trim().split("\n") as [string, string];
+    expect(byDefault).toBe("user default off resetkeys resetchannels -@all");
+    const rights = rtm.split(" ").slice(4);
+    expect(rights.sort()).toEqual([...documentedRights(), "resetkeys", "resetchannels"].sort());
+  });
+
+  for (const [name, start] of Object.entries(FRONTS)) {
+    const why = has(name) ? "" : ` (skipped: no ${name})`;
+    it.skipIf(!has(name))(
+      `pages behind ${name} move when a node is killed, and senders reach any node${why}`,
+      { timeout: 4 * PATIENCE },
+      async () => {
+        const world = await World.start();
+        onTestFinished(() => world[Symbol.asyncDispose]());
+        const directory = temporaryDirectory();
+        const nodes = await startNodes(directory, world);
+        const front = await start(
+          directory,
+          nodes.map(({ port }) => port),
+        );
+        const url = `http://127.0.0.1:${front}`;
+        const status = (path: string, init?: RequestInit) =>
+          fetch(`${url}${path}`, init).then(
+            (response) => response.status,
+            () => 0,
+          );
+        await until("it passes requests on", async () => (await status("/readyz")) === 200);
+        const pages = movingPages(6, "sales", () => [front]);
+        await until("all pages are there", () => pages.every((page) => page.refreshes() === 1));
+        await world.publish(1, 10);
+        nodes[0]?.process.kill("SIGKILL");
+        await world.publish(11, 20);
+        await until(
+          "all pages have everything",
+          () => pages.every(({ client }) => client.stream.length >= 20),
+          PATIENCE,
+        );
+        expectWholePages(pages, 20);
+        const send = {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            "x-api-key": "0123456789abcdef".repeat(3),
+          },
+          body: '{"channel":"other","payload":1}',
+        };
+        for (let n = 0; n < 6; n++) expect(await status("/api/broadcast", send)).toBe(200);
+      },
+    );
+  }
+});
