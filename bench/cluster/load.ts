@@ -1,37 +1,19 @@
 /** The pages of the cluster benchmark: one socket each, spread over the nodes. */
 import { io } from "socket.io-client";
 import { WebSocket } from "ws";
-import {
-  CHANNELS,
-  type Command,
-  channelName,
-  type Kind,
-  type Report,
-  sharedClock,
-} from "./protocol.ts";
+import { type Command, channelName, type Kind, type Report } from "./protocol.ts";
+import { Receipts } from "./receipts.ts";
 
-/** One page per channel and node. */
 const tell = (report: Report) => process.send?.(report);
 
 /** Messages that a page which moves has missed. */
 const MISSED = 1000;
 
-let received = 0;
-let pages = 0;
-let latencies: number[] = [];
+const receipts = new Receipts();
 let epoch = "";
 let head = 0;
-let waiting: (() => void) | undefined;
-
-function got(text: string): void {
-  received++;
-  const at = text.indexOf('"at":');
-  if (at > 0) latencies.push(sharedClock() - Number.parseFloat(text.slice(at + 5, at + 30)));
-  waiting?.();
-}
 
 function connect(kind: Kind, port: number, channel: string): Promise<void> {
-  pages++;
   return new Promise((resolve, reject) => {
     if (kind === "socket.io") {
       const socket = io(`http://127.0.0.1:${port}`, {
@@ -39,7 +21,7 @@ function connect(kind: Kind, port: number, channel: string): Promise<void> {
         query: { channel },
         forceNew: true,
       });
-      socket.on("message", got);
+      socket.on("message", (text: string) => receipts.got(text));
       socket.on("connect", () => resolve());
       socket.on("connect_error", reject);
       return;
@@ -47,7 +29,7 @@ function connect(kind: Kind, port: number, channel: string): Promise<void> {
     const socket = new WebSocket(`ws://127.0.0.1:${port}/ws?channel=${channel}`, {
       perMessageDeflate: false,
     });
-    socket.on("message", (data) => got(data.toString()));
+    socket.on("message", (data) => receipts.got(data.toString()));
     socket.on("open", () => resolve());
     socket.on("error", reject);
   });
@@ -93,30 +75,15 @@ function move(port: number, channel: string, wanted: number): Promise<number> {
 
 process.on("message", async (command: Command) => {
   if (command.do === "connect") {
-    for (const port of command.ports) {
-      for (let index = 0; index < CHANNELS; index++) {
-        await connect(command.kind, port, channelName(index));
+    const { kind, ports, channels, pages } = command;
+    for (const port of ports) {
+      for (const channel of channels) {
+        await Promise.all(Array.from({ length: pages }, () => connect(kind, port, channel)));
       }
     }
     tell({ is: "connected" });
   } else if (command.do === "await") {
-    const wanted = (command.messages * pages) / CHANNELS;
-    // Without a guarantee some may never come: then what has come by the deadline is the answer.
-    const deadline = setTimeout(() => waiting?.(), 20_000);
-    const end = performance.now() + 20_000;
-    await new Promise<void>((resolve) => {
-      waiting = () => {
-        if (received >= wanted || performance.now() >= end) resolve();
-      };
-      waiting();
-    });
-    clearTimeout(deadline);
-    waiting = undefined;
-    const sorted = latencies.sort((a, b) => a - b);
-    const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
-    tell({ is: "received", messages: received, p50: at(0.5), p99: at(0.99) });
-    received = 0;
-    latencies = [];
+    tell(await receipts.report(command.deliveries));
   } else if (command.do === "move") {
     const { ports, pages: moving } = command;
     await move(ports[0] as number, channelName(0), 0);

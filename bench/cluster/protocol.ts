@@ -6,23 +6,40 @@
  */
 export type Kind = "ours" | "one" | "socket.io" | "pubsub";
 
-export const CHANNELS = 50;
+/** Channels that messages go to in turn, and how many pages of each node read each of them. */
+export interface Shape {
+  readonly channels: number;
+  readonly pages: number;
+}
+
 export const PAYLOAD_BYTES = 200;
 
-export const channelName = (index: number): string => `channel-${index % CHANNELS}`;
+export const channelName = (index: number): string => `channel-${index}`;
+
+/** A message here comes after all others, so whoever has it has taken in all of them. */
+export const LAST = "channel-last";
 
 export type Command =
-  /** Publishes batches, `inFlight` at a time; or single messages at a rate. */
+  /** Publishes batches, one at a time, or one every `everyMs`. */
   | {
       readonly do: "publish";
       readonly messages: number;
+      readonly channels: number;
       readonly batch: number;
       readonly everyMs: number;
     }
+  /** Publishes one message on `LAST`. */
+  | { readonly do: "last" }
   | { readonly do: "cpu" }
-  | { readonly do: "connect"; readonly kind: Kind; readonly ports: readonly number[] }
-  /** Reports once every page has got what its channel was given. */
-  | { readonly do: "await"; readonly messages: number; readonly latencies: boolean }
+  | {
+      readonly do: "connect";
+      readonly kind: Kind;
+      readonly ports: readonly number[];
+      readonly channels: readonly string[];
+      readonly pages: number;
+    }
+  /** Reports once so many messages have arrived, counted from the last report. */
+  | { readonly do: "await"; readonly deliveries: number }
   /** All pages leave and come to other nodes with their first position. */
   | { readonly do: "move"; readonly ports: readonly number[]; readonly pages: number }
   | { readonly do: "stop" };
@@ -35,6 +52,7 @@ export type Report =
   | {
       readonly is: "received";
       readonly messages: number;
+      /** From publish to here, ms. */
       readonly p50: number;
       readonly p99: number;
     }

@@ -1,0 +1,17 @@
+import { createLogger } from "../../common/logger.ts";
+import { ValkeyLog } from "../../relay/log/valkey/valkey-log.ts";
+
+export const log = createLogger("silent");
+
+/** A node's log with the defaults of the configuration, and a grace that no hiccup reaches. */
+export function sharedLog(enginePort: number): ValkeyLog {
+  return new ValkeyLog({
+    address: { url: () => `redis://127.0.0.1:${enginePort}` },
+    prefix: "rtm",
+    grace: 60_000,
+    bytes: 128 * 1024 * 1024,
+    age: 900_000,
+    ids: 100_000,
+    log,
+  });
+}
