@@ -14,6 +14,7 @@ const reader: LogReader = {
     for (const { payload } of batch) receipts.got(payload);
   },
   headOf: () => 0,
+  notice() {},
   current() {},
 };
 

@@ -5,13 +5,9 @@ import { checkEngine, parseInfo } from "../../relay/log/valkey/suitability.ts";
 import { message } from "../log-contract/contract.ts";
 import { RecordingReader } from "../log-contract/reader.ts";
 import { valkeyLog } from "../log-contract/valkey.ts";
+import { documentedRights } from "../support/engine-rights.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { logNode, publishMany, seen, untilReset, untilSettled } from "./log-support.ts";
-
-/** The commands that the user of the log needs (docs/cluster.md). */
-const RIGHTS =
-  "-@all +eval +evalsha +script|load +info +ping +hmget +hget +hset +hdel +hlen " +
-  "+hkeys +hgetall +hscan +xadd +xread +xrange +xlen +xtrim +del +rename ~{rtm}:*";
 
 async function refusal(url: string): Promise<unknown> {
   const log = valkeyLog(url);
@@ -56,8 +52,7 @@ describe.skipIf(ENGINE_MISSING !== "")(`engines that are refused${ENGINE_MISSING
   it("log-rights: works with the listed rights, and names the one that is missing", async () => {
     const server = await RedisServer.start();
     const url = server.url.replace("redis://", "redis://rtm:pass%20word@");
-    const rights = RIGHTS.split(" ");
-    await server.command("ACL", "SETUSER", "rtm", "on", ">pass word", ...rights);
+    await server.command("ACL", "SETUSER", "rtm", "on", ">pass word", ...documentedRights());
     const node = await logNode(url);
     await publishMany(node, "m", 3);
     await untilSettled(node);
