@@ -5,6 +5,7 @@ import { duration, port, size, textWithout } from "../common/schema.ts";
 import { formatDuration, formatSize } from "../common/units.ts";
 import { nameProblem } from "./contract/message.ts";
 import { patternProblem } from "./contract/patterns.ts";
+import { MEMBER_BYTES, presenceConfig } from "./presence-config.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -108,6 +109,8 @@ const limits = z.strictObject({
     1,
     1_000_000,
   ),
+  presenceChannels: count("Channels in which a connection is seen, or sees who is there.", 20),
+  presenceMembers: count("Users seen in all channels together, on all nodes.", 100_000),
   commandsPerSecond: count(
     "Frames per second a client may send in the long run; each channel named in a frame counts.",
     50,
@@ -322,6 +325,7 @@ export const relayConfig = z
       })
       .prefault({}),
     slowClients: slowClients.prefault({}),
+    presence: presenceConfig.prefault({}),
     heartbeat: z
       .strictObject({
         interval: duration({ min: 100, max: 600_000 })
@@ -410,6 +414,14 @@ export const relayConfig = z
       problem(
         ["slowClients", "totalBytes"],
         `must not be below slowClients.connectionBytes (${formatSize(cap)})`,
+      );
+    }
+    const { presence } = config;
+    if (presence.rules.length > 0 && presence.members * MEMBER_BYTES > cap / 2) {
+      const most = Math.floor(cap / 2 / MEMBER_BYTES);
+      problem(
+        ["presence", "members"],
+        `must not exceed ${most}: lists of members must fit into slowClients.connectionBytes (${formatSize(cap)})`,
       );
     }
     if (history.bytes > history.totalBytes) {

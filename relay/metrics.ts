@@ -7,6 +7,7 @@ import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { registerLogMetrics } from "./log/valkey/metrics.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
+import { registerPresenceMetrics } from "./presence/metrics.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {
@@ -133,6 +134,7 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     () => stats.authFailures,
   );
 
+  if (clients.presence) registerPresenceMetrics(registry, clients.presence);
   histogram("rtm_relay_fanout", "Subscribers per accepted message.", stats.fanout);
   histogram(
     "rtm_relay_accept_to_write_seconds",

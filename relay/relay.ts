@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { Express } from "express";
 import { Registry } from "prom-client";
 import { ConfigError } from "../common/config.ts";
-import type { Logger } from "../common/logger.ts";
+import { type Logger, RateLimitedLog } from "../common/logger.ts";
 import { loadKeys } from "./access/keys.ts";
 import { Hub } from "./channels/hub.ts";
 import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
@@ -24,6 +24,8 @@ import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
 import { openLog } from "./log-config.ts";
 import { registerMetrics } from "./metrics.ts";
+import type { NeighbourTimes } from "./presence/neighbours.ts";
+import { Presence } from "./presence/presence.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
 import { bestWire, type WireKind, wireFactory } from "./wire/wire-check.ts";
 
@@ -48,6 +50,8 @@ export interface RelayOptions {
   readonly stateDirectory?: string | undefined;
   /** What numbers the messages and feeds this node. Default: as `relay.log` says. */
   readonly messageLog?: Log;
+  /** When nodes of a shared log take each other for dead. Default: as documented. */
+  readonly presenceTimes?: NeighbourTimes;
   /** How frames reach the sockets. Default: the fastest way that works with this Node and `ws`. */
   readonly wire?: WireKind;
 }
@@ -122,6 +126,7 @@ class RunningRelay implements Relay {
   /** Facts and signals of the log. */
   readonly #notices = new Notices();
   readonly #hub: Hub;
+  readonly #presence: Presence | undefined;
   readonly #clients: Clients;
   readonly #serving = new Serving();
   readonly #server: Server;
@@ -149,7 +154,19 @@ class RunningRelay implements Relay {
     this.#hub = new Hub({ config, stats, clock, keepsHeads });
     const makeWire = wireFactory(options.wire);
     const caughtUp = (ms: number) => this.#messageLog.caughtUp(ms);
-    this.#clients = new Clients({ config, hub: this.#hub, stats, log, keys, makeWire, caughtUp });
+    const warnings = new RateLimitedLog(log);
+    this.#presence = this.#openPresence(warnings);
+    this.#clients = new Clients({
+      config,
+      hub: this.#hub,
+      stats,
+      log,
+      warnings,
+      keys,
+      makeWire,
+      caughtUp,
+      presence: this.#presence,
+    });
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
     this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
@@ -178,6 +195,22 @@ class RunningRelay implements Relay {
       warnings: this.#clients.warnings,
       onRefused: () => stats.acceptRefused(),
     });
+  }
+
+  #openPresence(warnings: RateLimitedLog): Presence | undefined {
+    if (this.#config.presence.rules.length === 0) return undefined;
+    const presence = new Presence({
+      config: this.#config,
+      hub: this.#hub,
+      log: this.#messageLog,
+      logger: this.#log,
+      warnings,
+      clock: this.#clock,
+      shared: !this.#memory,
+      ...(this.#options.presenceTimes ? { times: this.#options.presenceTimes } : {}),
+    });
+    this.#notices.read(["node", "here"], presence);
+    return presence;
   }
 
   async start(): Promise<void> {
@@ -219,7 +252,10 @@ class RunningRelay implements Relay {
       },
       apply: (batch) => hub.apply(batch),
       notice: (batch) => this.#notices.notice(batch),
-      current: (yes, detail) => this.#heardLog(yes, detail),
+      current: (yes, detail) => {
+        this.#presence?.current(yes);
+        this.#heardLog(yes, detail);
+      },
     };
   }
 
@@ -287,7 +323,7 @@ class RunningRelay implements Relay {
       this.#log.warn({ stateDirectory }, "the history is not kept there: it is in the shared log");
       return;
     }
-    const kept = { hub: this.#hub, messageLog: this.#memory };
+    const kept = { hub: this.#hub, messageLog: this.#memory, members: this.#presence };
     this.#restored = restoreState(stateDirectory, kept, this.#log, readBootId(), this.#clock());
   }
 
@@ -297,7 +333,7 @@ class RunningRelay implements Relay {
     if (!this.#servedBefore && !this.#restored) return;
     this.#saved = true;
     this.#hub.flush();
-    const kept = { hub: this.#hub, messageLog: this.#memory };
+    const kept = { hub: this.#hub, messageLog: this.#memory, members: this.#presence };
     saveState(stateDirectory, kept, readBootId(), this.#clock());
     const { count, bytes } = this.#hub.history;
     this.#log.info({ messages: count, bytes }, "history saved");
@@ -331,6 +367,7 @@ class RunningRelay implements Relay {
     for (const timer of this.#timers) clearInterval(timer);
     for (const connection of [...this.#clients.connections]) connection.terminate();
     this.#clients.stop();
+    this.#presence?.stop();
     this.#hub.stop();
     this.#upgrades.close();
     await Promise.all([this.#messageLog.close(), closeServer(this.#server)]);

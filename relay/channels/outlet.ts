@@ -7,7 +7,7 @@
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
-import { oneFrame } from "../wire/frame.ts";
+import { type Frames, oneFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
 import { Bundle } from "./bundle.ts";
 import type { Channel } from "./channel.ts";
@@ -116,8 +116,13 @@ export class Outlet {
 
   /** The same with a finished frame. */
   controlFrame(frame: Buffer): void {
-    if (!this.makeRoom(frame.length)) return;
-    this.wire.write(oneFrame(frame));
+    this.controls(oneFrame(frame));
+  }
+
+  /** The same with several, which clients may share. */
+  controls(frames: Frames): void {
+    if (!this.makeRoom(frames.joined.length)) return;
+    this.wire.write(frames);
     this.#host.settle(this, "taken");
   }
 

@@ -44,6 +44,22 @@ function isTuples(value: unknown): boolean {
 
 type IdTuple = readonly [key: string, at: number, seq: number];
 
+/** Who was seen in a channel; `sinceMs` is a time of the wall clock, `info` JSON text. */
+const keptMember = z.object({
+  channel: z.string().refine((name) => nameProblem(name) === undefined),
+  user: z.string().min(1),
+  info: z.string().optional(),
+  sinceMs: z.number(),
+});
+
+type KeptMember = z.output<typeof keptMember>;
+
+/** Who is seen, and takes back who was. */
+export interface KeepsMembers {
+  kept(): Iterable<KeptMember>;
+  restore(members: Iterable<KeptMember>): void;
+}
+
 const count = z.number().int().min(0);
 const headRecord = z.object({
   kind: z.literal("head"),
@@ -55,6 +71,7 @@ const headRecord = z.object({
   provableSince: z.number(),
   /** By source. */
   duplicates: z.array(z.tuple([z.string(), z.custom<readonly IdTuple[]>(isTuples)])),
+  members: z.array(keptMember).optional(),
 });
 /** Id, when it was accepted, recipients. */
 const headRecord1 = headRecord.extend({ duplicates: z.custom<readonly IdTuple[]>(isTuples) });
@@ -101,10 +118,11 @@ function checkedChannel(value: unknown): ChannelRecord {
   return record;
 }
 
-/** What is kept: the history, and the ids that the log knows. */
+/** What is kept: the history, the ids that the log knows, and who is seen. */
 export interface Kept {
   readonly hub: Hub;
   readonly messageLog: MemoryLog;
+  readonly members?: KeepsMembers | undefined;
 }
 
 /** Joins what is written, so that a small record costs no call of its own. */
@@ -145,7 +163,7 @@ class Blocks {
 
 /** Gives everything to `write`, piece by piece. */
 export function writeState(
-  { hub, messageLog }: Kept,
+  { hub, messageLog, members }: Kept,
   bootId: string | undefined,
   now: number,
   write: (bytes: Buffer) => void,
@@ -162,6 +180,7 @@ export function writeState(
     savedAt: now,
     ...hub.history.floor,
     duplicates: bySource(messageLog.duplicates),
+    ...(members ? { members: [...members.kept()] } : {}),
   };
   blocks.text(MAGIC);
   blocks.text(`${JSON.stringify(head)}\n`);
@@ -212,7 +231,7 @@ interface Found {
  */
 export function readState(
   bytes: Buffer,
-  { hub, messageLog }: Kept,
+  { hub, messageLog, members }: Kept,
   bootId: string | undefined,
   now: number,
 ): () => void {
@@ -265,6 +284,7 @@ export function readState(
       const frame = textFrameOf(text, memory.allocate);
       hub.history.append(log, { seq, at, eventName, frame, payloadStart, payloadEnd });
     }
+    if (head.members) members?.restore(head.members);
     if ("version" in head) {
       for (const [id, at] of head.duplicates) messageLog.duplicates.restoreForAll(id, time(at));
     } else {

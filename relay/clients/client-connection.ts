@@ -3,7 +3,8 @@ import { messageOf } from "../../common/errors.ts";
 import { type Grant, TokenError, type TokenRefusal } from "../access/claims.ts";
 import { Outlet, type OutletOwner, type Subscription } from "../channels/outlet.ts";
 import type { View } from "../channels/view.ts";
-import { CLOSE, type CloseName } from "../contract/protocol.ts";
+import { CLOSE, type CloseName, type PresenceWish } from "../contract/protocol.ts";
+import { Attendance, type PresenceProblem } from "../presence/attendance.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer, PeerOwner } from "./peer.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -16,6 +17,9 @@ const CATCH_UP_MS = 2000;
 export const REFRESH_SPREAD_MS = 10_000;
 /** Bytes of a pong frame beside its data. */
 const PONG_HEADER_BYTES = 2;
+
+/** Close codes from here on say that the client has no right, or is to stop: it does not come back. */
+const NO_RETURN = CLOSE.token_expired;
 
 /** Why a token was refused: for a frame, and for a connection that has no other. */
 export interface TokenProblem {
@@ -49,6 +53,8 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   #heardAt: number;
   readonly #rate: RateLimit;
   #removed = false;
+  /** Made when the client asks to be seen, or to see others. */
+  #attendance: Attendance | undefined;
   /** Made by the first replay. */
   #replays: ReplayBudget | undefined;
   /** Frames that arrived while the log is asked; undefined while it is not. */
@@ -176,6 +182,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
       if (refused) return refuse(refused, REFUSALS[refused]);
       if (isFirst) clients.identified(this, grant.subject);
       this.#watchRights();
+      this.#renewAttendance();
       return grant;
     } catch (error) {
       if (error instanceof TokenError) return refuse(error.reason, error.message);
@@ -206,7 +213,45 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
       this.drop(subscription);
       this.lost(channel);
     }
+    this.#renewAttendance();
     if (!this.outlet.dead) this.#watchRights();
+  }
+
+  /** Takes the place among the members that is asked for, or says why not. */
+  protected attend(
+    subscription: Subscription,
+    wish: PresenceWish | undefined,
+  ): PresenceProblem | undefined {
+    const { name } = subscription.channel;
+    if (!wish?.join && !wish?.watch) {
+      this.#attendance?.leave(name);
+      return undefined;
+    }
+    const { presence, config } = this.clients;
+    if (!presence) {
+      const message = "relay.presence.rules has no rule";
+      return { code: "presence_forbidden", message };
+    }
+    if (wish.watch && this.peer.kind === "poll") {
+      // Each poll would bring the list, and with it the next poll.
+      this.#attendance?.leave(name);
+      return { code: "presence_forbidden", message: "a poll may be seen, but sees nobody" };
+    }
+    this.#attendance ??= new Attendance(presence, this.rights, config.limits.presenceChannels);
+    return this.#attendance.take(subscription, wish, Date.now());
+  }
+
+  /** Under which id the client is seen in the channel. */
+  protected userIn(channel: string): string | undefined {
+    return this.#attendance?.userIn(channel);
+  }
+
+  #renewAttendance(): void {
+    if (!this.#attendance) return;
+    for (const channel of this.#attendance.renew(Date.now())) {
+      const message = "no token grants presence in this channel any more";
+      this.outlet.control({ op: "error", code: "presence_forbidden", message, channel });
+    }
   }
 
   /** The time of `rights.nextEnd` should have come; it has not when the clock was set back. */
@@ -217,6 +262,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
 
   /** Ends a subscription. */
   protected drop(subscription: Subscription): void {
+    this.#attendance?.leave(subscription.channel.name);
     this.subscriptions.delete(subscription.channel.name);
     this.clients.hub.unsubscribe(subscription);
   }
@@ -225,6 +271,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   close(name: CloseName, reason: string): void {
     if (this.outlet.dead) return;
     this.clients.closing(name, this.peer.address);
+    if (CLOSE[name] >= NO_RETURN) this.#attendance?.leaveAll();
     this.clients.hub.close(this.outlet, CLOSE[name], reason);
     if (name === "rate_limited") this.peer.silence();
     else this.peer.dismiss();
@@ -250,6 +297,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   #remove(): void {
     if (this.#removed) return;
     this.#removed = true;
+    this.#attendance?.lost();
     this.clients.hub.remove(this.outlet);
     for (const subscription of this.subscriptions.values()) {
       this.clients.hub.unsubscribe(subscription);

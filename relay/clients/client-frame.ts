@@ -85,6 +85,8 @@ function parseSince(value: unknown): Since | undefined | FrameProblem {
   };
 }
 
+const wish = z.object({ join: z.boolean().optional(), watch: z.boolean().optional() });
+
 function parseEntry(entry: unknown, index: number): SubscribeEntry {
   if (!isObject(entry)) return badFrame(`subscribe[${index}] must be an object`);
   const { channel } = entry;
@@ -93,7 +95,12 @@ function parseEntry(entry: unknown, index: number): SubscribeEntry {
   const name = channel as string;
   const since = parseSince(entry.since);
   if (since !== undefined && isProblem(since)) return { ...since, channel: name };
-  return { channel: name, since };
+  const presence = wish.nullish().safeParse(entry.presence);
+  if (!presence.success) {
+    const message = `subscribe[${index}].presence must be {"join":true,"watch":true} or a part of it`;
+    return { code: "bad_frame", message, channel: name };
+  }
+  return { channel: name, since, presence: presence.data ?? undefined };
 }
 
 function asConnect({

@@ -11,6 +11,7 @@ import type { Stats } from "../channels/stats.ts";
 import type { View } from "../channels/view.ts";
 import type { RelayConfig } from "../config.ts";
 import type { CloseName } from "../contract/protocol.ts";
+import type { Presence } from "../presence/presence.ts";
 import type { WireFactory } from "../wire/wire.ts";
 import { AddressLimits } from "./address-limits.ts";
 import type { ClientConnection } from "./client-connection.ts";
@@ -58,6 +59,8 @@ export class Clients {
   readonly warnings: RateLimitedLog;
   readonly makeWire: WireFactory;
   readonly caughtUp: (ms: number) => Promise<boolean>;
+  /** Undefined where no rule lets anybody be seen. */
+  readonly presence: Presence | undefined;
   keys: Keys;
   /** What may be read without any token. */
   readonly openChannels: PatternSet;
@@ -106,12 +109,14 @@ export class Clients {
     makeWire: WireFactory;
     /** As `Log.caughtUp`. */
     caughtUp: (ms: number) => Promise<boolean>;
+    warnings?: RateLimitedLog;
+    presence?: Presence | undefined;
   }) {
     this.config = options.config;
     this.hub = options.hub;
     this.stats = options.stats;
     this.log = options.log;
-    this.warnings = new RateLimitedLog(options.log);
+    this.warnings = options.warnings ?? new RateLimitedLog(options.log);
     this.hub.onDrop = (reason) =>
       this.warnings.warn(reason, { reason }, "a slow client was disconnected");
     this.keys = options.keys;
@@ -132,6 +137,7 @@ export class Clients {
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
     this.caughtUp = options.caughtUp;
+    this.presence = options.presence;
     const interval = Math.max(1, Math.floor(this.config.heartbeat.interval / SHARES));
     this.#heartbeat = setInterval(this.#beat, interval).unref();
     this.#clockWatch = setInterval(this.#watchClock, CLOCK_WATCH_MS).unref();

@@ -190,7 +190,7 @@ export class RtmConnection extends ClientConnection {
       this.outlet.control({ op: "error", ...entry });
       return undefined;
     }
-    const { channel, since } = entry;
+    const { channel, since, presence } = entry;
     if (!this.rights.allows(channel, Date.now())) {
       this.clients.stats.authFailed("channel_forbidden");
       this.outlet.control({
@@ -221,7 +221,14 @@ export class RtmConnection extends ClientConnection {
       (bytes) => this.mayReplay(channel, bytes),
     );
     this.subscriptions.set(channel, subscription);
-    this.outlet.control({ op: "subscribed", channel, epoch: hub.epoch, seq, recovered });
+    const problem = this.attend(subscription, presence);
+    const user = this.userIn(channel);
+    const answer = { op: "subscribed", channel, epoch: hub.epoch, seq, recovered } as const;
+    this.outlet.control(user === undefined ? answer : { ...answer, user });
+    if (problem) {
+      this.clients.stats.authFailed(problem.code);
+      this.outlet.control({ op: "error", ...problem, channel });
+    }
     return replay;
   }
 

@@ -8,9 +8,16 @@ export const SUBPROTOCOL = "rtm.v1";
 /** Everything after message `seq` of `epoch`, or everything the relay accepted within `ageMs`. */
 export type Since = { readonly epoch: string; readonly seq: number } | { readonly ageMs: number };
 
+/** Whether to be seen by others in the channel, and whether to see them. */
+export interface PresenceWish {
+  readonly join?: boolean | undefined;
+  readonly watch?: boolean | undefined;
+}
+
 export interface SubscribeRequest {
   readonly channel: string;
   readonly since?: Since | undefined;
+  readonly presence?: PresenceWish | undefined;
 }
 
 export type ClientFrame =
@@ -56,6 +63,8 @@ export type ServerFrame =
       readonly epoch: string;
       readonly seq: number;
       readonly recovered: boolean;
+      /** Under which id others see the subscriber, where it asked for that. */
+      readonly user?: string;
       /**
        * Only in an answer that nobody asked for: every subscriber gets one now, so whoever refreshes
        * waits a random part of this time first, ms.
@@ -69,6 +78,8 @@ export type ServerFrame =
       readonly message: string;
       readonly channel?: string;
     }
+  | MembersFrame
+  | PresenceFrame
   | { readonly op: "ping" }
   /** Streams and polls, which have no close frame. */
   | { readonly op: "close"; readonly code: number; readonly reason: string };
@@ -79,6 +90,44 @@ export interface PollAnswer {
   /** There is more at once. */
   readonly more: boolean;
 }
+
+/** Who is seen in a channel. */
+export interface MemberEntry {
+  readonly user: string;
+  readonly info?: Readonly<Record<string, unknown>>;
+  /** Of the user, on all nodes. */
+  readonly connections: number;
+}
+
+/** All members: replaces what was known. */
+export interface MembersFrame {
+  readonly op: "members";
+  readonly channel: string;
+  readonly count: number;
+  readonly members: readonly MemberEntry[];
+  /** Another frame follows at once with the next ones. */
+  readonly more: boolean;
+  /** So long some may be missing who were there before: keep those that are known. */
+  readonly settleMs?: number;
+}
+
+/** What has changed, or only how many there are. */
+export type PresenceFrame =
+  | {
+      readonly op: "presence";
+      readonly channel: string;
+      readonly count: number;
+      readonly left: readonly string[];
+      /** Also who shows something else of itself. */
+      readonly joined: readonly MemberEntry[];
+    }
+  | {
+      readonly op: "presence";
+      readonly channel: string;
+      readonly count: number;
+      /** There are too many to be listed: forget who is known. */
+      readonly listed: false;
+    };
 
 /** A message as it arrives at a client: the only server frame without `op`. */
 export interface MessageFrame {
@@ -134,6 +183,8 @@ export const CODES = [
   "batch_too_large",
   "channel_forbidden",
   "key_not_trusted",
+  "presence_forbidden",
+  "presence_limit",
   "too_many_channels",
   "too_many_connections",
   "token_expired",

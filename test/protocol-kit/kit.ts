@@ -25,6 +25,8 @@ export interface KitTarget {
   readonly allowedOrigin?: string | undefined;
   /** More messages than the relay takes in one POST. */
   readonly tooManyMessages?: number | undefined;
+  /** A rule of the relay lets users be seen in private channels. */
+  readonly presence: boolean;
   /** The relay's times are short enough to wait for, and its caps small enough to reach. */
   readonly quick: boolean;
 }
@@ -319,6 +321,64 @@ export function protocolKit(get: () => KitTarget): void {
       expect(await client.next()).toMatchObject({ op: "subscribed", seq: 1, recovered: false });
       expect((await publish({ channel, payload: 2 })).body.recipients).toBe(1);
       expect(await client.next()).toMatchObject({ payload: 2, seq: 2 });
+    });
+  });
+
+  describe("presence", () => {
+    const asking = async (channel: string, user: string, claims: object | undefined) => {
+      const client = await connect({
+        token: await token([channel], { sub: user, ...(claims ? { presence: claims } : {}) }),
+        subscribe: [{ channel, presence: { join: true, watch: true } }],
+      });
+      expect(await client.next()).toMatchObject({ op: "connected" });
+      const subscribed = await client.next();
+      expect(subscribed).toMatchObject({ op: "subscribed", channel });
+      return { client, subscribed };
+    };
+
+    it("is denied without the claim, and the subscription stands", async () => {
+      const channel = privateChannel();
+      const { client, subscribed } = await asking(channel, "SCOTT", undefined);
+      expect(subscribed).not.toHaveProperty("user");
+      expect(await client.next()).toMatchObject({
+        op: "error",
+        code: "presence_forbidden",
+        channel,
+      });
+      await publish({ channel, payload: 1 });
+      expect(await client.next()).toMatchObject({ channel, payload: 1 });
+    });
+
+    it("lists who is there, then tells who comes and who leaves", async ({ skip }) => {
+      if (!get().presence) return skip("no rule lets users be seen");
+      const channel = privateChannel();
+      const claims = { join: [channel], watch: [channel], info: { name: "Scott" } };
+      const { client, subscribed } = await asking(channel, "SCOTT", claims);
+      expect(subscribed).toMatchObject({ user: "SCOTT" });
+      expect(await client.next()).toMatchObject({
+        op: "members",
+        channel,
+        count: 1,
+        members: [{ user: "SCOTT", info: { name: "Scott" }, connections: 1 }],
+        more: false,
+      });
+      const king = await asking(channel, "KING", { join: [channel], watch: [channel] });
+      const joined = [{ user: "KING", connections: 1 }];
+      expect(await client.next()).toEqual({
+        op: "presence",
+        channel,
+        count: 2,
+        left: [],
+        joined,
+      });
+      king.client.send({ op: "unsubscribe", channels: [channel] });
+      expect(await client.next()).toEqual({
+        op: "presence",
+        channel,
+        count: 1,
+        left: ["KING"],
+        joined: [],
+      });
     });
   });
 

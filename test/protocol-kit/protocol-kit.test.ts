@@ -3,7 +3,8 @@
  * RTM_TEST_RELAY_URL=https://host RTM_TEST_RELAY_API_KEY=... RTM_TEST_RELAY_SECRET=...
  * RTM_TEST_RELAY_KID=... and optionally RTM_TEST_RELAY_LIMITED_KEY, RTM_TEST_RELAY_PRIVATE_PREFIX,
  * RTM_TEST_RELAY_PUBLIC_PREFIX, RTM_TEST_RELAY_ORIGIN, RTM_TEST_RELAY_QUICK=1 (short times, small
- * caps), RTM_TEST_RELAY_TOO_MANY=<more messages than the relay takes in one POST>.
+ * caps), RTM_TEST_RELAY_PRESENCE=1 (users can be seen in private channels),
+ * RTM_TEST_RELAY_TOO_MANY=<more messages than the relay takes in one POST>.
  */
 import { afterAll, beforeAll, describe } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
@@ -28,6 +29,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
     publicPrefix: env.RTM_TEST_RELAY_PUBLIC_PREFIX,
     allowedOrigin: env.RTM_TEST_RELAY_ORIGIN,
     tooManyMessages: Number(env.RTM_TEST_RELAY_TOO_MANY) || undefined,
+    presence: env.RTM_TEST_RELAY_PRESENCE === "1",
     quick: env.RTM_TEST_RELAY_QUICK === "1",
   };
   describe(`protocol kit against ${env.RTM_TEST_RELAY_URL}`, () => protocolKit(() => target));
@@ -54,6 +56,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
           limits: { channels: 60, messageBytes: "64KiB", batchMessages: 50 },
           history: { bytes: "256KiB", ageMargin: "100ms" },
           slowClients: { connectionBytes: "256KiB" },
+          presence: { rules: [{ channels: "kit:*" }], members: 50 },
           heartbeat: { interval: "700ms" },
           connectDeadline: "900ms",
         },
@@ -72,6 +75,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
       publicPrefix,
       allowedOrigin: "https://apex.example.com",
       tooManyMessages: 51,
+      presence: true,
       quick: true,
     }));
   });

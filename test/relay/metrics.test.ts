@@ -95,7 +95,7 @@ describe("metrics", () => {
     registerServiceMetrics(registry, { roles: ROLES.serve, isReady: () => true });
     collectProcessMetrics(registry);
     registerLogMetrics(registry, valkeyLog("redis://127.0.0.1:1"));
-    relay = await startTestRelay({}, { registry });
+    relay = await startTestRelay({ presence: { rules: [{ channels: "*" }] } }, { registry });
     const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
     const documented = new Set(
       [...page.matchAll(/`((?:rtm|process|nodejs)_[a-z0-9_]+)/g)].map(([, name]) => name),
