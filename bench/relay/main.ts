@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Child } from "../child.ts";
 import {
@@ -105,13 +106,19 @@ if (args.help) {
   --rounds <n>      rounds per scenario (5)
   --only <text>     scenarios whose name contains it (all)
   --seconds <n>     of the server's CPU time, or of wall-clock time where messages have a rate (2)
-  --profile <kind>  writes a CPU profile of this server, plain or ours; may be repeated
+  --profile <kind>  writes a CPU profile of this server, plain or ours, to build/bench/relay/profiles;
+                    may be repeated
 `);
   process.exit(0);
 }
 const rounds = Number(args.rounds);
 const measureMs = Number(args.seconds) * 1000;
 const WARM_UP_MS = 1000;
+/** Where profiles go: beside this program. */
+const PROFILED = [
+  "--cpu-prof",
+  `--cpu-prof-dir=${fileURLToPath(new URL("./profiles", import.meta.url))}`,
+];
 const REPORT_DEADLINE_MS = 120_000;
 
 /** The figures of one run, by name. */
@@ -145,12 +152,13 @@ async function measureStorm(
 
 async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
   const scenario: Entry = kind === "plain" ? { ...entry, ...entry.plain } : entry;
-  const child = (script: string) =>
+  const child = (script: string, node: readonly string[] = []) =>
     new Child<Command, Report>(new URL(script, import.meta.url), [kind, JSON.stringify(scenario)], {
-      node: args.profile,
+      node,
       deadlineMs: REPORT_DEADLINE_MS,
     });
-  const server = child("./server.js");
+  const isProfiled = args.profile.includes(kind === "plain" ? "plain" : "ours");
+  const server = child("./server.js", isProfiled ? PROFILED : []);
   const load = child("./load.js");
   try {
     const { port, ackPort, token } = await server.expect("listening");
