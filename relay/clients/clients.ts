@@ -222,6 +222,8 @@ export class Clients {
 
   /** Whose request it is, behind trusted proxies; undefined when the socket is gone already. */
   addressOf(request: IncomingMessage): string | undefined {
+    // The same, where there is nothing to believe or not.
+    if (request.headers["x-forwarded-for"] === undefined) return request.socket.remoteAddress;
     return proxyAddr(request, this.trust);
   }
 

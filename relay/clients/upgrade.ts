@@ -19,6 +19,11 @@ const CLOSE_TIMEOUT_MS = 5000;
 /** Frames that a client may part one message into: what is counted as a command is the message. */
 const MAX_FRAGMENTS = 64;
 
+/** Nearly every page asks for these, without a query. */
+function isBare({ url = "" }: IncomingMessage): boolean {
+  return PATHS.has(url);
+}
+
 function parseUrl({ url = "" }: IncomingMessage): URL | undefined {
   try {
     return new URL(url.startsWith("/") ? `http://relay${url}` : url);
@@ -104,8 +109,10 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
     handle(request, socket, head) {
       socket.on("error", () => {});
       if (!isWebSocket(request)) return refuse(request, socket, "protocol");
-      const url = parseUrl(request);
-      if (!url || !PATHS.has(url.pathname)) return refuse(request, socket, "path");
+      const url = isBare(request) ? undefined : parseUrl(request);
+      if (!isBare(request) && !PATHS.has(url?.pathname ?? "")) {
+        return refuse(request, socket, "path");
+      }
       const offered = subprotocols(request);
       if (offered && !offered.includes(SUBPROTOCOL)) return refuse(request, socket, "subprotocol");
       const address = clients.addressOf(request);
@@ -117,7 +124,12 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
         const peer = () =>
           new WebSocketPeer({ ws: ws as RelaySocket, socket, address, makeWire, farewells });
         const refusal =
-          unwanted ?? accept(clients, peer, offered === undefined ? url.searchParams : undefined);
+          unwanted ??
+          accept(
+            clients,
+            peer,
+            offered === undefined ? (url?.searchParams ?? new URLSearchParams()) : undefined,
+          );
         if (!refusal) return;
         clients.closing(refusal.name, address, { origin: seen(request).origin });
         ws.on("error", () => {});
