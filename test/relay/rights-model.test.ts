@@ -252,7 +252,8 @@ it("nothing is delivered without a right, and everything with one", async () => 
               late ||= to > Date.now();
               vi.setSystemTime(to);
               for (const [channel, until] of left) {
-                if (!right(channel)) subscribed.set(channel, until);
+                const before = subscribed.get(channel) as number;
+                if (!right(channel)) subscribed.set(channel, Math.max(before, until));
               }
             } else if (now.do === "unsubscribe") {
               note(world.send({ op: "unsubscribe", channels: now.names }));
@@ -306,6 +307,17 @@ it("nothing is delivered without a right, and everything with one", async () => 
             { do: "subscribe", token: undefined, names: ["a"] },
             { do: "wait", ms: 28_000 },
             { do: "set clock to an end", after: 0 },
+          ],
+        ],
+        // The same, twice.
+        [
+          { patterns: ["a"], lifetime: 1000 },
+          ["a"],
+          [
+            { do: "set clock to an end", after: 0 },
+            { do: "set clock", by: 999 },
+            { do: "set clock to an end", after: 0 },
+            { do: "wait", ms: 2 },
           ],
         ],
         // The timer fires before the end, because the clock was set back: it has to be set again.
