@@ -163,7 +163,9 @@ begin
       max_backlog       number default 10000 not null,
       max_message_bytes number default 1048576 not null,
       token_ttl_s       number default 900 not null,
-      session_key       raw(32)
+      session_key       raw(32),
+      presence_events   varchar2(1 byte) default 'N' not null
+                        constraint rtm_config_presence_events_ck check (presence_events in ('Y', 'N'))
     )]');
 
   -- Signing secrets of tokens, under the ids that the relay knows them by (kid).
@@ -220,6 +222,8 @@ begin
 
   -- Key of what tokens carry in place of the id of an APEX session (RTM_TOKEN.SESSION_CLAIM).
   add_missing('rtm_config', 'session_key', 'raw(32)');
+  add_missing('rtm_config', 'presence_events', q'[varchar2(1 byte) default 'N' not null
+    constraint rtm_config_presence_events_ck check (presence_events in ('Y', 'N'))]');
   add_missing('rtm_database', 'pdb_guid', 'varchar2(32 byte)');
   add_missing('rtm_database', 'server_host', 'varchar2(255 byte)');
   add_missing('rtm_database', 'state', q'[varchar2(9 byte) default 'CONFIRMED' not null
@@ -472,7 +476,71 @@ begin
 end;
 /
 
--- Queue table RTM_QT and queue RTM_QUEUE, where the schema may execute DBMS_AQADM. An existing queue
+-- Who is in which channel, as the relay tells the worker that leads the queue (RTM_WORKER_API.PRESENCE).
+-- A worker is a source; what a dead one has said last is passed over by the view, so that it vanishes
+-- without anybody's doing. RTM_PRESENT: of whom RTM_EVENTS has said that they came and not yet that they
+-- left.
+declare
+  function there(p_type in varchar2, p_name in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*) into l_count from user_objects where object_type = p_type and object_name = p_name;
+    return l_count > 0;
+  end there;
+
+  procedure create_missing(p_type in varchar2, p_name in varchar2, p_ddl in varchar2) is
+  begin
+    if not there(p_type, p_name) then
+      execute immediate p_ddl;
+    end if;
+  end create_missing;
+begin
+  -- pass: number of its last list of everybody; members that are not in it are gone when it is complete.
+  create_missing('TABLE', 'RTM_MEMBER_SOURCE', q'[
+    create table rtm_member_source (
+      source   varchar2(128 byte) not null constraint rtm_member_source_pk primary key,
+      seen_utc timestamp(6) not null,
+      pass     number default 0 not null
+    )]');
+  create_missing('TABLE', 'RTM_MEMBER', q'[
+    create table rtm_member (
+      source      varchar2(128 byte) not null,
+      channel     varchar2(512 byte) not null,
+      user_name   varchar2(1024 byte) not null,
+      connections number not null,
+      member_info varchar2(2000 byte),
+      since_utc   timestamp(6) not null,
+      pass        number not null,
+      constraint rtm_member_pk primary key (source, channel, user_name)
+    )]');
+  create_missing(
+    'INDEX', 'RTM_MEMBER_CHANNEL_IX', 'create index rtm_member_channel_ix on rtm_member (channel, user_name)'
+  );
+  create_missing('TABLE', 'RTM_PRESENT', q'[
+    create table rtm_present (
+      channel   varchar2(512 byte) not null,
+      user_name varchar2(1024 byte) not null,
+      constraint rtm_present_pk primary key (channel, user_name)
+    )]');
+end;
+/
+-- One row per channel and user of the sources that were heard within 15 seconds. While one worker takes
+-- over from another both may tell of the same user: the later one counts.
+create or replace view rtm_presence as
+select m.channel,
+       m.user_name,
+       max(m.connections) keep (dense_rank last order by s.seen_utc)   as connections,
+       max(m.member_info) keep (dense_rank last order by s.seen_utc)   as member_info,
+       from_tz(min(m.since_utc), 'UTC')                                as since_ts
+from rtm_member m
+join rtm_member_source s
+  on s.source = m.source
+where s.seen_utc > sys_extract_utc(systimestamp) - interval '15' second
+group by m.channel, m.user_name
+/
+
+-- Queue table RTM_QT and queue RTM_QUEUE, where the schema may execute DBMS_AQADM, and RTM_EVENTS_QT with
+-- RTM_EVENTS, on which applications hear who joins and leaves (setting presence_events). An existing queue
 -- is used as it is: its payload kind never changes, and one that a DBA has stopped stays stopped. JSON
 -- by choice (21c and later): create the queue table with sql/aq/queue_json.sql before this script runs.
 declare
@@ -482,16 +550,57 @@ declare
   pragma exception_init(e_table_exists, -24001);
   e_queue_exists exception;
   pragma exception_init(e_queue_exists, -24006);
-  l_is_new boolean := false;
 
-  procedure report_stopped is
+  procedure create_table(p_table in varchar2, p_comment in varchar2) is
+  begin
+    execute immediate q'[
+      begin
+        dbms_aqadm.create_queue_table(
+          queue_table        => :1,
+          queue_payload_type => 'RAW',
+          sort_list          => 'ENQ_TIME',
+          multiple_consumers => false,
+          comment            => :2
+        );
+      end;]'
+      using p_table, p_comment;
+  exception
+    when e_table_exists then
+      dbms_output.put_line('Queue table ' || p_table || ' is there already.');
+  end create_table;
+
+  -- No retry delay: it would let later messages overtake. True when it was created, and is started.
+  function created(p_queue in varchar2, p_table in varchar2, p_comment in varchar2) return boolean is
+  begin
+    execute immediate q'[
+      begin
+        dbms_aqadm.create_queue(
+          queue_name     => :1,
+          queue_table    => :2,
+          max_retries    => 1000,
+          retry_delay    => 0,
+          retention_time => 0,
+          comment        => :3
+        );
+        dbms_aqadm.start_queue(queue_name => :1);
+        dbms_aqadm.start_queue(queue_name => 'AQ$_' || :2 || '_E', enqueue => false, dequeue => true);
+      end;]'
+      using p_queue, p_table, p_comment;
+    return true;
+  exception
+    when e_queue_exists then
+      dbms_output.put_line('Queue ' || p_queue || ' is there already.');
+      return false;
+  end created;
+
+  procedure report_stopped(p_queue in varchar2, p_table in varchar2) is
   begin
     for queue in (
       select name, trim(enqueue_enabled) as enqueue_enabled, trim(dequeue_enabled) as dequeue_enabled
       from user_queues
-      where name in ('RTM_QUEUE', 'AQ$_RTM_QT_E')
+      where name in (p_queue, 'AQ$_' || p_table || '_E')
     ) loop
-      if queue.dequeue_enabled = 'NO' or (queue.name = 'RTM_QUEUE' and queue.enqueue_enabled = 'NO') then
+      if queue.dequeue_enabled = 'NO' or (queue.name = p_queue and queue.enqueue_enabled = 'NO') then
         dbms_output.put_line(
           'Queue ' || queue.name || ' is stopped (enqueue ' || queue.enqueue_enabled || ', dequeue '
             || queue.dequeue_enabled || ') and stays so: dbms_aqadm.start_queue starts it.'
@@ -499,49 +608,17 @@ declare
       end if;
     end loop;
   end report_stopped;
+
+  procedure make(p_queue in varchar2, p_table in varchar2, p_comment in varchar2) is
+  begin
+    create_table(p_table, p_comment);
+    if not created(p_queue, p_table, p_comment) then
+      report_stopped(p_queue, p_table);
+    end if;
+  end make;
 begin
-  begin
-    execute immediate q'[
-      begin
-        dbms_aqadm.create_queue_table(
-          queue_table        => 'RTM_QT',
-          queue_payload_type => 'RAW',
-          sort_list          => 'ENQ_TIME',
-          multiple_consumers => false,
-          comment            => 'Real-time messages on their way to the worker'
-        );
-      end;]';
-  exception
-    when e_table_exists then
-      dbms_output.put_line('Queue table RTM_QT is there already.');
-  end;
-  begin
-    -- No retry delay: it would let later messages overtake.
-    execute immediate q'[
-      begin
-        dbms_aqadm.create_queue(
-          queue_name     => 'RTM_QUEUE',
-          queue_table    => 'RTM_QT',
-          max_retries    => 1000,
-          retry_delay    => 0,
-          retention_time => 0,
-          comment        => 'Real-time messages on their way to the worker'
-        );
-      end;]';
-    l_is_new := true;
-  exception
-    when e_queue_exists then
-      dbms_output.put_line('Queue RTM_QUEUE is there already.');
-  end;
-  if l_is_new then
-    execute immediate q'[
-      begin
-        dbms_aqadm.start_queue(queue_name => 'RTM_QUEUE');
-        dbms_aqadm.start_queue(queue_name => 'AQ$_RTM_QT_E', enqueue => false, dequeue => true);
-      end;]';
-  else
-    report_stopped;
-  end if;
+  make('RTM_QUEUE', 'RTM_QT', 'Real-time messages on their way to the worker');
+  make('RTM_EVENTS', 'RTM_EVENTS_QT', 'Who joins and leaves channels, for applications');
 exception
   when e_not_granted then
     dbms_output.put_line('No EXECUTE on DBMS_AQADM: no queue. Messages go over HTTP.');
@@ -808,6 +885,11 @@ begin
     'EXECUTE on DBMS_AQ, and the queue'
   );
   add_constant(
+    'c_events',
+    found('QUEUE', 'RTM_EVENTS') and compiles('l_options dbms_aq.enqueue_options_t;'),
+    'EXECUTE on DBMS_AQ, and the queue of who joins and leaves'
+  );
+  add_constant(
     'c_json_queue',
     found('QUEUE', 'RTM_QUEUE') and compiles('l_options dbms_aq.enqueue_options_t;') and json_queue,
     'the queue carries JSON documents'
@@ -1031,6 +1113,9 @@ create or replace package rtm_aq authid definer as
 
   c_queue           constant varchar2(30) := 'RTM_QUEUE';
   c_exception_queue constant varchar2(30) := 'AQ$_RTM_QT_E';
+  -- Who joined and left, for applications (docs/sql-api.md, "Who is here").
+  c_events          constant varchar2(30) := 'RTM_EVENTS';
+  c_old_events      constant varchar2(30) := 'AQ$_RTM_EVENTS_QT_E';
 
   -- OWNER.RTM_QUEUE, and the payload kind of the installed queue: RAW or JSON.
   function queue_name return varchar2;
@@ -1042,6 +1127,11 @@ create or replace package rtm_aq authid definer as
 
   -- Enqueues a control item (docs/worker-api.md) that never expires. p_body: its JSON object.
   function enqueue_control(p_op in varchar2, p_body in varchar2) return varchar2;
+
+  -- Enqueues a text on RTM_EVENTS, where it expires after p_expiration_s seconds.
+  function enqueue_event(p_text in varchar2, p_expiration_s in number) return varchar2;
+  -- Removes expired events, at most p_limit, and returns how many. The caller commits.
+  function remove_old_events(p_limit in number) return number;
 
   -- One dequeue, REMOVE and ON_COMMIT, of a message of any queue this schema may dequeue from.
   -- p_kind: RAW, JSON or JMS_TEXT. Nothing within p_wait_s seconds: p_message_id is null.
@@ -1406,6 +1496,18 @@ create or replace package websocket_api authid definer as
   -- stay as they are.
   procedure disconnect_user(p_user in varchar2, p_stop in boolean default false);
 
+  -- Who is in a channel now, by the view RTM_PRESENCE: of channels whose presence rule in the relay says
+  -- "database", a few seconds late. For whoever may call this, all channels: check the user's rights before.
+  --   select * from table(websocket_api.members('record:42'))
+  type t_member is record (
+    user_name   varchar2(1024),
+    connections number,
+    member_info varchar2(2000),  -- JSON object of the token; null for none
+    since_ts    timestamp with time zone
+  );
+  type t_members is table of t_member;
+  function members(p_channel in varchar2) return t_members pipelined;
+
   -- Which way messages go now: AQ, HTTP_DEFERRED (sent by a job after commit), HTTP (sent at once,
   -- which a rollback cannot take back) or OFF; and why.
   function transport return varchar2;
@@ -1493,7 +1595,8 @@ create or replace package rtm_admin authid definer as
   function purge_exceptions(p_days in number default 30) return number;
 
   -- Deletes rows of RTM_LOG older than p_days (default: the setting log_days), claim checks that no
-  -- message can need any more, revocations that no token can meet any more, and old messages of the exception queue (PURGE_EXCEPTIONS). Commits slice
+  -- message can need any more, revocations that no token can meet any more, expired
+  -- events of RTM_EVENTS, and old messages of the exception queue (PURGE_EXCEPTIONS). Commits slice
   -- by slice. The nightly job RTM_NIGHTLY_JOB calls it. For the owner: it deletes everybody's rows.
   procedure purge(p_days in number default null);
 
@@ -1511,12 +1614,17 @@ create or replace package rtm_worker_api authid definer as
   -- with it; one that changes or removes something, or brings messages that an older worker would not
   -- understand, is the next hundred. A worker refuses what is too old or of another hundred, and says
   -- which side to upgrade.
-  c_api_version constant pls_integer := 1;
+  -- 2: REVOCATIONS and PRESENCE, and control items on the queue. A worker of version 1 sets those aside in
+  -- RTM_LOG; the next one hands the revocations among them over.
+  c_api_version constant pls_integer := 2;
 
   type t_names   is table of varchar2(128)   index by pls_integer;
   type t_numbers is table of number          index by pls_integer;
   -- One piece of text: at most 8,000 characters, so at most 32,000 bytes of AL32UTF8.
   type t_pieces  is table of varchar2(32767) index by pls_integer;
+  -- Users are claims sub: at most 256 characters. Infos are JSON text of at most 512 bytes of UTF-8.
+  type t_users   is table of varchar2(1024)  index by pls_integer;
+  type t_infos   is table of varchar2(2000)  index by pls_integer;
 
   -- What is installed. p_payload_kind: 'RAW' or 'JSON'. p_queue_name: OWNER.RTM_QUEUE.
   -- p_db_time_ms: the database's UTC clock, ms since 1970, for the clock offset.
@@ -1576,6 +1684,28 @@ create or replace package rtm_worker_api authid definer as
   -- In the dequeue transaction: deletes the rows of settled claim checks.
   procedure delete_claims(p_claim_ids in t_names);
 
+  -- Revocations in force, oldest first: at most 100 with an id above p_after (0 in the first call, then
+  -- p_next, which is null at the end). Each is the JSON object of a control item, with its op and with
+  -- "before": tokens made before are meant, ms since 1970. For the holder of the lease, before it serves.
+  procedure revocations(p_after in number, p_items out t_pieces, p_next out number);
+
+  -- Autonomous. Who is where, for RTM_PRESENCE, from the holder of the lease. p_source: its worker id.
+  -- p_full: 0 the lists hold what has changed since the last report (none: the source is alive);
+  -- 1 they hold everybody; 2 they are the first part of everybody, 3 a further one, 4 the last one.
+  -- The lists run from 1 to n in step, at most 10,000. p_connections: 0 for who has left. p_infos: null
+  -- for none. p_since_ms: ms since 1970. p_resend: 1 when the source is not known and p_full was 0:
+  -- nothing was taken, send everybody.
+  procedure presence(
+    p_source      in  varchar2,
+    p_full        in  number,
+    p_channels    in  t_names,
+    p_users       in  t_users,
+    p_connections in  t_numbers,
+    p_infos       in  t_infos,
+    p_since_ms    in  t_numbers,
+    p_resend      out number
+  );
+
   -- One dequeue in PL/SQL (REMOVE, ON_COMMIT) for what the Thin driver cannot decode: JMS text, and
   -- our own queue after a decode error. p_navigation: 1 FIRST_MESSAGE, 3 NEXT_MESSAGE.
   -- Nothing within p_wait_s seconds (0 to 120): p_message_id is null. p_kind: 'RAW', 'JSON', 'JMS_TEXT'.
@@ -1610,6 +1740,23 @@ create or replace package rtm_worker_api authid definer as
   -- returns the transport that was used. The caller commits.
   function probe(p_nonce in varchar2, p_channel in varchar2 default 'rtm:probe') return varchar2;
 end rtm_worker_api;
+/
+
+create or replace package rtm_members authid definer as
+  -- Private. Writes RTM_MEMBER, and tells RTM_EVENTS what has changed in it.
+
+  -- See RTM_WORKER_API.PRESENCE; its parameters are checked there.
+  procedure report(
+    p_source      in  varchar2,
+    p_full        in  number,
+    p_channels    in  rtm_worker_api.t_names,
+    p_users       in  rtm_worker_api.t_users,
+    p_connections in  rtm_worker_api.t_numbers,
+    p_infos       in  rtm_worker_api.t_infos,
+    p_since_ms    in  rtm_worker_api.t_numbers,
+    p_resend      out number
+  );
+end rtm_members;
 /
 
 create or replace package rtm_watch_registry authid definer as
@@ -2270,7 +2417,11 @@ create or replace package body rtm_aq as
   end pack;
 
   $if rtm_features.c_aq $then
-  function enqueue_raw(p_message in raw, p_expiration_s in number) return varchar2 is
+  function enqueue_raw(
+    p_message      in raw,
+    p_expiration_s in number,
+    p_queue        in varchar2 default c_queue
+  ) return varchar2 is
     l_options    dbms_aq.enqueue_options_t;
     l_properties dbms_aq.message_properties_t;
     l_message_id raw(16);
@@ -2278,7 +2429,7 @@ create or replace package body rtm_aq as
     l_options.visibility    := dbms_aq.on_commit;
     l_properties.expiration := p_expiration_s;
     dbms_aq.enqueue(
-      queue_name         => queue_name,
+      queue_name         => sys_context('USERENV', 'CURRENT_SCHEMA') || '.' || p_queue,
       enqueue_options    => l_options,
       message_properties => l_properties,
       payload            => p_message,
@@ -2381,6 +2532,50 @@ create or replace package body rtm_aq as
     $end
     return l_message_id;
   end enqueue_control;
+
+  function enqueue_event(p_text in varchar2, p_expiration_s in number) return varchar2 is
+  begin
+    $if rtm_features.c_events $then
+      return enqueue_raw(rtm_text.utf8(p_text), p_expiration_s, c_events);
+    $else
+      unavailable;
+      return null;
+    $end
+  end enqueue_event;
+
+  function remove_old_events(p_limit in number) return number is
+    l_count      number := 0;
+    $if rtm_features.c_events $then
+    l_options    dbms_aq.dequeue_options_t;
+    l_properties dbms_aq.message_properties_t;
+    l_raw        raw(32767);
+    l_message_id raw(16);
+    $end
+  begin
+    $if rtm_features.c_events $then
+      l_options.dequeue_mode := dbms_aq.remove;
+      l_options.visibility   := dbms_aq.on_commit;
+      l_options.navigation   := dbms_aq.first_message;
+      l_options.wait         := dbms_aq.no_wait;
+      begin
+        while l_count < p_limit loop
+          dbms_aq.dequeue(
+            queue_name         => sys_context('USERENV', 'CURRENT_SCHEMA') || '.' || c_old_events,
+            dequeue_options    => l_options,
+            message_properties => l_properties,
+            payload            => l_raw,
+            msgid              => l_message_id
+          );
+          l_count := l_count + 1;
+        end loop;
+      exception
+        when e_nothing then
+          -- That was the last.
+          return l_count;
+      end;
+    $end
+    return l_count;
+  end remove_old_events;
 
   $if rtm_features.c_aq $then
   -- p_message_id: this message only, or null for the next one.
@@ -2748,6 +2943,8 @@ create or replace package body rtm_config_api as
         l_row.max_message_bytes := whole(p_name, p_value, 2048, 33554432, 1048576);
       when 'token_ttl_s' then
         l_row.token_ttl_s := whole(p_name, p_value, 60, 86400, 900);
+      when 'presence_events' then
+        l_row.presence_events := word(p_name, p_value, 'Y|N', 'N');
       else
         refuse(p_name, 'is not known; docs/sql-api.md lists the settings');
     end case;
@@ -2781,6 +2978,7 @@ create or replace package body rtm_config_api as
              when 'max_backlog' then to_char(l_row.max_backlog)
              when 'max_message_bytes' then to_char(l_row.max_message_bytes)
              when 'token_ttl_s' then to_char(l_row.token_ttl_s)
+             when 'presence_events' then l_row.presence_events
            end;
   end get_value;
 
@@ -4492,6 +4690,25 @@ create or replace package body websocket_api as
     rtm_control.disconnect_user(apex_user(p_user), p_stop);
   end disconnect_user;
 
+  function members(p_channel in varchar2) return t_members pipelined is
+    l_member t_member;
+  begin
+    rtm_text.check_name(p_channel, 'p_channel');
+    for found in (
+      select user_name, connections, member_info, since_ts
+      from rtm_presence
+      where channel = p_channel
+      order by since_ts, user_name
+    ) loop
+      l_member.user_name   := found.user_name;
+      l_member.connections := found.connections;
+      l_member.member_info := found.member_info;
+      l_member.since_ts    := found.since_ts;
+      pipe row (l_member);
+    end loop;
+    return;
+  end members;
+
   function install_check return clob is
   begin
     return rtm_admin.install_check;
@@ -5059,6 +5276,17 @@ create or replace package body rtm_admin as
     end loop;
   end purge_revocations;
 
+  -- Expired events that nobody took.
+  procedure purge_events is
+    l_removed number;
+  begin
+    loop
+      l_removed := rtm_aq.remove_old_events(c_log_slice);
+      commit;
+      exit when l_removed < c_log_slice;
+    end loop;
+  end purge_events;
+
   procedure purge(p_days in number default null) is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
     l_days     number := coalesce(p_days, l_settings.log_days);
@@ -5071,6 +5299,7 @@ create or replace package body rtm_admin as
     purge_log(l_days);
     purge_claims(l_days);
     purge_revocations;
+    purge_events;
   end purge;
 
   function listeners return varchar2 is
@@ -5182,7 +5411,8 @@ create or replace package body rtm_admin as
           'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
           'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
           'RTM_WATCH', 'RTM_WATCH_REGISTRY', 'RTM_WATCH_SOURCE', 'RTM_WATCHED_TABLE', 'RTM_WATCHED_COLUMN',
-          'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'WEBSOCKET_API',
+          'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'RTM_MEMBER',
+          'RTM_MEMBER_SOURCE', 'RTM_PRESENT', 'RTM_PRESENCE', 'RTM_MEMBERS', 'WEBSOCKET_API',
           'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
         )
       order by object_name, object_type
@@ -5195,6 +5425,9 @@ end rtm_admin;
 /
 
 create or replace package body rtm_worker_api as
+  c_revocations_per_call constant pls_integer := 100;
+  c_members_per_call     constant pls_integer := 10000;
+
   procedure check_range(p_name in varchar2, p_value in number, p_low in number, p_high in number) is
   begin
     if p_value is null or p_value <> trunc(p_value) or p_value not between p_low and p_high then
@@ -5221,6 +5454,13 @@ create or replace package body rtm_worker_api as
       raise_application_error(-20120, p_name || ' must have 1 to ' || p_bytes || ' bytes');
     end if;
   end check_text;
+
+  procedure check_length(p_name in varchar2, p_length in number, p_expected in number) is
+  begin
+    if p_length <> p_expected then
+      raise_application_error(-20120, p_name || ' must have as many elements as p_channels');
+    end if;
+  end check_length;
 
   function worker_pieces(p_pieces in rtm_text.t_pieces) return t_pieces is
     l_pieces t_pieces;
@@ -5440,6 +5680,38 @@ create or replace package body rtm_worker_api as
       delete from rtm_delivery where id = p_claim_ids(i) and relay is null;
   end delete_claims;
 
+  procedure revocations(p_after in number, p_items out t_pieces, p_next out number) is
+    l_items rtm_text.t_pieces;
+  begin
+    check_range('p_after', p_after, 0, 1e38);
+    rtm_control.in_force(p_after, c_revocations_per_call, l_items, p_next);
+    p_items := worker_pieces(l_items);
+  end revocations;
+
+  procedure presence(
+    p_source      in  varchar2,
+    p_full        in  number,
+    p_channels    in  t_names,
+    p_users       in  t_users,
+    p_connections in  t_numbers,
+    p_infos       in  t_infos,
+    p_since_ms    in  t_numbers,
+    p_resend      out number
+  ) is
+    l_count number := p_channels.count;
+  begin
+    check_text('p_source', p_source, 128);
+    check_word('p_full', to_char(p_full), '0|1|2|3|4');
+    check_range('p_channels.count', l_count, 0, c_members_per_call);
+    check_length('p_users', p_users.count, l_count);
+    check_length('p_connections', p_connections.count, l_count);
+    check_length('p_infos', p_infos.count, l_count);
+    check_length('p_since_ms', p_since_ms.count, l_count);
+    rtm_members.report(
+      p_source, p_full, p_channels, p_users, p_connections, p_infos, p_since_ms, p_resend
+    );
+  end presence;
+
   procedure dequeue_text(
     p_queue_name    in  varchar2,
     p_kind          in  varchar2,
@@ -5540,6 +5812,177 @@ create or replace package body rtm_worker_api as
     return websocket_api.transport;
   end probe;
 end rtm_worker_api;
+/
+
+create or replace package body rtm_members as
+  -- A source that was silent for so many seconds is passed over by RTM_PRESENCE, which uses the same
+  -- figure, and forgotten when another one reports.
+  c_silent_s        constant pls_integer := 15;
+  -- What is left to tell is told with the next report.
+  c_events_per_call constant pls_integer := 1000;
+
+  procedure send(p_event in varchar2, p_channel in varchar2, p_user in varchar2, p_expiration_s in number) is
+    l_ts_ms number := rtm_text.epoch_ms;
+    l_text  varchar2(4000);
+    l_id    varchar2(32);
+  begin
+    select json_object(
+             'v' value 1,
+             'event' value p_event,
+             'channel' value p_channel,
+             'user' value p_user,
+             'ts' value l_ts_ms
+             absent on null
+             returning varchar2(4000)
+           )
+    into l_text
+    from dual;
+    l_id := rtm_aq.enqueue_event(l_text, p_expiration_s);
+  end send;
+
+  function is_told(p_channel in varchar2) return boolean is
+    l_count pls_integer;
+  begin
+    select count(*) into l_count from rtm_present where channel = p_channel and rownum = 1;
+    return l_count > 0;
+  end is_told;
+
+  -- The difference of two tables: whatever happened in between, nobody comes or leaves twice. Who came is
+  -- told first, so that a channel whose last member left while another came was never vacated.
+  procedure tell(p_expiration_s in number) is
+  begin
+    for came in (
+      select channel, user_name
+      from (
+        select channel, user_name from rtm_member
+        minus
+        select channel, user_name from rtm_present
+      )
+      where rownum <= c_events_per_call
+    ) loop
+      if not is_told(came.channel) then
+        send('occupied', came.channel, null, p_expiration_s);
+      end if;
+      insert into rtm_present(channel, user_name) values (came.channel, came.user_name);
+      send('joined', came.channel, came.user_name, p_expiration_s);
+    end loop;
+    for gone in (
+      select channel, user_name
+      from (
+        select channel, user_name from rtm_present
+        minus
+        select channel, user_name from rtm_member
+      )
+      where rownum <= c_events_per_call
+    ) loop
+      delete from rtm_present where channel = gone.channel and user_name = gone.user_name;
+      send('left', gone.channel, gone.user_name, p_expiration_s);
+      if not is_told(gone.channel) then
+        send('vacated', gone.channel, null, p_expiration_s);
+      end if;
+    end loop;
+  end tell;
+
+  procedure forget_silent(p_source in varchar2, p_now in timestamp) is
+    l_before rtm_member_source.seen_utc%type := p_now - numtodsinterval(c_silent_s, 'SECOND');
+  begin
+    delete from rtm_member
+    where source in (
+      select s.source
+      from rtm_member_source s
+      where s.seen_utc < l_before
+        and s.source <> p_source
+    );
+    delete from rtm_member_source where seen_utc < l_before and source <> p_source;
+  end forget_silent;
+
+  procedure put(
+    p_source      in rtm_member_source%rowtype,
+    p_channels    in rtm_worker_api.t_names,
+    p_users       in rtm_worker_api.t_users,
+    p_connections in rtm_worker_api.t_numbers,
+    p_infos       in rtm_worker_api.t_infos,
+    p_since_ms    in rtm_worker_api.t_numbers
+  ) is
+    l_source rtm_member.source%type := p_source.source;
+    l_pass   rtm_member.pass%type := p_source.pass;
+  begin
+    forall i in 1 .. p_channels.count
+      delete from rtm_member
+      where source = l_source
+        and channel = p_channels(i)
+        and user_name = p_users(i)
+        and p_connections(i) = 0;
+    forall i in 1 .. p_channels.count
+      merge into rtm_member m
+      using (
+        select p_channels(i) as channel,
+               p_users(i) as user_name,
+               p_connections(i) as connections,
+               p_infos(i) as member_info,
+               timestamp '1970-01-01 00:00:00' + numtodsinterval(p_since_ms(i) / 1000, 'SECOND') as since_utc
+        from dual
+        where p_connections(i) > 0
+      ) n
+      on (m.source = l_source and m.channel = n.channel and m.user_name = n.user_name)
+      when matched then update
+        set m.connections = n.connections,
+            m.member_info = n.member_info,
+            m.since_utc   = n.since_utc,
+            m.pass        = l_pass
+      when not matched then insert (source, channel, user_name, connections, member_info, since_utc, pass)
+        values (l_source, n.channel, n.user_name, n.connections, n.member_info, n.since_utc, l_pass);
+  end put;
+
+  procedure report(
+    p_source      in  varchar2,
+    p_full        in  number,
+    p_channels    in  rtm_worker_api.t_names,
+    p_users       in  rtm_worker_api.t_users,
+    p_connections in  rtm_worker_api.t_numbers,
+    p_infos       in  rtm_worker_api.t_infos,
+    p_since_ms    in  rtm_worker_api.t_numbers,
+    p_resend      out number
+  ) is
+    pragma autonomous_transaction;
+    l_settings rtm_config%rowtype := rtm_config_api.settings;
+    l_now      rtm_member_source.seen_utc%type := rtm_text.now_utc;
+    l_source   rtm_member_source%rowtype;
+  begin
+    p_resend := 0;
+    -- One report at a time, as two workers may overlap for a moment; who reads is not kept waiting.
+    lock table rtm_member in share row exclusive mode;
+    update rtm_member_source set seen_utc = l_now where source = p_source;
+    if sql%rowcount = 0 then
+      if p_full = 0 then
+        -- Forgotten, or never known: changes say nothing about the rest.
+        p_resend := 1;
+        commit;
+        return;
+      end if;
+      insert into rtm_member_source(source, seen_utc) values (p_source, l_now);
+    end if;
+    select * into l_source from rtm_member_source where source = p_source;
+    if p_full in (1, 2) then
+      -- A list begins anew, whatever became of the one before.
+      l_source.pass := l_source.pass + 1;
+      update rtm_member_source set pass = l_source.pass where source = p_source;
+    end if;
+    put(l_source, p_channels, p_users, p_connections, p_infos, p_since_ms);
+    if p_full in (1, 4) then
+      delete from rtm_member where source = p_source and pass <> l_source.pass;
+    end if;
+    forget_silent(p_source, l_now);
+    if rtm_features.c_events and l_settings.presence_events = 'Y' then
+      tell(l_settings.expiration_s);
+    end if;
+    commit;
+  exception
+    when others then
+      rollback;
+      raise;
+  end report;
+end rtm_members;
 /
 
 create or replace package body rtm_watch_registry as
@@ -7180,7 +7623,8 @@ declare
     'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
     'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
     'RTM_WATCH', 'RTM_WATCH_REGISTRY', 'RTM_WATCH_SOURCE', 'RTM_WATCHED_TABLE', 'RTM_WATCHED_COLUMN',
-    'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'WEBSOCKET_API',
+    'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'RTM_MEMBER',
+    'RTM_MEMBER_SOURCE', 'RTM_PRESENT', 'RTM_PRESENCE', 'RTM_MEMBERS', 'WEBSOCKET_API',
     'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
   );
   l_invalid varchar2(4000);

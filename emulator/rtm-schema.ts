@@ -6,6 +6,8 @@
 import { addDictionary } from "./dictionary.ts";
 import { OraError } from "./errors.ts";
 import { cut, dequeueText } from "./plsql-dequeue.ts";
+import { RtmControl } from "./rtm-control.ts";
+import { RtmPresence } from "./rtm-presence.ts";
 import type { Emulator } from "./server.ts";
 import type { Session } from "./session.ts";
 import type { SqlValue, StatementCall, StatementResult } from "./statements.ts";
@@ -23,7 +25,7 @@ export interface RtmSchemaOptions {
   readonly workerApi?: boolean;
   /** False: no EXECUTE on DBMS_LOCK. Default true. */
   readonly lease?: boolean;
-  /** What RTM_WORKER_API.VERSIONS says. Default 1. */
+  /** What RTM_WORKER_API.VERSIONS says; version 1 has neither REVOCATIONS nor PRESENCE. Default 2. */
   readonly apiVersion?: number;
   /** What it says is installed. Default "emulator". */
   readonly schemaVersion?: string;
@@ -54,6 +56,9 @@ export interface WorkerRow {
 /** Longest RAW payload of PL/SQL; what is longer travels as a claim check. */
 const MAX_RAW = 32_767;
 
+/** Of RTM_WORKER_API. */
+const SINCE_VERSION_2 = ["revocations", "presence"];
+
 type Args = readonly (SqlValue | SqlValue[])[];
 type Outs = Record<number, SqlValue | SqlValue[]>;
 type Procedure = (args: Args, call: StatementCall) => Outs | Promise<Outs>;
@@ -69,6 +74,8 @@ export class RtmSchema {
   readonly workers = new Map<string, WorkerRow>();
   /** Committed claim checks of RTM_DELIVERY. */
   readonly claims = new Map<string, string>();
+  readonly control: RtmControl;
+  readonly presence = new RtmPresence(() => this.#now());
   /** Set by tests: the next call of this procedure fails with the error, once. */
   readonly failures = new Map<string, OraError>();
   readonly owner: string;
@@ -89,7 +96,7 @@ export class RtmSchema {
     this.clockOffsetMs = options.clockOffsetMs ?? 0;
     this.owner = (options.owner ?? "RTM").toUpperCase();
     this.queueName = `${this.owner}.RTM_QUEUE`;
-    this.apiVersion = options.apiVersion ?? 1;
+    this.apiVersion = options.apiVersion ?? 2;
     emulator.createQueue({
       name: this.queueName,
       table: "RTM_QT",
@@ -110,6 +117,18 @@ export class RtmSchema {
         const [to, eventName, payload, , , retain] = args;
         const channel = channelOf(String(to));
         this.broadcast(session, channel, String(eventName), String(payload ?? "{}"), retain);
+        return {};
+      });
+    }
+    const enqueue = (session: Session, header: object, body: string) => {
+      const isJson = options.payload === "JSON";
+      const item = isJson ? { ...header, payload: body } : `${JSON.stringify(header)}\n${body}`;
+      session.enqueue(this.queueName, item);
+    };
+    this.control = new RtmControl({ now: () => this.#now(), enqueue, userChannel });
+    for (const [name, run] of Object.entries(this.control.procedures)) {
+      this.#register(`websocket_api.${name}`, (args, { session }) => {
+        run(session, args);
         return {};
       });
     }
@@ -179,7 +198,10 @@ export class RtmSchema {
     );
     this.#emulator.onStatement(pattern, async (call): Promise<StatementResult> => {
       const [, owner, argumentList] = pattern.exec(call.sql)!;
-      const absent = procedure.startsWith("rtm_worker_api.") && this.#options.workerApi === false;
+      const absent =
+        procedure.startsWith("rtm_worker_api.") &&
+        (this.#options.workerApi === false ||
+          (this.apiVersion === 1 && SINCE_VERSION_2.includes(name)));
       if (absent || (owner ?? this.owner).toUpperCase() !== this.owner) {
         const full = `${owner}.${procedure}`.toUpperCase();
         throw new OraError(6550, `PLS-00201: identifier '${full}' must be declared`);
@@ -253,6 +275,11 @@ export class RtmSchema {
         }
         return {};
       },
+      revocations: ([after]) => {
+        const { items, next } = this.control.inForce(Number(after));
+        return { 1: items, 2: next };
+      },
+      presence: (args) => ({ 7: this.presence.report(args) }),
       dequeue_text: async ([queue, , , wait, navigation], call) => {
         if (!(Number(wait) >= 0 && Number(wait) <= 120)) {
           throw new OraError(20120, "p_wait_s must be a whole number from 0 to 120");

@@ -12,6 +12,7 @@ whenever sqlerror exit failure rollback
 @@api/base/rtm_delivery.sql
 @@api/public/rtm_watched.sql
 @@api/public/rtm_revocation.sql
+@@api/worker/rtm_member.sql
 @@aq/queue.sql
 @@api/http/websocket_sender.sql
 @@install/features.sql
@@ -30,6 +31,7 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_control.pks
 @@api/admin/rtm_admin.pks
 @@api/worker/rtm_worker_api.pks
+@@api/worker/rtm_members.pks
 @@api/public/rtm_watch_registry.pks
 @@api/public/rtm_row.pks
 @@api/public/rtm_row_buffer.pks
@@ -50,6 +52,7 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_control.pkb
 @@api/admin/rtm_admin.pkb
 @@api/worker/rtm_worker_api.pkb
+@@api/worker/rtm_members.pkb
 @@api/public/rtm_watch_registry.pkb
 @@api/public/rtm_row.pkb
 @@api/public/rtm_row_buffer.pkb

@@ -171,6 +171,12 @@ export const workerConfig = z.strictObject({
       "How often heartbeat and backlog are taken, on one connection of their own. At most 30s: after " +
         "90 s of silence the database takes the worker for gone.",
     ),
+  presenceInterval: duration({ min: 1000, max: 10_000 })
+    .prefault("5s")
+    .describe(
+      "How often the database hears who is present, of channels whose presence rule says database. " +
+        "At most 10s: after 15 s of silence RTM_PRESENCE shows nobody of this worker.",
+    ),
   poisonBytes: size({ min: 1024 })
     .prefault("64MiB")
     .describe("Bound of the poison file where RTM_WORKER_API cannot keep it in RTM_LOG."),

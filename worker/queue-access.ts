@@ -28,6 +28,10 @@ export interface QueueAccess {
   readonly foreign: ForeignAddress | undefined;
   /** Undefined where RTM_WORKER_API is not installed or not granted. */
   readonly api: RtmWorkerApi | undefined;
+  /** Of the package; undefined without it. */
+  readonly apiVersion: number | undefined;
+  /** It is the queue of the package's own schema, RTM_QUEUE. */
+  readonly isOwn: boolean;
   /** The package may dequeue this queue in PL/SQL; otherwise an anonymous block does. */
   readonly textByApi: boolean;
   readonly leasePossible: boolean;
@@ -63,6 +67,8 @@ export async function prepareQueue(
         ? undefined
         : { channel: queue.channel, eventName: queue.eventName },
     api: versions ? api : undefined,
+    apiVersion: versions?.apiVersion,
+    isOwn: versions?.queueName === name,
     textByApi: versions !== undefined && (packageOwner === owner || worker.apiSchema !== undefined),
     leasePossible: versions?.leasePossible === true && worker.lease === "auto",
     clockOffsetMs: versions?.clockOffsetMs,

@@ -1,16 +1,24 @@
 /** Calls of the package RTM_WORKER_API (docs/worker-api.md), one method per procedure. */
 import oracledb from "oracledb";
 import { RtmError } from "../common/errors.ts";
+import type { PresentMember } from "../relay/contract/presence-feed.ts";
 import type { PayloadKind, WorkerConfig } from "./config.ts";
 import type { Dequeued, Poison } from "./decode.ts";
 import { classifyOracleError, oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { Session } from "./session.ts";
 
 /**
- * Version of the package specification that this worker speaks. Later ones of the same hundred only add
- * to it, so the database may be upgraded while older workers run; another hundred changed something.
+ * Oldest version of the package specification that this worker needs. Later ones of the same hundred only
+ * add to it, so the database may be upgraded while older workers run; another hundred changed something.
+ * Version 2 added presence, and revocations that outlive the relay.
  */
 export const WORKER_API_VERSION = 1;
+
+/** Revocations of one answer (docs/worker-api.md), and the longest of them, bytes. */
+const REVOCATIONS_PER_CALL = 100;
+const REVOCATION_BYTES = 4000;
+/** Most members of one call of `presence`. */
+export const MAX_MEMBERS_PER_CALL = 10_000;
 
 const hundreds = (version: number) => Math.floor(version / 100);
 
@@ -32,6 +40,7 @@ export class ApiVersionError extends RtmError {
 }
 
 export interface Versions {
+  readonly apiVersion: number;
   readonly schemaVersion: string;
   readonly databaseVersion: string;
   /** OWNER.RTM_QUEUE */
@@ -66,6 +75,20 @@ export interface TextRequest {
   readonly waitMs: number;
 }
 
+/** What the members of one call are (docs/worker-api.md, PRESENCE). */
+export const PresencePass = { changes: 0, everybody: 1, first: 2, further: 3, last: 4 } as const;
+
+export interface PresencePart {
+  readonly pass: (typeof PresencePass)[keyof typeof PresencePass];
+  readonly members: readonly PresentMember[];
+}
+
+/**
+ * Stands in for an empty list, since an empty array was never bound on a real database: no channel has
+ * this name, so that nobody is said to have left.
+ */
+const NOBODY: PresentMember = { channel: "*", user: "*", connections: 0, sinceMs: 0 };
+
 const { BIND_IN, BIND_OUT, NUMBER, STRING } = oracledb;
 const outNumber = { dir: BIND_OUT, type: NUMBER };
 const outText = (maxSize: number) => ({ dir: BIND_OUT, type: STRING, maxSize });
@@ -75,12 +98,14 @@ const outPieces = {
   maxSize: PIECE_BYTES,
   maxArraySize: MAX_PIECES,
 };
-const inTexts = (val: readonly string[], maxSize: number) => ({
+const inTexts = (val: readonly (string | null)[], maxSize: number) => ({
   dir: BIND_IN,
   type: STRING,
   maxSize,
   val: [...val],
 });
+
+const inNumbers = (val: readonly number[]) => ({ dir: BIND_IN, type: NUMBER, val: [...val] });
 
 /** Cuts text into pieces of at most 8,000 characters, never inside a surrogate pair. */
 export function toPieces(text: string): string[] {
@@ -190,6 +215,7 @@ export class RtmWorkerApi {
       throw new ApiVersionError(this.#package.split(".")[0]!, out.api);
     }
     return {
+      apiVersion: out.api,
       schemaVersion: out.schema,
       databaseVersion: out.db,
       queueName: out.queue.toUpperCase(),
@@ -261,7 +287,7 @@ end;`,
           delivered.map(({ id }) => id),
           128,
         ),
-        recipients: { dir: BIND_IN, type: NUMBER, val: delivered.map((each) => each.recipients) },
+        recipients: inNumbers(delivered.map((each) => each.recipients)),
         error: outText(4000),
       },
     );
@@ -290,6 +316,55 @@ end;`,
 
   deleteClaims(claimIds: readonly string[]): Promise<void> {
     return this.#call("delete_claims", ":claims", { claims: inTexts(claimIds, 128) });
+  }
+
+  /** Revocations in force, oldest first: JSON texts of control items. Version 2 on. */
+  async revocations(): Promise<string[]> {
+    const found: string[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      const out: { items: string[]; next: number | null } = await this.#call(
+        "revocations",
+        ":after, :items, :next",
+        {
+          after,
+          items: {
+            dir: BIND_OUT,
+            type: STRING,
+            maxSize: REVOCATION_BYTES,
+            maxArraySize: REVOCATIONS_PER_CALL,
+          },
+          next: outNumber,
+        },
+      );
+      found.push(...out.items);
+      after = out.next;
+    }
+    return found;
+  }
+
+  /** Tells who is present. Version 2 on. True when the database wants to hear everybody. */
+  async presence(source: string, { pass, members }: PresencePart): Promise<boolean> {
+    const listed = members.length > 0 ? members : [NOBODY];
+    const texts = (of: (member: PresentMember) => string | undefined, maxSize: number) =>
+      inTexts(
+        listed.map((member) => of(member) ?? null),
+        maxSize,
+      );
+    const out = await this.#call<{ resend: number }>(
+      "presence",
+      ":source, :pass, :channels, :users, :connections, :infos, :since, :resend",
+      {
+        source,
+        pass,
+        channels: texts(({ channel }) => channel, 128),
+        users: texts(({ user }) => user, 1024),
+        connections: inNumbers(listed.map(({ connections }) => connections)),
+        infos: texts(({ info }) => info, 2000),
+        since: inNumbers(listed.map(({ sinceMs }) => sinceMs)),
+        resend: outNumber,
+      },
+    );
+    return out.resend === 1;
   }
 
   /** One dequeue in PL/SQL; `undefined` when nothing came within the wait. */

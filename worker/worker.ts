@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Registry } from "prom-client";
 import { type Logger, RateLimitedLog } from "../common/logger.ts";
+import type { PresenceFeed } from "../relay/contract/presence-feed.ts";
 import type { Publisher } from "../relay/contract/publisher.ts";
 import type { DatabaseConfig, WorkerConfig } from "./config.ts";
 import { type ConsumerOptions, QueueConsumer } from "./consumer.ts";
@@ -12,6 +13,7 @@ import { reportServing } from "./leadership.ts";
 import { Logon } from "./logon.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { FilePoisonStore } from "./poison.ts";
+import { runPresence } from "./presence.ts";
 import type { QueueStatus } from "./queue-state.ts";
 
 /** How often a place for poison that cannot be used is looked at again, ms. */
@@ -31,6 +33,8 @@ export interface WorkerOptions {
    * (worker/leadership.ts).
    */
   readonly onServing?: (serving: boolean) => void;
+  /** Who is present, for the database; without it the database hears nothing of it. */
+  readonly presence?: PresenceFeed;
   /** As `ConsumerOptions.mayLead`. */
   readonly mayLead?: () => boolean;
   /** Shorter waits, for tests. */
@@ -97,7 +101,13 @@ export function startWorker(options: WorkerOptions): Worker {
     signal,
     ended,
   );
-  const allEnded = Promise.all([ended, side]).then(() => {
+  const presence =
+    options.presence &&
+    runPresence(
+      { feed: options.presence, logon, worker, consumers, log, warnings, workerId },
+      signal,
+    );
+  const allEnded = Promise.all([ended, side, presence]).then(() => {
     stopReporting();
     stopChecking();
   });

@@ -118,7 +118,11 @@ create or replace package body rtm_aq as
   end pack;
 
   $if rtm_features.c_aq $then
-  function enqueue_raw(p_message in raw, p_expiration_s in number) return varchar2 is
+  function enqueue_raw(
+    p_message      in raw,
+    p_expiration_s in number,
+    p_queue        in varchar2 default c_queue
+  ) return varchar2 is
     l_options    dbms_aq.enqueue_options_t;
     l_properties dbms_aq.message_properties_t;
     l_message_id raw(16);
@@ -126,7 +130,7 @@ create or replace package body rtm_aq as
     l_options.visibility    := dbms_aq.on_commit;
     l_properties.expiration := p_expiration_s;
     dbms_aq.enqueue(
-      queue_name         => queue_name,
+      queue_name         => sys_context('USERENV', 'CURRENT_SCHEMA') || '.' || p_queue,
       enqueue_options    => l_options,
       message_properties => l_properties,
       payload            => p_message,
@@ -229,6 +233,50 @@ create or replace package body rtm_aq as
     $end
     return l_message_id;
   end enqueue_control;
+
+  function enqueue_event(p_text in varchar2, p_expiration_s in number) return varchar2 is
+  begin
+    $if rtm_features.c_events $then
+      return enqueue_raw(rtm_text.utf8(p_text), p_expiration_s, c_events);
+    $else
+      unavailable;
+      return null;
+    $end
+  end enqueue_event;
+
+  function remove_old_events(p_limit in number) return number is
+    l_count      number := 0;
+    $if rtm_features.c_events $then
+    l_options    dbms_aq.dequeue_options_t;
+    l_properties dbms_aq.message_properties_t;
+    l_raw        raw(32767);
+    l_message_id raw(16);
+    $end
+  begin
+    $if rtm_features.c_events $then
+      l_options.dequeue_mode := dbms_aq.remove;
+      l_options.visibility   := dbms_aq.on_commit;
+      l_options.navigation   := dbms_aq.first_message;
+      l_options.wait         := dbms_aq.no_wait;
+      begin
+        while l_count < p_limit loop
+          dbms_aq.dequeue(
+            queue_name         => sys_context('USERENV', 'CURRENT_SCHEMA') || '.' || c_old_events,
+            dequeue_options    => l_options,
+            message_properties => l_properties,
+            payload            => l_raw,
+            msgid              => l_message_id
+          );
+          l_count := l_count + 1;
+        end loop;
+      exception
+        when e_nothing then
+          -- That was the last.
+          return l_count;
+      end;
+    $end
+    return l_count;
+  end remove_old_events;
 
   $if rtm_features.c_aq $then
   -- p_message_id: this message only, or null for the next one.

@@ -4,6 +4,9 @@ create or replace package rtm_aq authid definer as
 
   c_queue           constant varchar2(30) := 'RTM_QUEUE';
   c_exception_queue constant varchar2(30) := 'AQ$_RTM_QT_E';
+  -- Who joined and left, for applications (docs/sql-api.md, "Who is here").
+  c_events          constant varchar2(30) := 'RTM_EVENTS';
+  c_old_events      constant varchar2(30) := 'AQ$_RTM_EVENTS_QT_E';
 
   -- OWNER.RTM_QUEUE, and the payload kind of the installed queue: RAW or JSON.
   function queue_name return varchar2;
@@ -15,6 +18,11 @@ create or replace package rtm_aq authid definer as
 
   -- Enqueues a control item (docs/worker-api.md) that never expires. p_body: its JSON object.
   function enqueue_control(p_op in varchar2, p_body in varchar2) return varchar2;
+
+  -- Enqueues a text on RTM_EVENTS, where it expires after p_expiration_s seconds.
+  function enqueue_event(p_text in varchar2, p_expiration_s in number) return varchar2;
+  -- Removes expired events, at most p_limit, and returns how many. The caller commits.
+  function remove_old_events(p_limit in number) return number;
 
   -- One dequeue, REMOVE and ON_COMMIT, of a message of any queue this schema may dequeue from.
   -- p_kind: RAW, JSON or JMS_TEXT. Nothing within p_wait_s seconds: p_message_id is null.

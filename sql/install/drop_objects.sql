@@ -180,15 +180,16 @@ declare
     end loop;
   end drop_watches;
 
-  procedure drop_queue is
+  procedure drop_queue(p_table in varchar2) is
   begin
-    if there('TABLE', 'RTM_QT') then
+    if there('TABLE', p_table) then
       -- Stops and drops the queues of the table too.
       execute immediate q'[
         begin
-          dbms_aqadm.drop_queue_table(queue_table => 'RTM_QT', force => true);
-        end;]';
-      dbms_output.put_line('Dropped queue table RTM_QT');
+          dbms_aqadm.drop_queue_table(queue_table => :1, force => true);
+        end;]'
+        using p_table;
+      dbms_output.put_line('Dropped queue table ' || p_table);
     end if;
   end drop_queue;
 begin
@@ -198,12 +199,14 @@ begin
   drop_watches;
   later('VIEW', 'RTM_STATUS');
   later('VIEW', 'RTM_WATCHES');
+  later('VIEW', 'RTM_PRESENCE');
   later('PACKAGE', 'RTM_WATCH');
   later('PACKAGE', 'RTM_WATCH_SOURCE');
   later('PACKAGE', 'RTM_ROW');
   later('PACKAGE', 'RTM_ROW_BUFFER');
   later('PACKAGE', 'RTM_WATCH_REGISTRY');
   later('PACKAGE', 'RTM_WORKER_API');
+  later('PACKAGE', 'RTM_MEMBERS');
   later('PACKAGE', 'RTM_ADMIN');
   later('PACKAGE', 'WEBSOCKET_API');
   later('PACKAGE', 'RTM_CONTROL');
@@ -222,7 +225,8 @@ begin
   later('FUNCTION', 'WEBSOCKET_SEND_BROADCAST');
   later('PROCEDURE', 'RTM_TRIAL');
   later('MLE MODULE', 'WEBSOCKET_SENDER_MODULE');
-  drop_queue;
+  drop_queue('RTM_QT');
+  drop_queue('RTM_EVENTS_QT');
   later('TABLE', 'RTM_DELIVERY', ' purge');
   later('SEQUENCE', 'RTM_DELIVERY_SEQ');
   later('TABLE', 'RTM_RELAY_STATE', ' purge');
@@ -230,6 +234,9 @@ begin
   later('TABLE', 'RTM_WATCHED_COLUMN', ' purge');
   later('TABLE', 'RTM_WATCHED_TABLE', ' purge');
   later('TABLE', 'RTM_REVOCATION', ' purge');
+  later('TABLE', 'RTM_PRESENT', ' purge');
+  later('TABLE', 'RTM_MEMBER', ' purge');
+  later('TABLE', 'RTM_MEMBER_SOURCE', ' purge');
   later('TABLE', 'RTM_WORKER', ' purge');
   later('SEQUENCE', 'RTM_FENCE_SEQ');
   later('TABLE', 'RTM_GAUGE', ' purge');

@@ -104,6 +104,11 @@ begin
     'EXECUTE on DBMS_AQ, and the queue'
   );
   add_constant(
+    'c_events',
+    found('QUEUE', 'RTM_EVENTS') and compiles('l_options dbms_aq.enqueue_options_t;'),
+    'EXECUTE on DBMS_AQ, and the queue of who joins and leaves'
+  );
+  add_constant(
     'c_json_queue',
     found('QUEUE', 'RTM_QUEUE') and compiles('l_options dbms_aq.enqueue_options_t;') and json_queue,
     'the queue carries JSON documents'

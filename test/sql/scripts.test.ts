@@ -76,11 +76,14 @@ describe("uninstall.sql", () => {
     expect(dropped.sort()).toEqual([...expected].sort());
   });
 
-  it("drops every job and the queue table", () => {
+  it("drops every job and every queue table", () => {
     const jobs = [...read("sql/api/admin/rtm_jobs.pkb").matchAll(/job_name\s+=> '(\w+)'/g)];
     expect(jobs).toHaveLength(2);
     for (const [, job] of jobs) expect(script).toContain(`'${job}'`);
-    expect(script).toContain("drop_queue_table(queue_table => 'RTM_QT'");
+    const queues = read("sql/aq/queue.sql").matchAll(/^ {2}make\('\w+', '(\w+)'/gm);
+    const queueTables = [...queues].map(([, name]) => name);
+    expect(queueTables).toEqual(["RTM_QT", "RTM_EVENTS_QT"]);
+    for (const name of queueTables) expect(script).toContain(`  drop_queue('${name}');`);
   });
 
   it("notices an object that is not dropped", () => {
@@ -235,7 +238,7 @@ describe("PL/SQL text", () => {
     const compared = files.flatMap(({ path, text }) =>
       [
         ...text.matchAll(
-          /\b(?:\w+\.)?(ts|expires_utc|retry_utc|until_utc|seen_utc)\s*(?:<=?|>=?)\s*([\w.]+)/g,
+          /\b(?:\w+\.)?(ts|expires_utc|retry_utc|until_utc)\s*(?:<=?|>=?)\s*([\w.]+)/g,
         ),
       ].map(([all, , other]) => ({ where: `${path}: ${all}`, other: other! })),
     );
@@ -383,12 +386,14 @@ describe("PL/SQL text", () => {
       "api/log/rtm_log_row.pkb",
       "api/public/rtm_watch_registry.pkb",
       "api/public/websocket_api.pkb",
+      "api/worker/rtm_members.pkb",
       "api/worker/rtm_worker_api.pkb",
     ]);
     // On the path of a message: in autonomous transactions only, and no savepoint (ORA-04092).
     for (const path of [
       "api/http/rtm_relay.pkb",
       "api/log/rtm_log_row.pkb",
+      "api/worker/rtm_members.pkb",
       "api/worker/rtm_worker_api.pkb",
       "api/public/rtm_watch_registry.pkb",
       "api/public/websocket_api.pkb",

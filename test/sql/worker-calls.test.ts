@@ -28,7 +28,16 @@ interface Call {
 /** One call of every method, as the session would get it. */
 async function apiCalls(): Promise<Call[]> {
   const calls: Call[] = [];
-  const outBinds = { api: 1, token: 1, queue: "RTM.RTM_QUEUE", id: null, pieces: [], next: null };
+  const outBinds = {
+    items: [],
+    resend: 0,
+    api: 1,
+    token: 1,
+    queue: "RTM.RTM_QUEUE",
+    id: null,
+    pieces: [],
+    next: null,
+  };
   const execute = async (name: string, sql: string, binds: Call["binds"]) => {
     calls.push({ name, sql, binds });
     return { outBinds };
@@ -45,6 +54,9 @@ async function apiCalls(): Promise<Call[]> {
   await api.deleteClaims(["00"]);
   await api.dequeueText(REQUEST);
   await api.setAside("RTM.RTM_QUEUE", { id: "00", code: "not_json", reason: "why", payload: "x" });
+  await api.revocations();
+  const member = { channel: "c", user: "u", connections: 1, info: "{}", sinceMs: 1 };
+  await api.presence("w", { pass: 1, members: [member] });
   await api.probe("nonce", "rtm:probe");
   return calls;
 }

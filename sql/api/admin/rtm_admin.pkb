@@ -140,6 +140,17 @@ create or replace package body rtm_admin as
     end loop;
   end purge_revocations;
 
+  -- Expired events that nobody took.
+  procedure purge_events is
+    l_removed number;
+  begin
+    loop
+      l_removed := rtm_aq.remove_old_events(c_log_slice);
+      commit;
+      exit when l_removed < c_log_slice;
+    end loop;
+  end purge_events;
+
   procedure purge(p_days in number default null) is
     l_settings rtm_config%rowtype := rtm_config_api.settings;
     l_days     number := coalesce(p_days, l_settings.log_days);
@@ -152,6 +163,7 @@ create or replace package body rtm_admin as
     purge_log(l_days);
     purge_claims(l_days);
     purge_revocations;
+    purge_events;
   end purge;
 
   function listeners return varchar2 is
@@ -263,7 +275,8 @@ create or replace package body rtm_admin as
           'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
           'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
           'RTM_WATCH', 'RTM_WATCH_REGISTRY', 'RTM_WATCH_SOURCE', 'RTM_WATCHED_TABLE', 'RTM_WATCHED_COLUMN',
-          'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'WEBSOCKET_API',
+          'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'RTM_MEMBER',
+          'RTM_MEMBER_SOURCE', 'RTM_PRESENT', 'RTM_PRESENCE', 'RTM_MEMBERS', 'WEBSOCKET_API',
           'WEBSOCKET_SEND_BROADCAST', 'WEBSOCKET_SENDER_MODULE'
         )
       order by object_name, object_type

@@ -24,7 +24,8 @@ create or replace package rtm_admin authid definer as
   function purge_exceptions(p_days in number default 30) return number;
 
   -- Deletes rows of RTM_LOG older than p_days (default: the setting log_days), claim checks that no
-  -- message can need any more, revocations that no token can meet any more, and old messages of the exception queue (PURGE_EXCEPTIONS). Commits slice
+  -- message can need any more, revocations that no token can meet any more, expired
+  -- events of RTM_EVENTS, and old messages of the exception queue (PURGE_EXCEPTIONS). Commits slice
   -- by slice. The nightly job RTM_NIGHTLY_JOB calls it. For the owner: it deletes everybody's rows.
   procedure purge(p_days in number default null);
 

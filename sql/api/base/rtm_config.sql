@@ -51,7 +51,9 @@ begin
       max_backlog       number default 10000 not null,
       max_message_bytes number default 1048576 not null,
       token_ttl_s       number default 900 not null,
-      session_key       raw(32)
+      session_key       raw(32),
+      presence_events   varchar2(1 byte) default 'N' not null
+                        constraint rtm_config_presence_events_ck check (presence_events in ('Y', 'N'))
     )]');
 
   -- Signing secrets of tokens, under the ids that the relay knows them by (kid).
@@ -108,6 +110,8 @@ begin
 
   -- Key of what tokens carry in place of the id of an APEX session (RTM_TOKEN.SESSION_CLAIM).
   add_missing('rtm_config', 'session_key', 'raw(32)');
+  add_missing('rtm_config', 'presence_events', q'[varchar2(1 byte) default 'N' not null
+    constraint rtm_config_presence_events_ck check (presence_events in ('Y', 'N'))]');
   add_missing('rtm_database', 'pdb_guid', 'varchar2(32 byte)');
   add_missing('rtm_database', 'server_host', 'varchar2(255 byte)');
   add_missing('rtm_database', 'state', q'[varchar2(9 byte) default 'CONFIRMED' not null

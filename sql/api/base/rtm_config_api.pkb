@@ -103,6 +103,8 @@ create or replace package body rtm_config_api as
         l_row.max_message_bytes := whole(p_name, p_value, 2048, 33554432, 1048576);
       when 'token_ttl_s' then
         l_row.token_ttl_s := whole(p_name, p_value, 60, 86400, 900);
+      when 'presence_events' then
+        l_row.presence_events := word(p_name, p_value, 'Y|N', 'N');
       else
         refuse(p_name, 'is not known; docs/sql-api.md lists the settings');
     end case;
@@ -136,6 +138,7 @@ create or replace package body rtm_config_api as
              when 'max_backlog' then to_char(l_row.max_backlog)
              when 'max_message_bytes' then to_char(l_row.max_message_bytes)
              when 'token_ttl_s' then to_char(l_row.token_ttl_s)
+             when 'presence_events' then l_row.presence_events
            end;
   end get_value;
 

@@ -529,6 +529,25 @@ create or replace package body websocket_api as
     rtm_control.disconnect_user(apex_user(p_user), p_stop);
   end disconnect_user;
 
+  function members(p_channel in varchar2) return t_members pipelined is
+    l_member t_member;
+  begin
+    rtm_text.check_name(p_channel, 'p_channel');
+    for found in (
+      select user_name, connections, member_info, since_ts
+      from rtm_presence
+      where channel = p_channel
+      order by since_ts, user_name
+    ) loop
+      l_member.user_name   := found.user_name;
+      l_member.connections := found.connections;
+      l_member.member_info := found.member_info;
+      l_member.since_ts    := found.since_ts;
+      pipe row (l_member);
+    end loop;
+    return;
+  end members;
+
   function install_check return clob is
   begin
     return rtm_admin.install_check;

@@ -172,6 +172,18 @@ create or replace package websocket_api authid definer as
   -- stay as they are.
   procedure disconnect_user(p_user in varchar2, p_stop in boolean default false);
 
+  -- Who is in a channel now, by the view RTM_PRESENCE: of channels whose presence rule in the relay says
+  -- "database", a few seconds late. For whoever may call this, all channels: check the user's rights before.
+  --   select * from table(websocket_api.members('record:42'))
+  type t_member is record (
+    user_name   varchar2(1024),
+    connections number,
+    member_info varchar2(2000),  -- JSON object of the token; null for none
+    since_ts    timestamp with time zone
+  );
+  type t_members is table of t_member;
+  function members(p_channel in varchar2) return t_members pipelined;
+
   -- Which way messages go now: AQ, HTTP_DEFERRED (sent by a job after commit), HTTP (sent at once,
   -- which a rollback cannot take back) or OFF; and why.
   function transport return varchar2;

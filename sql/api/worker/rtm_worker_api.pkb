@@ -1,4 +1,7 @@
 create or replace package body rtm_worker_api as
+  c_revocations_per_call constant pls_integer := 100;
+  c_members_per_call     constant pls_integer := 10000;
+
   procedure check_range(p_name in varchar2, p_value in number, p_low in number, p_high in number) is
   begin
     if p_value is null or p_value <> trunc(p_value) or p_value not between p_low and p_high then
@@ -25,6 +28,13 @@ create or replace package body rtm_worker_api as
       raise_application_error(-20120, p_name || ' must have 1 to ' || p_bytes || ' bytes');
     end if;
   end check_text;
+
+  procedure check_length(p_name in varchar2, p_length in number, p_expected in number) is
+  begin
+    if p_length <> p_expected then
+      raise_application_error(-20120, p_name || ' must have as many elements as p_channels');
+    end if;
+  end check_length;
 
   function worker_pieces(p_pieces in rtm_text.t_pieces) return t_pieces is
     l_pieces t_pieces;
@@ -243,6 +253,38 @@ create or replace package body rtm_worker_api as
     forall i in 1 .. p_claim_ids.count
       delete from rtm_delivery where id = p_claim_ids(i) and relay is null;
   end delete_claims;
+
+  procedure revocations(p_after in number, p_items out t_pieces, p_next out number) is
+    l_items rtm_text.t_pieces;
+  begin
+    check_range('p_after', p_after, 0, 1e38);
+    rtm_control.in_force(p_after, c_revocations_per_call, l_items, p_next);
+    p_items := worker_pieces(l_items);
+  end revocations;
+
+  procedure presence(
+    p_source      in  varchar2,
+    p_full        in  number,
+    p_channels    in  t_names,
+    p_users       in  t_users,
+    p_connections in  t_numbers,
+    p_infos       in  t_infos,
+    p_since_ms    in  t_numbers,
+    p_resend      out number
+  ) is
+    l_count number := p_channels.count;
+  begin
+    check_text('p_source', p_source, 128);
+    check_word('p_full', to_char(p_full), '0|1|2|3|4');
+    check_range('p_channels.count', l_count, 0, c_members_per_call);
+    check_length('p_users', p_users.count, l_count);
+    check_length('p_connections', p_connections.count, l_count);
+    check_length('p_infos', p_infos.count, l_count);
+    check_length('p_since_ms', p_since_ms.count, l_count);
+    rtm_members.report(
+      p_source, p_full, p_channels, p_users, p_connections, p_infos, p_since_ms, p_resend
+    );
+  end presence;
 
   procedure dequeue_text(
     p_queue_name    in  varchar2,

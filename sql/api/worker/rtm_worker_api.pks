@@ -3,12 +3,17 @@ create or replace package rtm_worker_api authid definer as
   -- with it; one that changes or removes something, or brings messages that an older worker would not
   -- understand, is the next hundred. A worker refuses what is too old or of another hundred, and says
   -- which side to upgrade.
-  c_api_version constant pls_integer := 1;
+  -- 2: REVOCATIONS and PRESENCE, and control items on the queue. A worker of version 1 sets those aside in
+  -- RTM_LOG; the next one hands the revocations among them over.
+  c_api_version constant pls_integer := 2;
 
   type t_names   is table of varchar2(128)   index by pls_integer;
   type t_numbers is table of number          index by pls_integer;
   -- One piece of text: at most 8,000 characters, so at most 32,000 bytes of AL32UTF8.
   type t_pieces  is table of varchar2(32767) index by pls_integer;
+  -- Users are claims sub: at most 256 characters. Infos are JSON text of at most 512 bytes of UTF-8.
+  type t_users   is table of varchar2(1024)  index by pls_integer;
+  type t_infos   is table of varchar2(2000)  index by pls_integer;
 
   -- What is installed. p_payload_kind: 'RAW' or 'JSON'. p_queue_name: OWNER.RTM_QUEUE.
   -- p_db_time_ms: the database's UTC clock, ms since 1970, for the clock offset.
@@ -67,6 +72,28 @@ create or replace package rtm_worker_api authid definer as
   );
   -- In the dequeue transaction: deletes the rows of settled claim checks.
   procedure delete_claims(p_claim_ids in t_names);
+
+  -- Revocations in force, oldest first: at most 100 with an id above p_after (0 in the first call, then
+  -- p_next, which is null at the end). Each is the JSON object of a control item, with its op and with
+  -- "before": tokens made before are meant, ms since 1970. For the holder of the lease, before it serves.
+  procedure revocations(p_after in number, p_items out t_pieces, p_next out number);
+
+  -- Autonomous. Who is where, for RTM_PRESENCE, from the holder of the lease. p_source: its worker id.
+  -- p_full: 0 the lists hold what has changed since the last report (none: the source is alive);
+  -- 1 they hold everybody; 2 they are the first part of everybody, 3 a further one, 4 the last one.
+  -- The lists run from 1 to n in step, at most 10,000. p_connections: 0 for who has left. p_infos: null
+  -- for none. p_since_ms: ms since 1970. p_resend: 1 when the source is not known and p_full was 0:
+  -- nothing was taken, send everybody.
+  procedure presence(
+    p_source      in  varchar2,
+    p_full        in  number,
+    p_channels    in  t_names,
+    p_users       in  t_users,
+    p_connections in  t_numbers,
+    p_infos       in  t_infos,
+    p_since_ms    in  t_numbers,
+    p_resend      out number
+  );
 
   -- One dequeue in PL/SQL (REMOVE, ON_COMMIT) for what the Thin driver cannot decode: JMS text, and
   -- our own queue after a decode error. p_navigation: 1 FIRST_MESSAGE, 3 NEXT_MESSAGE.

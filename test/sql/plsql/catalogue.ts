@@ -98,6 +98,7 @@ class UnitChecker {
       "begin",
       "type",
       "for",
+      "forall",
       "record",
     ]);
     list.forEach((token, i) => {
@@ -231,7 +232,11 @@ class UnitChecker {
         isName(first, "select") ||
         (isName(first, "insert") && isName(list[i + 1], "into")) ||
         (isName(first, "delete") && isName(list[i + 1], "from")) ||
-        (isName(first, "update") && list[i + 1]?.kind === "name" && !isName(list[i - 1], "for"));
+        (isName(first, "update") &&
+          list[i + 1]?.kind === "name" &&
+          !isName(list[i - 1], "for") &&
+          // Of a MERGE.
+          !isName(list[i + 1], "set"));
       if (!starts) continue;
       const end = statementEnd(list, i);
       this.#checkStatement(list.slice(i, end));
@@ -255,6 +260,7 @@ class UnitChecker {
       const table = statement[i + 1];
       const introduces =
         isName(token, "from") ||
+        isName(token, "join") ||
         (isName(token, "into") && isName(statement[i - 1], "insert")) ||
         (isName(token, "update") && i === 0);
       if (!introduces || table?.kind !== "name" || table.text === "table") return;

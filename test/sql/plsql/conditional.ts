@@ -14,6 +14,7 @@ export const VARIANTS: Readonly<Record<string, Flags>> = {
     version: 19,
     features: {
       c_aq: true,
+      c_events: true,
       c_lock: true,
       c_utl_http: true,
       c_jobs: true,
@@ -25,6 +26,7 @@ export const VARIANTS: Readonly<Record<string, Flags>> = {
     version: 23,
     features: {
       c_aq: true,
+      c_events: true,
       c_json_queue: true,
       c_json_type: true,
       c_lock: true,

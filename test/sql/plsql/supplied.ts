@@ -193,6 +193,7 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       put_null: ["key"],
       parse: ["jsn"],
       get: ["key"],
+      get_string: ["key"],
       remove: ["key"],
       to_string: [""],
       to_clob: [""],
@@ -278,6 +279,7 @@ export const VIEWS: Readonly<Record<string, string>> = {
   // Our view, which is made by a statement of its own.
   rtm_status:
     "transport transport_reason queue_name backlog oldest_age_s exception_depth outbox_depth relays listeners last_error",
+  rtm_presence: "channel user_name connections member_info since_ts",
   // The queue table itself (not documented; as DBMS_AQADM makes it, not verified).
   rtm_qt:
     "q_name msgid corrid priority state delay expiration enq_time step_no retry_count user_data",

@@ -8,7 +8,8 @@ export const SQL_WORDS: ReadonlySet<string> = new Set(
    count min max sum round greatest least coalesce nvl substr instr length lower upper trim rpad rtrim
    ltrim to_char to_number to_date hextoraw rawtohex sys_context numtodsinterval sys_guid regexp_like
    json_object json_value json_query json_exists json_serialize standard_hash cast extract sys
-   odcivarchar2list replace loop keep dense_rank last first sys_extract_utc nextval row_number over partition substrb regexp_substr chr m`
+   odcivarchar2list replace loop keep dense_rank last first sys_extract_utc nextval row_number over partition substrb regexp_substr chr m
+   join from_tz`
     .split(/\s+/)
     .filter(Boolean),
 );
