@@ -4,16 +4,18 @@ import { once } from "node:events";
 import { openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { pathToFileURL } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { post } from "../relay/support.ts";
+import { built } from "../support/build.ts";
 import { freePort } from "../support/free-port.ts";
 import { rtmPath, temporaryDirectory } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 
 /** Writes many lines, and reports on standard error how many were dropped. */
-const WRITER = `
-import { LogOutput } from "${new URL("../../build/common/log-output.js", import.meta.url)}";
+const writer = () => `
+import { LogOutput } from "${pathToFileURL(built("common/log-output.js"))}";
 const output = new LogOutput();
 for (let n = 0; n < 100; n++) output.write("x".repeat(99_999) + "\\n");
 await output.flush(100);
@@ -27,7 +29,7 @@ process.stdin.once("data", async () => {
 `;
 
 const node = (...stdout: ["pipe" | number]) => {
-  const args = ["--input-type=module", "-e", WRITER];
+  const args = ["--input-type=module", "-e", writer()];
   const child = spawn(process.execPath, args, { stdio: ["pipe", ...stdout, "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   return child;

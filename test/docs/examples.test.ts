@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { launchBrowser } from "../page/browser.ts";
 import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
+import { built } from "../support/build.ts";
 import { has, Program, rtmPath, temporaryDirectory } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 
@@ -13,7 +14,7 @@ let relay: Relay;
 beforeEach(async () => {
   relay = await startTestRelay(
     { publicChannels: ["sales"], origins: ["*"] },
-    { staticPaths: { "/client": "build/client" } },
+    { staticPaths: { "/client": built("client") } },
   );
 });
 afterEach(() => relay.close());

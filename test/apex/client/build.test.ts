@@ -7,7 +7,7 @@ const LIMIT = 7_000;
 
 describe("rtm-client as built", () => {
   it.each(["rtm-client.js", "rtm-client.mjs"])("%s is under 7 KB gzipped", (file) => {
-    const size = gzipSync(readFileSync(`build/client/${file}`), { level: 9 }).length;
+    const size = gzipSync(readFileSync(built(`client/${file}`)), { level: 9 }).length;
     expect(size).toBeLessThan(LIMIT);
     expect(size).toBeGreaterThan(2_000);
   });

@@ -1,9 +1,12 @@
 import { createRequire } from "node:module";
+import { resolve } from "node:path";
 import { expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { message, SOURCE, startTestRelay, token } from "../../relay/support.ts";
+import { built } from "../../support/build.ts";
 
 const require = createRequire(import.meta.url);
+const file = (name: string) => resolve(built(`client/${name}`));
 
 interface Client {
   readonly status: { readonly state: string };
@@ -17,8 +20,8 @@ interface Module {
 
 /** The modules as a consumer of the package gets them. */
 const MODULES: [string, () => Promise<Module>][] = [
-  ["import", async () => import(require.resolve("../../../build/client/rtm-client.mjs"))],
-  ["require", async () => require("../../../build/client/rtm-client.cjs")],
+  ["import", async () => import(file("rtm-client.mjs"))],
+  ["require", async () => require(file("rtm-client.cjs"))],
 ];
 
 it.each(MODULES)("the client listens in a Node process (%s)", async (_how, load) => {
