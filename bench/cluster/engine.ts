@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { freePort } from "../../test/support/free-port.ts";
 
 /** The program's name; undefined where none is installed. */
 export const ENGINE = ["valkey-server", "redis-server"].find(
@@ -14,15 +14,6 @@ export const ENGINE = ["valkey-server", "redis-server"].find(
 
 export function engineVersion(): string {
   return spawnSync(ENGINE as string, ["--version"], { encoding: "utf8" }).stdout.trim();
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** CPU seconds of a process, from the kernel (its clock has 100 ticks per second). */
