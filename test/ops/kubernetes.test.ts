@@ -5,9 +5,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Deployment } from "kubernetes-types/apps/v1";
-import type { ConfigMap, Service } from "kubernetes-types/core/v1";
-import type { PodDisruptionBudget } from "kubernetes-types/policy/v1";
+import type { Deployment } from "kubernetes-types/apps/v1.js";
+import type { ConfigMap, Service } from "kubernetes-types/core/v1.js";
+import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { stopTimeMs } from "../../cli/check-config.ts";
