@@ -334,7 +334,11 @@ class RunningRelay implements Relay {
     this.#saved = true;
     this.#hub.flush();
     const kept = { hub: this.#hub, messageLog: this.#memory, members: this.#presence };
-    saveState(stateDirectory, kept, readBootId(), this.#clock());
+    if (saveState(stateDirectory, kept, readBootId(), this.#clock())) {
+      const text =
+        "another relay had saved its history there, which is replaced: each needs a directory of its own";
+      this.#log.warn({ stateDirectory }, text);
+    }
     const { count, bytes } = this.#hub.history;
     this.#log.info({ messages: count, bytes }, "history saved");
   }

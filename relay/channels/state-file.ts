@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -57,6 +58,7 @@ function syncDirectory(directory: string): void {
 
 /**
  * Writes the hub's history and duplicate window, replacing a file that is there.
+ * @returns whether there was one: this relay has taken its own when it started, so it was another's
  * @throws {RtmError} RTM_STATE_DIRECTORY
  */
 export function saveState(
@@ -64,7 +66,7 @@ export function saveState(
   kept: Kept,
   bootId: string | undefined,
   now: number,
-): void {
+): boolean {
   const path = join(directory, FILE);
   const temporary = ownName(path);
   try {
@@ -77,8 +79,10 @@ export function saveState(
     } finally {
       closeSync(descriptor);
     }
+    const replaced = existsSync(path);
     renameSync(temporary, path);
     syncDirectory(directory);
+    return replaced;
   } catch (error) {
     // A full disk must not stay fuller for it.
     removeIfThere(temporary);

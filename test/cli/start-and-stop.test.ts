@@ -92,7 +92,11 @@ it("of two relays that start at once on one directory one goes on with the epoch
   const epochs = (await Promise.all(relays.map(listening))).map((each) => each.epoch);
   expect(epochs.filter((each) => each === epoch)).toHaveLength(1);
   expect(new Set(epochs).size).toBe(2);
-  await Promise.all(relays.map(stop));
+  // Whoever stops last replaces what the other has saved, and says so.
+  for (const relay of relays) await stop(relay);
+  const warned = relays.map(({ stdout }) => stdout.includes("each needs a directory of its own"));
+  expect(warned).toEqual([false, true]);
+  expect(epochOf(directory)).toBe(epochs[1]);
 });
 
 const namespaces = spawnSync("unshare", ["--pid", "--fork", "true"]).status === 0;
