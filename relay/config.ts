@@ -68,7 +68,18 @@ const apiKey = z
       .array(pattern)
       .min(1)
       .default(["*"])
-      .describe("Channels it may publish to: exact names, or prefixes with a trailing *."),
+      .describe(
+        "Channels for which it may do that: exact names, or prefixes with a trailing *. Users are " +
+          "revoked and disconnected only by keys with *.",
+      ),
+    scopes: z
+      .array(z.enum(["publish", "manage", "read"]))
+      .min(1)
+      .default(["publish"])
+      .describe(
+        "What it may do. publish: messages. manage: revoke, disconnect, unsubscribe, forget. " +
+          "read: look at channels and their history.",
+      ),
     trusted: z
       .boolean()
       .default(false)
@@ -299,7 +310,7 @@ export const relayConfig = z
           .describe("Tokens that live longer are refused; a revocation is remembered for so long."),
       })
       .prefault({}),
-    apiKeys: z.array(apiKey).default([]).describe("Keys that may POST messages."),
+    apiKeys: z.array(apiKey).default([]).describe("Keys of servers, the worker and the database."),
     limits: limits.prefault({}),
     history: history.prefault({}),
     log: log.prefault({}),

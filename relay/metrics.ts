@@ -29,6 +29,7 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "Channels that have subscribers or history.",
     () => hub.channels.size,
   );
+  gauge("rtm_relay_revocations", "Revocations in force.", () => clients.revocations.size);
   gauge("rtm_relay_held_bytes", "Unsent bytes held for clients.", () => hub.measure());
   gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
   gauge("rtm_relay_history_bytes", "Bytes in history.", () => hub.history.bytes);

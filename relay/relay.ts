@@ -11,7 +11,10 @@ import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
 import { readBootId, restoreState, saveState } from "./channels/state-file.ts";
 import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
+import { Control } from "./clients/control.ts";
 import { closeSpread } from "./clients/drain.ts";
+import { RevocationFile } from "./clients/revocation-file.ts";
+import { Revoking } from "./clients/revoking.ts";
 import type { Upgrades } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Publisher } from "./contract/publisher.ts";
@@ -128,6 +131,8 @@ class RunningRelay implements Relay {
   readonly #hub: Hub;
   readonly #presence: Presence | undefined;
   readonly #clients: Clients;
+  readonly #revoking: Revoking;
+  readonly #revocationFile: RevocationFile | undefined;
   readonly #serving = new Serving();
   readonly #server: Server;
   readonly #upgrades: Upgrades;
@@ -170,7 +175,22 @@ class RunningRelay implements Relay {
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
     this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
+    const file =
+      this.#memory && options.stateDirectory !== undefined
+        ? new RevocationFile(options.stateDirectory, log)
+        : undefined;
+    this.#revocationFile = file;
+    this.#revoking = new Revoking({ clients: this.#clients, messageLog: this.#messageLog, log });
+    const control = new Control({
+      clients: this.#clients,
+      messageLog: this.#messageLog,
+      revoking: this.#revoking,
+      file,
+      shared: this.#memory === undefined,
+    });
+    control.listen(this.#notices);
     this.publisher = new LocalPublisher({
+      control: (items) => control.take(items),
       hub: this.#hub,
       log: this.#messageLog,
       serving: this.#serving,
@@ -218,6 +238,9 @@ class RunningRelay implements Relay {
     this.#startTimers();
     try {
       await listen(this.#server, host, port, "relay.port");
+      for (const fact of this.#revocationFile?.open(Date.now()) ?? []) {
+        this.#memory?.tables.apply(fact);
+      }
       await this.#messageLog.follow(this.#reader());
       // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
       // is accepted before the relay serves.
@@ -234,6 +257,7 @@ class RunningRelay implements Relay {
   #startTimers(): void {
     const every = (ms: number, run: () => void) => this.#timers.push(setInterval(run, ms).unref());
     every(SWEEP_MS, () => this.#hub.sweep());
+    every(SWEEP_MS, () => this.#revoking.tick());
     if (!this.#config.insecure) return;
     const warn = () =>
       this.#log.warn("insecure: true: every client may read and write every channel");

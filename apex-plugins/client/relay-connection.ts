@@ -322,7 +322,7 @@ export class RelayConnection {
         return;
       case "error":
         if (frame.channel !== undefined) this.#denied(frame.channel, frame.code, frame.message);
-        else if (String(frame.code).startsWith("token_") && this.#presenting) {
+        else if (isTokenRefusal(frame.code) && this.#presenting) {
           const source = this.#presenting;
           this.#presenting = undefined;
           if (frame.code === "token_subject_mismatch" || frame.code === "token_limit") {
@@ -392,4 +392,9 @@ export class RelayConnection {
       this.#env.report(error);
     }
   }
+}
+
+/** Whether the code of an `error` frame without a channel is about the token that is presented. */
+function isTokenRefusal(code: unknown): boolean {
+  return String(code).startsWith("token_") || code === "too_many_connections";
 }

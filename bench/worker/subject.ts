@@ -95,6 +95,7 @@ async function ours(): Promise<void> {
         meter.took(batch.length);
         return results;
       },
+      control: (items, source) => relay.publisher.control(items, source),
     },
     log,
     registry,

@@ -40,7 +40,7 @@ export interface PresenceClaim {
   readonly info: string | undefined;
 }
 
-export type TokenRefusal = "token_expired" | "token_invalid" | "token_limit";
+export type TokenRefusal = "token_expired" | "token_invalid" | "token_limit" | "token_revoked";
 
 /** A token that grants nothing. `reason` is one of docs/protocol.md, "Codes". */
 export class TokenError extends RtmError {

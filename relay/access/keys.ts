@@ -6,9 +6,12 @@ import { readSecretFile } from "../../common/secret-file.ts";
 import { MIN_API_KEY_BYTES, MIN_SECRET_BYTES, type RelayConfig } from "../config.ts";
 import type { ChannelPattern } from "../contract/patterns.ts";
 
+export type Scope = RelayConfig["apiKeys"][number]["scopes"][number];
+
 export interface ApiKey {
   readonly name: string;
   readonly channels: readonly ChannelPattern[];
+  readonly scopes: readonly Scope[];
   readonly trusted: boolean;
 }
 

@@ -2,6 +2,7 @@
  * The way into the log, for a worker in the same process and for REST: what is checked there, and how
  * much of it in one turn of the event loop.
  */
+import type { ControlItem, ControlResult } from "../contract/control.ts";
 import type { Message } from "../contract/message.ts";
 import { inOrder, type Publisher, type PublishResult, type Source } from "../contract/publisher.ts";
 import { MessageChecks, type MessageProblem } from "../log/checks.ts";
@@ -30,6 +31,8 @@ export interface LocalPublisherOptions {
    * loop gets a turn. Infinite for a log elsewhere, whose batches must not be parted.
    */
   readonly quantum: number;
+  /** As `Publisher.control`. */
+  readonly control: (items: readonly ControlItem[]) => Promise<readonly ControlResult[]>;
 }
 
 export class LocalPublisher implements Publisher {
@@ -46,6 +49,10 @@ export class LocalPublisher implements Publisher {
       batch.map((message) => ({ message, ownId: false })),
       source,
     );
+  }
+
+  control(items: readonly ControlItem[]): Promise<readonly ControlResult[]> {
+    return this.#options.control(items);
   }
 
   /** One result per message, in order; as `Publisher.publish`. */

@@ -21,6 +21,15 @@ const PONG_HEADER_BYTES = 2;
 /** Close codes from here on say that the client has no right, or is to stop: it does not come back. */
 const NO_RETURN = CLOSE.token_expired;
 
+/** How rights end. */
+export type LostCode = Extract<CloseName, "token_expired" | "token_revoked">;
+
+/** For a connection that has nothing left. */
+export const LOST_REASONS: Readonly<Record<LostCode, string>> = {
+  token_expired: "the token has ended",
+  token_revoked: "the token was revoked",
+};
+
 /** Why a token was refused: for a frame, and for a connection that has no other. */
 export interface TokenProblem {
   readonly code: TokenRefusal | "token_subject_mismatch" | "too_many_connections";
@@ -32,6 +41,7 @@ const CLOSES: Readonly<Record<TokenProblem["code"], CloseName>> = {
   token_expired: "token_expired",
   token_invalid: "token_invalid",
   token_limit: "token_limit",
+  token_revoked: "token_revoked",
   token_subject_mismatch: "forbidden",
   too_many_connections: "too_many_connections",
 };
@@ -39,6 +49,7 @@ const CLOSES: Readonly<Record<TokenProblem["code"], CloseName>> = {
 const REFUSALS = {
   token_subject_mismatch: "the token is of another subject than the connection's first one",
   token_limit: "more tokens than limits.channels, or channels of tokens than limits.tokenChannels",
+  token_revoked: "the token was revoked",
   too_many_connections: "the user has limits.connectionsPerSubject connections",
 } as const;
 
@@ -75,7 +86,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   protected abstract frame(data: Buffer, isBinary: boolean): void;
   protected abstract ping(): void;
   /** The rights to `channel` have ended. */
-  protected abstract lost(channel: string): void;
+  protected abstract lost(channel: string, code: LostCode): void;
   abstract restarted(subscription: Subscription, seq: number): void;
 
   /** Something arrived that costs `cost` commands. False when that was too much. */
@@ -174,11 +185,14 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
     };
     try {
       const grant = clients.verify(token);
+      // No revocation can come between this and the rights being added.
+      const verdict = clients.revocations.judge(grant, Date.now());
+      if (verdict === "revoked") return refuse("token_revoked", REFUSALS.token_revoked);
       const isFirst = rights.subject === undefined;
       if (isFirst && !clients.hasRoomFor(grant)) {
         return refuse("too_many_connections", REFUSALS.too_many_connections);
       }
-      const refused = rights.add(grant);
+      const refused = rights.add(grant, verdict === "good" ? undefined : verdict);
       if (refused) return refuse(refused, REFUSALS[refused]);
       if (isFirst) clients.identified(this, grant.subject);
       this.#watchRights();
@@ -197,21 +211,34 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   }
 
   /**
-   * The one place where rights end. Whatever is granted no more is not subscribed any more either,
+   * The place where rights end by time. Whatever is granted no more is not subscribed any more either,
    * and a connection whose last token has ended is closed.
    */
   endRights(): void {
     const now = Date.now();
     if (this.outlet.dead || now < this.rights.nextEnd) return;
     this.rights.drop(now);
+    this.#endLost("token_expired", "the last token has ended", now);
+  }
+
+  /** Something was revoked; the other place where rights end. */
+  endRevoked(): void {
+    if (this.outlet.dead || !this.rights.any) return;
+    const now = Date.now();
+    if (!this.rights.revoke((grant) => this.clients.revocations.judge(grant, now))) return;
+    this.#endLost("token_revoked", "the last token was revoked", now);
+  }
+
+  /** Ends what is granted no more. */
+  #endLost(code: LostCode, reason: string, now: number): void {
     if (!this.rights.any) {
-      this.close("token_expired", "the last token has ended");
+      this.close(code, reason);
       return;
     }
     for (const [channel, subscription] of this.subscriptions) {
       if (this.rights.allows(channel, now)) continue;
       this.drop(subscription);
-      this.lost(channel);
+      this.lost(channel, code);
     }
     this.#renewAttendance();
     if (!this.outlet.dead) this.#watchRights();

@@ -5,6 +5,7 @@ import { type Logger, RateLimitedLog } from "../../common/logger.ts";
 import type { Grant } from "../access/claims.ts";
 import type { Keys } from "../access/keys.ts";
 import { PatternSet } from "../access/pattern-map.ts";
+import { Revocations } from "../access/revocations.ts";
 import { verifyToken } from "../access/token.ts";
 import type { Hub } from "../channels/hub.ts";
 import type { Stats } from "../channels/stats.ts";
@@ -79,6 +80,7 @@ export class Clients {
   };
   /** Whether an address is a trusted proxy's. */
   readonly trust: (address: string, hop: number) => boolean;
+  readonly revocations: Revocations;
   readonly connections = new Set<ClientConnection>();
   /** Connections by the subject of their tokens. */
   readonly bySubject = new Map<string, Set<ClientConnection>>();
@@ -134,6 +136,7 @@ export class Clients {
       replayBytes: addressReplayBytes(this.config),
     });
     this.replayLimits = replayLimits(limits.channels, this.config.history.bytes);
+    this.revocations = new Revocations(this.config.tokens.clockTolerance);
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;
     this.caughtUp = options.caughtUp;

@@ -2,7 +2,7 @@
 import { MESSAGE, PAYLOAD, type View } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import type { CloseName, Since } from "../contract/protocol.ts";
-import { ClientConnection } from "./client-connection.ts";
+import { ClientConnection, LOST_REASONS, type LostCode } from "./client-connection.ts";
 import { isProblem, parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
@@ -71,8 +71,9 @@ export class PlainConnection extends ClientConnection {
     if (this.#recovers) this.close("not_recovered", "the relay began anew; connect without since");
   }
 
-  protected override lost(): void {
-    if (this.subscriptions.size === 0) this.close("token_expired", "the token has ended");
+  protected override lost(_channel: string, code: LostCode): void {
+    if (this.subscriptions.size > 0) return;
+    this.close(code, LOST_REASONS[code]);
   }
 
   #start({ token, channels, since }: PlainRequest): void {

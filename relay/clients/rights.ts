@@ -5,6 +5,7 @@
  */
 import type { Grant } from "../access/claims.ts";
 import { PatternMap, type PatternSet } from "../access/pattern-map.ts";
+import type { Verdict } from "../access/revocations.ts";
 import type { ChannelPattern } from "../contract/patterns.ts";
 
 /** What a token may grant to do with a channel. */
@@ -12,9 +13,13 @@ export type Right = "read" | "publish" | "join" | "watch";
 
 const RIGHTS: readonly Right[] = ["read", "publish", "join", "watch"];
 
+/** Channels that were taken from a token. */
+type Denied = ReadonlySet<string> | undefined;
+
 /** A token in force. */
 interface Term {
   readonly grant: Grant;
+  denied: Denied;
   /** For how many patterns, in all rights together, no other token is as good. */
   patterns: number;
 }
@@ -107,8 +112,9 @@ export class Rights {
   #grantOf(right: Right, channel: string, now: number): Grant | undefined {
     let found: Grant | undefined;
     this.#map(right)?.some(channel, (terms) => {
-      for (const { grant } of terms) {
-        if (grant.endsAt > now && (!found || issue(grant) > issue(found))) found = grant;
+      for (const { grant, denied } of terms) {
+        if (grant.endsAt <= now || denied?.has(channel)) continue;
+        if (!found || issue(grant) > issue(found)) found = grant;
       }
       return right === "read" && found !== undefined;
     });
@@ -128,12 +134,15 @@ export class Rights {
     return map;
   }
 
-  /** Adds a token's rights, or says why not; then nothing has changed. */
-  add(grant: Grant): "token_subject_mismatch" | "token_limit" | undefined {
+  /**
+   * Adds a token's rights, or says why not; then nothing has changed.
+   * @param denied channels that were taken from it
+   */
+  add(grant: Grant, denied?: Denied): "token_subject_mismatch" | "token_limit" | undefined {
     if (this.#subject !== undefined && this.#subject !== grant.subject) {
       return "token_subject_mismatch";
     }
-    const term: Term = { grant, patterns: 0 };
+    const term: Term = { grant, denied, patterns: 0 };
     const lost = new Map<Term, number>();
     const gains = new Map<Right, Gains>();
     for (const right of RIGHTS) {
@@ -197,10 +206,34 @@ export class Rights {
     if (now >= this.#nextEnd) this.#dropWhere(({ endsAt }) => endsAt <= now);
   }
 
-  #dropWhere(ended: (grant: Grant) => boolean): boolean {
-    const terms = [...this.#terms].filter(({ grant }) => ended(grant));
-    if (terms.length === 0) return false;
-    const gone = new Set(terms);
+  /**
+   * @internal Drops what was revoked. Called by `ClientConnection` only.
+   * @returns whether anything was
+   */
+  revoke(judge: (grant: Grant) => Verdict): boolean {
+    let changed = false;
+    const revoked = new Set<Grant>();
+    for (const term of this.#terms) {
+      const verdict = judge(term.grant);
+      if (verdict === "revoked") revoked.add(term.grant);
+      else if (verdict !== "good" && [...verdict].some((channel) => !term.denied?.has(channel))) {
+        term.denied = verdict;
+        changed = true;
+      }
+    }
+    if (revoked.size > 0) this.#dropWhere((grant) => revoked.has(grant));
+    return changed || revoked.size > 0;
+  }
+
+  /** Whether a token in force is one of those. */
+  some(test: (grant: Grant) => boolean): boolean {
+    for (const { grant } of this.#terms) if (test(grant)) return true;
+    return false;
+  }
+
+  #dropWhere(ended: (grant: Grant) => boolean): void {
+    const gone = new Set([...this.#terms].filter(({ grant }) => ended(grant)));
+    if (gone.size === 0) return;
     for (const term of gone) this.#terms.delete(term);
     for (const right of RIGHTS) {
       const map = this.#map(right);
@@ -212,7 +245,6 @@ export class Rights {
       }
     }
     this.#findNextEnd();
-    return true;
   }
 
   #findNextEnd(): void {

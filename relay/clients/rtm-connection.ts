@@ -4,7 +4,7 @@ import type { Subscription } from "../channels/outlet.ts";
 import { MESSAGE, SSE } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
-import { ClientConnection, REFRESH_SPREAD_MS } from "./client-connection.ts";
+import { ClientConnection, type LostCode, REFRESH_SPREAD_MS } from "./client-connection.ts";
 import {
   isProblem,
   type ParsedFrame,
@@ -48,8 +48,8 @@ export class RtmConnection extends ClientConnection {
     if (this.#connected) this.outlet.controlText(PING);
   }
 
-  protected override lost(channel: string): void {
-    this.outlet.control({ op: "unsubscribed", channel, code: "token_expired" });
+  protected override lost(channel: string, code: LostCode): void {
+    this.outlet.control({ op: "unsubscribed", channel, code });
   }
 
   /** Answers a subscription anew, unasked: what was missed is not known. */

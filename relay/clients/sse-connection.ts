@@ -4,7 +4,12 @@ import type { View } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import type { ServerFrame, Since } from "../contract/protocol.ts";
 import { eventOf, idLine } from "../wire/event.ts";
-import { ClientConnection, REFRESH_SPREAD_MS } from "./client-connection.ts";
+import {
+  ClientConnection,
+  LOST_REASONS,
+  type LostCode,
+  REFRESH_SPREAD_MS,
+} from "./client-connection.ts";
 import { isProblem } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
@@ -104,10 +109,10 @@ export class SseConnection extends ClientConnection {
     this.#control({ ...answer, recovered: false, spreadMs: REFRESH_SPREAD_MS });
   }
 
-  protected override lost(channel: string): void {
+  protected override lost(channel: string, code: LostCode): void {
     this.#moved(channel, undefined);
-    this.#control({ op: "unsubscribed", channel, code: "token_expired" });
-    if (this.subscriptions.size === 0) this.close("token_expired", "the token has ended");
+    this.#control({ op: "unsubscribed", channel, code });
+    if (this.subscriptions.size === 0) this.close(code, LOST_REASONS[code]);
   }
 
   #start(): void {

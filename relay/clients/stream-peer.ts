@@ -21,6 +21,7 @@ const SSE_STATUS: ReadonlyMap<number, number> = new Map([
   [CLOSE.token_expired, 401],
   [CLOSE.token_invalid, 401],
   [CLOSE.token_required, 401],
+  [CLOSE.token_revoked, 401],
   [CLOSE.token_limit, 403],
   [CLOSE.forbidden, 403],
   [CLOSE.origin_not_allowed, 403],

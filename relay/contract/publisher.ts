@@ -1,4 +1,5 @@
 /** The port between whoever has messages and the relay. The worker knows nothing else of it. */
+import type { ControlItem, ControlResult } from "./control.ts";
 import type { Message } from "./message.ts";
 
 /** Who hands messages over. */
@@ -45,6 +46,12 @@ export type PublishResult =
  */
 export interface Publisher {
   publish(batch: readonly Message[], source: Source): Promise<readonly PublishResult[]>;
+  /**
+   * Hands over what is no message, in order with the messages when each call is awaited. One result per
+   * item, in order. Nothing that is accepted after the answer reaches whom an item cut off. All items
+   * may be given again. A relay in the same process takes them also before it serves.
+   */
+  control(items: readonly ControlItem[], source: Source): Promise<readonly ControlResult[]>;
 }
 
 /**
@@ -52,12 +59,15 @@ export interface Publisher {
  * could not be taken none is tried: a later message must not overtake one that is tried again.
  * @param take one result per message of the part
  */
-export async function inOrder<Part extends { readonly length: number }>(
+export async function inOrder<
+  Part extends { readonly length: number },
+  Result extends { readonly status: string },
+>(
   parts: Iterable<Part>,
-  take: (part: Part) => readonly PublishResult[] | Promise<readonly PublishResult[]>,
-): Promise<readonly PublishResult[]> {
-  const results: PublishResult[] = [];
-  let down: PublishResult | undefined;
+  take: (part: Part) => readonly Result[] | Promise<readonly Result[]>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  let down: Result | undefined;
   for (const part of parts) {
     if (down) {
       for (let left = part.length; left > 0; left--) results.push(down);

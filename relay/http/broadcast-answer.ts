@@ -22,9 +22,17 @@ export const broadcastAnswer = z.union([
   broadcastRefusal,
 ]);
 
-/** The answer to a list: `ok` when all are, and one result for each message in order. */
-export const broadcastAnswers = z.object({ ok: z.boolean(), results: z.array(broadcastAnswer) });
+/** The fate of a control item. `durable` false: a crash of the relay would forget it. */
+export const controlAnswer = z.union([
+  z.object({ ok: z.literal(true), durable: z.literal(false).optional() }),
+  broadcastRefusal,
+]);
+
+/** The answer to a list: `ok` when all are, and one result for each item in order. */
+export const broadcastAnswers = z.object({ ok: z.boolean(), results: z.array(z.unknown()) });
 
 export type BroadcastRefusal = z.output<typeof broadcastRefusal>;
 export type BroadcastAnswer = z.output<typeof broadcastAnswer>;
-export type BroadcastAnswers = z.output<typeof broadcastAnswers>;
+export type ControlAnswer = z.output<typeof controlAnswer>;
+/** Of an item, whatever it was. */
+export type ItemAnswer = BroadcastAnswer | ControlAnswer;

@@ -1,14 +1,11 @@
-/** `POST /api/broadcast`: one message or an array of them (docs/protocol.md, REST). */
-import { randomUUID } from "node:crypto";
+/** `POST /api/broadcast`: one message or control item, or an array of them (docs/protocol.md, REST). */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ApiKey } from "../access/keys.ts";
-import type { Incoming, LocalPublisher } from "../channels/local-publisher.ts";
+import type { LocalPublisher } from "../channels/local-publisher.ts";
 import type { Clients } from "../clients/clients.ts";
-import { DEFAULT_EVENT_NAME, type Message } from "../contract/message.ts";
-import { matchesAny } from "../contract/patterns.ts";
 import { type Code, IDS_HEADER } from "../contract/protocol.ts";
-import type { PublishResult } from "../contract/publisher.ts";
-import type { BroadcastAnswer, BroadcastAnswers, BroadcastRefusal } from "./broadcast-answer.ts";
+import type { BroadcastRefusal, ItemAnswer } from "./broadcast-answer.ts";
+import { readItem, takeItems } from "./items.ts";
 import { rawMember } from "./json-span.ts";
 import { discard, Refusal, readText } from "./request-body.ts";
 
@@ -22,6 +19,7 @@ const STATUS: Partial<Record<Code, number>> = {
   unauthorized: 401,
   channel_forbidden: 403,
   key_not_trusted: 403,
+  scope_missing: 403,
   message_too_large: 413,
   batch_too_large: 413,
   unsupported_media_type: 415,
@@ -30,7 +28,12 @@ const STATUS: Partial<Record<Code, number>> = {
 };
 
 /** Who posts when the configuration says insecure and no known key came. */
-const ANYBODY: ApiKey = { name: "anybody", channels: ["*"], trusted: false };
+const ANYBODY: ApiKey = {
+  name: "anybody",
+  channels: ["*"],
+  scopes: ["publish", "manage", "read"],
+  trusted: false,
+};
 
 export interface BroadcastOptions {
   readonly clients: Clients;
@@ -99,31 +102,26 @@ async function broadcast(
   const value = parse(text, batchMessages);
   const raw = rawMember(text, "payload");
   const items = (Array.isArray(value) ? value : [value]).map((item, index) =>
-    read(item, raw[index], key),
+    readItem(item, raw[index], key),
   );
-  const incoming = items.filter((item): item is Incoming => "ownId" in item);
-  const results = await publisher.publishAll(incoming, { name: `key:${key.name}` });
-  let next = 0;
-  const answers = items.map((item) =>
-    "ownId" in item ? asAnswer(item.message.id, results[next++] as PublishResult) : item,
-  );
+  const answers = await takeItems(items, publisher, { name: `key:${key.name}` });
   if (Array.isArray(value)) {
     answer(response, 200, { ok: answers.every(({ ok }) => ok), results: answers });
     return;
   }
-  const [only] = answers as [BroadcastAnswer];
+  const [only] = answers as [ItemAnswer];
   if (isUnavailable(only)) response.setHeader("retry-after", String(RETRY_AFTER_S));
   answer(response, only.ok ? 200 : (STATUS[only.code as Code] ?? 400), only);
 }
 
-function isUnavailable(answer: BroadcastAnswer): answer is BroadcastRefusal {
+function isUnavailable(answer: ItemAnswer): answer is BroadcastRefusal {
   return !answer.ok && answer.code === "unavailable";
 }
 
 function answer(
   response: ServerResponse,
   status: number,
-  body: BroadcastAnswer | BroadcastAnswers,
+  body: ItemAnswer | { readonly ok: boolean; readonly results: readonly ItemAnswer[] },
 ): void {
   const text = JSON.stringify(body);
   response.writeHead(status, {
@@ -152,7 +150,7 @@ function parse(text: string, most: number): Record<string, unknown> | Record<str
   }
   const items = Array.isArray(value) ? value : [value];
   if (items.length > most) {
-    throw new Refusal("batch_too_large", `more than ${most} messages in one body`);
+    throw new Refusal("batch_too_large", `more than ${most} items in one body`);
   }
   for (const item of items) {
     if (typeof item !== "object" || item === null || Array.isArray(item)) {
@@ -160,38 +158,4 @@ function parse(text: string, most: number): Record<string, unknown> | Record<str
     }
   }
   return value as Record<string, unknown>;
-}
-
-/** A message of the body, or why it is refused. */
-function read(
-  body: Readonly<Record<string, unknown>>,
-  payload: string | undefined,
-  key: ApiKey,
-): Incoming | BroadcastAnswer {
-  const { channel } = body;
-  if (channel === undefined || channel === null || channel === "") {
-    // Word for word what the published predecessor answers.
-    return { ok: false, code: "bad_channel", message: "channel is required" };
-  }
-  if (typeof channel === "string" && !matchesAny(key.channels, channel)) {
-    return { ok: false, code: "channel_forbidden", message: "the key does not grant this channel" };
-  }
-  const given = key.trusted ? (body.id ?? undefined) : undefined;
-  const ts = key.trusted ? (body.ts ?? undefined) : undefined;
-  // The publisher checks names and numbers at run time; whatever is no string fails there.
-  const message: Message = {
-    channel: channel as string,
-    eventName: (body.eventName ?? body.event_name ?? DEFAULT_EVENT_NAME) as string,
-    payload: payload ?? "null",
-    id: (given as string | undefined) ?? randomUUID(),
-    ts: (ts as number | undefined) ?? Date.now(),
-  };
-  return { message, ownId: given === undefined };
-}
-
-function asAnswer(id: string, result: PublishResult): BroadcastAnswer {
-  if (result.status !== "accepted")
-    return { ok: false, code: result.code, message: result.message };
-  const { recipients, duplicate } = result;
-  return { ok: true, id, recipients, ...(duplicate ? { duplicate } : {}) };
 }

@@ -2,10 +2,16 @@
 import { Agent as HttpAgent, request as httpRequest, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { messageOf } from "../../common/errors.ts";
+import type { ControlItem, ControlResult } from "../contract/control.ts";
 import type { Message } from "../contract/message.ts";
 import { IDS_HEADER } from "../contract/protocol.ts";
 import { inOrder, type Publisher, type PublishResult } from "../contract/publisher.ts";
-import { type BroadcastAnswer, broadcastAnswers, broadcastRefusal } from "./broadcast-answer.ts";
+import {
+  broadcastAnswer,
+  broadcastAnswers,
+  broadcastRefusal,
+  controlAnswer,
+} from "./broadcast-answer.ts";
 
 /** Answers are short; more than this is not from a relay, bytes per message. */
 const MAX_ANSWER_BYTES = 4096;
@@ -38,6 +44,7 @@ const TRY_AGAIN: ReadonlyMap<string, string | undefined> = new Map([
     "channel_forbidden",
     "the relay's key for this worker must grant the channel (apiKeys[].channels)",
   ],
+  ["scope_missing", "the relay's key for this worker needs the scope (apiKeys[].scopes)"],
   ["key_not_trusted", "the relay's key for this worker must be marked trusted (apiKeys[].trusted)"],
 ]);
 /** Answers to a body that a smaller one may escape. */
@@ -50,6 +57,10 @@ interface Encoded {
 }
 
 type Unavailable = Extract<PublishResult, { status: "unavailable" }>;
+type Rejected = Extract<PublishResult, { status: "rejected" }>;
+
+/** What became of an item; undefined when the answer is not that of a relay. */
+type ReadAnswer<Result> = (answer: unknown, sentId: string) => Result | undefined;
 
 function unavailable(message: string, code = "unavailable"): Unavailable {
   const fix = TRY_AGAIN.get(code);
@@ -60,7 +71,7 @@ function unavailable(message: string, code = "unavailable"): Unavailable {
   };
 }
 
-function all(part: readonly Encoded[], result: Unavailable): readonly PublishResult[] {
+function all(part: readonly Encoded[], result: Unavailable): readonly Unavailable[] {
   return part.map(() => result);
 }
 
@@ -69,6 +80,10 @@ function encode(message: Message): string {
   const { channel, eventName, payload, id, ts, retain } = message;
   const head = JSON.stringify({ channel, eventName, id, ts, retain });
   return `${head.slice(0, -1)},"payload":${payload}}`;
+}
+
+function encoded(id: string, text: string): Encoded {
+  return { id, text, bytes: Buffer.byteLength(text) + 1 };
 }
 
 export class HttpPublisher implements Publisher {
@@ -103,7 +118,13 @@ export class HttpPublisher implements Publisher {
 
   /** The relay takes its key for the source of all that is posted with it. */
   async publish(batch: readonly Message[]): Promise<readonly PublishResult[]> {
-    return inOrder(this.#split(batch), (part) => this.#post(part));
+    const items = batch.map((message) => encoded(message.id, encode(message)));
+    return inOrder(this.#split(items), (part) => this.#post(part, readPublished));
+  }
+
+  async control(batch: readonly ControlItem[]): Promise<readonly ControlResult[]> {
+    const items = batch.map((item) => encoded("", JSON.stringify(item)));
+    return inOrder(this.#split(items), (part) => this.#post(part, readControlled));
   }
 
   /** Takes effect with the next POST. */
@@ -116,13 +137,11 @@ export class HttpPublisher implements Publisher {
     this.#agent.destroy();
   }
 
-  #split(batch: readonly Message[]): Encoded[][] {
+  #split(items: readonly Encoded[]): Encoded[][] {
     const parts: Encoded[][] = [];
     let part: Encoded[] = [];
     let bytes = 2;
-    for (const message of batch) {
-      const text = encode(message);
-      const item = { id: message.id, text, bytes: Buffer.byteLength(text) + 1 };
+    for (const item of items) {
       if (
         part.length > 0 &&
         (part.length >= this.#batchMessages || bytes + item.bytes > this.#batchBytes)
@@ -138,8 +157,11 @@ export class HttpPublisher implements Publisher {
     return parts;
   }
 
-  /** One result per message of `part`. */
-  async #post(part: readonly Encoded[]): Promise<readonly PublishResult[]> {
+  /** One result per item of `part`. */
+  async #post<Result extends { readonly status: string }>(
+    part: readonly Encoded[],
+    read: ReadAnswer<Result>,
+  ): Promise<readonly (Result | Unavailable | Rejected)[]> {
     let status: number;
     let text: string;
     try {
@@ -148,7 +170,7 @@ export class HttpPublisher implements Publisher {
     } catch (error) {
       return all(part, unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`));
     }
-    const answer = parseAnswer(status, text, part);
+    const answer = parseAnswer(status, text, part, read);
     if (answer.kind === "results") return answer.results;
     if (answer.kind === "unavailable") return all(part, answer.result);
     if (part.length === 1) {
@@ -157,7 +179,7 @@ export class HttpPublisher implements Publisher {
     }
     // Something in the body is refused as a whole: halves find out what.
     const middle = Math.ceil(part.length / 2);
-    return inOrder([part.slice(0, middle), part.slice(middle)], (half) => this.#post(half));
+    return inOrder([part.slice(0, middle), part.slice(middle)], (half) => this.#post(half, read));
   }
 
   #send(body: string, messages: number): Promise<{ status: number; text: string }> {
@@ -197,13 +219,18 @@ export class HttpPublisher implements Publisher {
   }
 }
 
-type ParsedAnswer =
-  | { readonly kind: "results"; readonly results: readonly PublishResult[] }
+type ParsedAnswer<Result> =
+  | { readonly kind: "results"; readonly results: readonly Result[] }
   | { readonly kind: "unavailable"; readonly result: Unavailable }
   | { readonly kind: "refused"; readonly code: string; readonly message: string };
 
-function parseAnswer(status: number, text: string, part: readonly Encoded[]): ParsedAnswer {
-  const held = (message: string, code?: string): ParsedAnswer => ({
+function parseAnswer<Result>(
+  status: number,
+  text: string,
+  part: readonly Encoded[],
+  read: ReadAnswer<Result>,
+): ParsedAnswer<Result> {
+  const held = (message: string, code?: string): ParsedAnswer<Result> => ({
     kind: "unavailable",
     result: unavailable(message, code),
   });
@@ -218,11 +245,14 @@ function parseAnswer(status: number, text: string, part: readonly Encoded[]): Pa
   }
   if (status === 200) {
     const parsed = broadcastAnswers.safeParse(value);
-    if (!parsed.success || parsed.data.results.length !== part.length) {
-      return held("the answer is not that of a relay");
-    }
-    const results = parsed.data.results.map((each, position) => asResult(each, part[position]!.id));
-    return { kind: "results", results };
+    const answers = parsed.success ? parsed.data.results : [];
+    const results = answers.flatMap((each, position) => {
+      const result = read(each, part[position]?.id ?? "");
+      return result === undefined ? [] : [result];
+    });
+    return results.length === part.length && answers.length === part.length
+      ? { kind: "results", results }
+      : held("the answer is not that of a relay");
   }
   const parsed = broadcastRefusal.safeParse(value);
   if (!parsed.success || status >= 500 || TRY_AGAIN.has(parsed.data.code)) {
@@ -232,14 +262,25 @@ function parseAnswer(status: number, text: string, part: readonly Encoded[]): Pa
   return { kind: "refused", code: parsed.data.code, message: parsed.data.message };
 }
 
-function asResult(answer: BroadcastAnswer, sentId: string): PublishResult {
-  if (answer.ok) {
-    // Only if something in between took the header away. Duplicates could not be removed.
-    if (answer.id !== sentId)
-      return unavailable("the relay made an id of its own", "key_not_trusted");
-    const { recipients, duplicate } = answer;
-    return { status: "accepted", recipients, ...(duplicate ? { duplicate } : {}) };
-  }
-  const { code, message } = answer;
+function refusal(code: string, message: string): Unavailable | Rejected {
   return TRY_AGAIN.has(code) ? unavailable(message, code) : { status: "rejected", code, message };
+}
+
+function readPublished(answer: unknown, sentId: string): PublishResult | undefined {
+  const parsed = broadcastAnswer.safeParse(answer);
+  if (!parsed.success) return undefined;
+  const { data } = parsed;
+  if (!data.ok) return refusal(data.code, data.message);
+  // Only if something in between took the header away. Duplicates could not be removed.
+  if (data.id !== sentId) return unavailable("the relay made an id of its own", "key_not_trusted");
+  const { recipients, duplicate } = data;
+  return { status: "accepted", recipients, ...(duplicate ? { duplicate } : {}) };
+}
+
+function readControlled(answer: unknown): ControlResult | undefined {
+  const parsed = controlAnswer.safeParse(answer);
+  if (!parsed.success) return undefined;
+  const { data } = parsed;
+  if (!data.ok) return refusal(data.code, data.message);
+  return data.durable === false ? { status: "accepted", durable: false } : { status: "accepted" };
 }

@@ -7,6 +7,8 @@ export interface FactReader {
   reset(facts: readonly Fact[], reason: ResetReason): void;
   /** The next fact. It may repeat what is known, or have a lower rank. */
   apply(fact: Fact): void;
+  /** Facts were applied, and no further ones came with them. */
+  applied?(): void;
 }
 
 export class Notices {
@@ -36,12 +38,16 @@ export class Notices {
 
   /** As `LogReader.notice`. Who does not know a table or a signal has nothing to do with it. */
   notice(batch: readonly Notice[]): void {
+    const told = new Set<FactReader>();
     for (const notice of batch) {
       if (isFact(notice)) {
         for (const { tables, reader } of this.#readers) {
-          if (tables.includes(notice.table)) reader.apply(notice);
+          if (!tables.includes(notice.table)) continue;
+          reader.apply(notice);
+          told.add(reader);
         }
       } else this.#handlers.get(notice.signal)?.(notice.body);
     }
+    for (const reader of told) reader.applied?.();
   }
 }

@@ -70,6 +70,7 @@ async function crashAt(point: number): Promise<boolean> {
       const results = await world.publisher.publish(batch);
       return step() ? dead : results;
     },
+    control: (items) => world.publisher.control(items),
   };
   let dequeued = false;
   for (const at of ["request", "before-commit", "after-commit", "answer"] as const) {

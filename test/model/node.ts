@@ -42,6 +42,7 @@ export async function startInProcess(options: NodeOptions): Promise<ServiceNode>
           refuse()
             ? batch.map(() => ({ status: "unavailable", code: "unavailable", message: "refused" }))
             : relay.publisher.publish(batch, source),
+        control: (items, source) => relay.publisher.control(items, source),
       },
     },
     { connectString: world.through(proxy) },

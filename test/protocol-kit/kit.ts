@@ -616,6 +616,55 @@ export function protocolKit(get: () => KitTarget): void {
     });
   });
 
+  describe("control", () => {
+    const whom = () => `kit-${randomUUID()}`;
+
+    it.for([
+      ["revoke", {}, 4103],
+      ["disconnect", {}, 4007],
+      ["disconnect", { stop: true }, 4207],
+    ] as const)("%s %j closes with %i", async ([op, more, code], { skip }) => {
+      const [user, channel] = [whom(), privateChannel()];
+      const made = await token([channel], { sub: user });
+      const client = await connect({ token: made, subscribe: [{ channel }] });
+      await client.nextN(2);
+      const { status, body } = await publish({ op, user, ...more });
+      if (body.code === "scope_missing") return skip("the key has not the scope manage");
+      expect([status, body]).toMatchObject([200, { ok: true }]);
+      expect((await client.end()).code).toBe(code);
+      const again = await connect({ token: made });
+      if (code !== 4103) expect(await again.next()).toMatchObject({ op: "connected" });
+      else expect((await again.end()).code).toBe(4103);
+    });
+
+    it("unsubscribe takes one channel, also from the old token", async ({ skip }) => {
+      const [user, taken, kept] = [whom(), privateChannel(), privateChannel()];
+      const made = await token([taken, kept], { sub: user });
+      const client = await connect({ token: made, subscribe: [{ channel: taken }] });
+      await client.nextN(2);
+      const { body } = await publish({ op: "unsubscribe", user, channel: taken });
+      if (body.code === "scope_missing") return skip("the key has not the scope manage");
+      expect(await client.next()).toEqual({
+        op: "unsubscribed",
+        channel: taken,
+        code: "token_revoked",
+      });
+      const entries = [{ channel: taken }, { channel: kept }];
+      client.send({ op: "subscribe", token: made, subscribe: entries });
+      expect(await client.nextN(3)).toMatchObject([
+        { op: "refreshed" },
+        { op: "error", code: "channel_forbidden", channel: taken },
+        { op: "subscribed", channel: kept },
+      ]);
+    });
+
+    it("a rule that an item breaks is named", async ({ skip }) => {
+      const { status, body } = await publish({ op: "revoke", user: "a", sid: "b" });
+      if (body.code === "scope_missing") return skip("the key has not the scope manage");
+      expect([status, body.code]).toEqual([400, "bad_control"]);
+    });
+  });
+
   describe("origins", () => {
     it("closes pages of a strange origin with 4202", async () => {
       const client = await open("/ws", {

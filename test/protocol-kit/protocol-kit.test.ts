@@ -48,7 +48,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
       relay = await startTestRelay(
         {
           apiKeys: [
-            { name: "kit", key: API_KEY, trusted: true },
+            { name: "kit", key: API_KEY, trusted: true, scopes: ["publish", "manage"] },
             { name: "limited", key: limitedKey, channels: ["kit:open*"] },
           ],
           publicChannels: publicPrefix === undefined ? [] : [`${publicPrefix}*`],

@@ -20,7 +20,10 @@ function options(
 ) {
   return {
     source: { name: "queue:Q" },
-    publisher: { publish: async (batch: readonly Message[]) => publish(batch) },
+    publisher: {
+      publish: async (batch: readonly Message[]) => publish(batch),
+      control: async () => [],
+    },
     signal,
     ping: vi.fn(async () => {}),
     pingMs: 30_000,

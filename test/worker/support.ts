@@ -13,6 +13,7 @@ import {
   type SessionView,
   startEmulator,
 } from "../../emulator/index.ts";
+import type { ControlItem, ControlResult } from "../../relay/contract/control.ts";
 import type { Message } from "../../relay/contract/message.ts";
 import type { Publisher, PublishResult, Source } from "../../relay/contract/publisher.ts";
 import { type DatabaseConfig, databaseConfig, workerConfig } from "../../worker/config.ts";
@@ -37,6 +38,18 @@ export class RecordingPublisher implements Publisher {
     return batch.map((message) => {
       const result = this.answer(message);
       if (result.status === "accepted") this.accepted.push(message);
+      return result;
+    });
+  }
+
+  /** What was told beside messages, and what it is answered. */
+  readonly controlled: ControlItem[] = [];
+  answerControl: (item: ControlItem) => ControlResult = () => ({ status: "accepted" });
+
+  async control(items: readonly ControlItem[]): Promise<readonly ControlResult[]> {
+    return items.map((item) => {
+      const result = this.answerControl(item);
+      if (result.status === "accepted") this.controlled.push(item);
       return result;
     });
   }

@@ -363,7 +363,7 @@ describe("tokens", () => {
     expect(denied.all).toEqual([["sales", "closed with 4101"]]);
   });
 
-  it.each(["token_subject_mismatch", "token_limit"])(
+  it.each(["token_subject_mismatch", "token_limit", "too_many_connections"])(
     "listeners bring their tokens to one socket, one after the other; %s ends one",
     async (code) => {
       listen("a", { token: "ta" });
