@@ -17,6 +17,7 @@ import { RevocationFile } from "./clients/revocation-file.ts";
 import { Revoking } from "./clients/revoking.ts";
 import type { Upgrades } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
+import type { PresenceFeed } from "./contract/presence-feed.ts";
 import type { Publisher } from "./contract/publisher.ts";
 import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { closeServer, listen } from "./http/listen.ts";
@@ -66,6 +67,8 @@ export interface Relay {
   readonly registry: Registry;
   /** For whoever operates it. */
   readonly inspection: Inspection;
+  /** Who is present, for the database; undefined where nobody is seen. */
+  readonly presenceFeed: PresenceFeed | undefined;
   /** False while the shared log is not heard: then no worker of this node may lead a queue. */
   readonly hearsLog: boolean;
   /** Everything that keeps the service from being ready, and warnings. */
@@ -293,6 +296,10 @@ class RunningRelay implements Relay {
     }
     const fields = { current: yes, detail, epoch: this.#hub.epoch };
     this.#log[yes ? "info" : "error"](fields, yes ? "serving" : "the log is not heard");
+  }
+
+  get presenceFeed(): PresenceFeed | undefined {
+    return this.#presence?.feed;
   }
 
   get hearsLog(): boolean {

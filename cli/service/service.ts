@@ -112,6 +112,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       registry,
       stateDirectory: stateDirectory ?? userStateDirectory(),
       version: VERSION,
+      ...(relay?.presenceFeed && { presence: relay.presenceFeed }),
       mayLead: () => relay?.hearsLog ?? true,
       onServing: (serving) => {
         relay?.setServing(serving, { takeover: wasStandby });

@@ -13,6 +13,7 @@ import type { Log, ResetReason } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
 import { Announcer } from "./announcer.ts";
 import { Audience, type Watcher } from "./audience.ts";
+import { DatabaseFeed } from "./database-feed.ts";
 import { type Kept, Locals, type Seat } from "./locals.ts";
 import { type Member, partsOf } from "./member.ts";
 import { Neighbours, type NeighbourTimes, TIMES } from "./neighbours.ts";
@@ -45,6 +46,8 @@ export class Presence implements FactReader {
   readonly stats = new PresenceStats();
   readonly roster: Roster;
   readonly locals: Locals;
+  /** What the database is told. */
+  readonly feed: DatabaseFeed;
   readonly #options: PresenceOptions;
   readonly #announcer: Announcer;
   readonly #neighbours: Neighbours;
@@ -64,6 +67,12 @@ export class Presence implements FactReader {
     const { config, clock, log, times = TIMES } = options;
     this.rules = new PresenceRules(config.presence);
     this.roster = new Roster((channel, user, before) => this.#changes(channel, user, before));
+    this.feed = new DatabaseFeed({
+      rules: this.rules,
+      roster: this.roster,
+      isSettled: () => this.#isCurrent && this.settleMs === 0,
+      most: config.limits.presenceMembers,
+    });
     this.locals = new Locals({ clock, onChange: (key) => this.#localChanged(key) });
     this.#announcer = new Announcer({
       log,
@@ -131,6 +140,7 @@ export class Presence implements FactReader {
 
   /** As `FactReader.reset`. */
   reset(facts: readonly Fact[], reason: ResetReason): void {
+    this.feed.restart();
     this.roster.clear();
     for (const fact of facts) this.roster.apply(fact);
     this.#neighbours.reset(this.roster.nodes);
@@ -169,6 +179,7 @@ export class Presence implements FactReader {
   }
 
   #changes(channel: string, user: string, before: Member | undefined): void {
+    this.feed.note(channel, user);
     const audience = this.#audiences.get(channel);
     if (!audience) return;
     audience.changes(user, before);
