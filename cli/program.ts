@@ -63,6 +63,9 @@ const ROLE_DESCRIPTIONS: Readonly<Record<Role, string>> = {
 /** Where `rtm tail` and `rtm publish` look for a relay, and where the demo has its own. */
 export const DEFAULT_URL = "http://127.0.0.1:3000";
 
+/** Where `rtm top` looks for the admin listener: the defaults of service.admin. */
+const DEFAULT_ADMIN_URL = "http://127.0.0.1:3001";
+
 /** These write their log there, and nothing else (common/log-output.ts). */
 const SERVICES = new Set(["serve", "worker", "relay"]);
 
@@ -204,6 +207,25 @@ export function program(): Command {
       const stop = new AbortController();
       for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
       await tail(channels, options, stop.signal);
+    });
+
+  rtm
+    .command("top")
+    .description("shows queues, pages and channels, live, from the admin listener")
+    .addOption(
+      new Option("-u, --url <url>", "the admin listener")
+        .env("RTM_ADMIN_URL")
+        .default(DEFAULT_ADMIN_URL)
+        .argParser(relayUrl),
+    )
+    .option("--token-file <file>", "the console's token; default RTM_CONSOLE_TOKEN")
+    .option("--once", "prints one moment and ends")
+    .option("--json", "prints JSON lines instead of a screen")
+    .action(async (options) => {
+      const { top } = await import("./top/top.ts");
+      const stop = new AbortController();
+      for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
+      await top(options, stop.signal);
     });
 
   const token = rtm.command("token").description("makes and explains tokens");

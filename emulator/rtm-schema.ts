@@ -6,6 +6,7 @@
 import { addDictionary } from "./dictionary.ts";
 import { OraError } from "./errors.ts";
 import { cut, dequeueText } from "./plsql-dequeue.ts";
+import { addAdmin } from "./rtm-admin.ts";
 import { RtmControl } from "./rtm-control.ts";
 import { RtmPresence } from "./rtm-presence.ts";
 import type { Emulator } from "./server.ts";
@@ -136,6 +137,7 @@ export class RtmSchema {
       this.#register(`rtm_worker_api.${name}`, run);
     }
     addDictionary(emulator);
+    addAdmin(emulator, this);
     emulator.onStatement(/current_schema/i, ({ session }) => ({
       columns: ["OWNER"],
       rows: [[session.resolve("X").split(".")[0]!]],

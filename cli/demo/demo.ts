@@ -19,6 +19,8 @@ import { Shop } from "./shop.ts";
 export interface Demo {
   /** Where the page is. */
   readonly url: string;
+  /** Where the service's console is; undefined with several nodes, of which each has its own. */
+  readonly console: string | undefined;
   /** Settles when the worker in this process has ended; never with several nodes. */
   readonly done: Promise<void>;
   stop(): Promise<void>;
@@ -38,6 +40,7 @@ export interface DemoOptions {
 /** What serves the pages. */
 interface Serving {
   readonly port: number;
+  readonly console?: string;
   readonly done: Promise<void>;
   stop(): Promise<void>;
 }
@@ -76,7 +79,9 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       log,
       extend: (app) => mountDemo(app, { shop, producer, log }),
     });
-    return { port: service.relay!.port, done: service.done, stop: () => service.stop() };
+    const { relay, adminPort, done } = service;
+    const console = `http://127.0.0.1:${adminPort}/console/`;
+    return { port: relay!.port, console, done, stop: () => service.stop() };
   };
   const several = async (): Promise<Serving> => {
     const cluster = await startCluster({
@@ -100,6 +105,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   if (feed) producer.feed(true, (error) => log.warn({ err: error }, "demo feed failed"));
   return {
     url: `http://127.0.0.1:${serving.port}/demo/`,
+    console: serving.console,
     done: serving.done,
     stop: async () => {
       await producer.close();

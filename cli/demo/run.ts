@@ -12,6 +12,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const url = `http://127.0.0.1:${port}`;
   process.stdout.write(
     `\n  apex-rtm demo: ${demo.url}\n\n` +
+      (demo.console === undefined ? "" : `  What happens inside, live: ${demo.console}\n\n`) +
       "  The database is an emulator, not Oracle. Worker, relay and client are the real ones.\n" +
       (options.nodes > 1
         ? `  ${options.nodes} nodes share a log in a Valkey or Redis of the demo's own: kill them on the page.\n`

@@ -1,7 +1,7 @@
-/** The admin listener: `/metrics` and the details of `/readyz`. On loopback, never proxied. */
+/** The admin listener: `/metrics`, the details of `/readyz`, and the console. On loopback, never proxied. */
 import { createServer, type Server } from "node:http";
 import { isIP } from "node:net";
-import express from "express";
+import express, { type Router } from "express";
 import type { Registry } from "prom-client";
 import { endAfterBody, pipelineLimit } from "../../relay/http/request-bounds.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
@@ -12,6 +12,8 @@ export interface AdminOptions {
   readonly hosts?: readonly string[];
   readonly registry: Registry;
   readonly readiness: () => readonly ReadinessReason[];
+  /** What is served below `/console`. */
+  readonly console?: Router | undefined;
   /** Told the address of a client whose connection was ended for too many requests at once. */
   readonly onTooMany?: (address: string | undefined) => void;
 }
@@ -31,7 +33,7 @@ export function isOurHost(header: string | undefined, names: readonly string[]):
 }
 
 export function createAdminServer(options: AdminOptions): Server {
-  const { registry, readiness, hosts = [], onTooMany } = options;
+  const { registry, readiness, hosts = [], console, onTooMany } = options;
   const app = express();
   app.disable("x-powered-by");
   app.use((request, response, next) => {
@@ -58,6 +60,10 @@ export function createAdminServer(options: AdminOptions): Server {
     const ready = reasons.length === 0;
     response.status(ready ? 200 : 503).json({ ready, reasons, warnings: describe(false) });
   });
+  if (console) {
+    app.use("/console", console);
+    app.get("/", (_request, response) => response.redirect("/console/"));
+  }
   const mayAnswer = pipelineLimit(({ socket }) => onTooMany?.(socket.remoteAddress));
   return createServer((request, response) => {
     if (!mayAnswer(request)) return;

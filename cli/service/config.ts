@@ -21,6 +21,26 @@ export const serviceConfig = z.strictObject({
       port: port("Port of the admin listener; 0 lets the system choose.", 3001),
     })
     .prefault({}),
+  console: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe("Whether the admin listener has the console, /console/ (docs/console.md)."),
+      tokenFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          "File with a token of at least 32 bytes. Without it only this host may look; with it others " +
+            "may, who show it, and acting needs it from this host too.",
+        ),
+      payloads: z
+        .boolean()
+        .default(false)
+        .describe("Whether the console's live tail shows payloads, and not only names and sizes."),
+    })
+    .prefault({}),
   stateDirectory: z
     .string()
     .min(1)

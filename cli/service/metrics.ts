@@ -3,7 +3,7 @@ import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
 import { logOutput } from "../../common/logger.ts";
 import { scrapedMetrics } from "../../common/scraped-metrics.ts";
 import { VERSION } from "../version.ts";
-import { ROLE_NAMES, ROLES, type Roles } from "./roles.ts";
+import { type Roles, roleName } from "./roles.ts";
 
 /** Of the library's default metrics: they list every socket, each time, and say what others say. */
 const COSTLY = [
@@ -26,7 +26,7 @@ export function registerServiceMetrics(
   { roles, isReady }: { readonly roles: Roles; readonly isReady: () => boolean },
 ): void {
   const { counter, gauge } = scrapedMetrics(registry);
-  const labels = { version: VERSION, node: process.versions.node, role: roleOf(roles) };
+  const labels = { version: VERSION, node: process.versions.node, role: roleName(roles) };
   new Gauge({
     name: "rtm_build_info",
     help: "1; what runs is in the labels.",
@@ -39,10 +39,6 @@ export function registerServiceMetrics(
     "Log lines that standard output did not take.",
     () => logOutput().dropped,
   );
-}
-
-function roleOf({ worker, relay }: Roles): string {
-  return ROLE_NAMES.find((name) => ROLES[name].worker === worker && ROLES[name].relay === relay)!;
 }
 
 /**

@@ -13,3 +13,7 @@ export const ROLES = {
 export type Role = keyof typeof ROLES;
 
 export const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
+
+export function roleName({ worker, relay }: Roles): Role {
+  return ROLE_NAMES.find((name) => ROLES[name].worker === worker && ROLES[name].relay === relay)!;
+}

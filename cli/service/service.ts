@@ -19,6 +19,8 @@ import { ORACLE_ERRORS } from "../../worker/oracle-errors.ts";
 import type { QueueStatus } from "../../worker/queue-state.ts";
 import { startWorker, type Worker } from "../../worker/worker.ts";
 import type { RtmConfig } from "../config.ts";
+import { readConsoleToken } from "../console/access.ts";
+import { Console } from "../console/routes.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
 import { type AdminOptions, createAdminServer } from "./admin.ts";
 import { registerServiceMetrics } from "./metrics.ts";
@@ -81,7 +83,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     roles,
     isReady: () => !readiness().some(({ blocking }) => blocking),
   });
-  const admin = await startAdmin(config, { registry, readiness }, log);
+  const poisonDirectory = stateDirectory ?? userStateDirectory();
+  const sources = {
+    registry,
+    readiness,
+    inspection: () => relay?.inspection,
+    queues: () => worker?.status(),
+  };
+  const console = config.service.console.enabled
+    ? new Console({ config, roles, sources, poisonDirectory, log })
+    : undefined;
+  const admin = await startAdmin(config, { registry, readiness, console: console?.router }, log);
   try {
     if (roles.relay) {
       relay = await startRelay(config.relay, {
@@ -110,7 +122,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       publisher: relay?.publisher ?? remote!,
       log,
       registry,
-      stateDirectory: stateDirectory ?? userStateDirectory(),
+      stateDirectory: poisonDirectory,
       version: VERSION,
       ...(relay?.presenceFeed && { presence: relay.presenceFeed }),
       mayLead: () => relay?.hearsLog ?? true,
@@ -127,7 +139,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     readiness,
     done: worker?.done ?? new Promise(() => {}),
     reload(next) {
+      const token = readConsoleToken(next.service.console.tokenFile);
       relay?.reload(next.relay);
+      console?.useToken(token);
       if (!remote) return;
       remote.useKey(readPublishKey(next));
       log.info("publish key read");
@@ -136,6 +150,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await worker?.stop();
       await relay?.drain();
       remote?.close();
+      console?.close();
       await closeServer(admin?.server);
     },
   };
@@ -186,7 +201,8 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
   if (roles.worker && !roles.relay) {
     problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
   }
-  if (roles.relay) problems.push(...keyProblems(config));
+  if (roles.relay) problems.push(...problemsOf(() => loadKeys(config.relay)));
+  problems.push(...problemsOf(() => readConsoleToken(config.service.console.tokenFile)));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
@@ -202,10 +218,10 @@ function userStateDirectory(): string | undefined {
   }
 }
 
-/** What is wrong with the relay's secrets and API keys. */
-function keyProblems({ relay }: RtmConfig): readonly string[] {
+/** What is wrong with secrets that are read. */
+function problemsOf(read: () => unknown): readonly string[] {
   try {
-    loadKeys(relay);
+    read();
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;

@@ -71,6 +71,9 @@ a DBA gives before and after are in [install.md](install.md).`,
 one is being rotated in.`,
   "token explain": `Prints header, claims, whether a relay with this configuration takes the token now, why not, and
 what it grants. Nothing but the verdict depends on the secrets.`,
+  top: `What the [console](console.md) shows, as text: \`q\` or Ctrl+C ends it. It needs no terminal: into a pipe
+or a file it prints one moment after the other. \`--once\` looks for a second, for the rates. On another host
+than the service's it needs the token of \`service.console.tokenFile\`.`,
   tail: `Standard output carries messages only. After a lost connection it reconnects and asks for what it
 missed; when the relay cannot prove that nothing is missing, standard error says so.`,
 };

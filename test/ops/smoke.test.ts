@@ -47,6 +47,7 @@ const BY_HAND: readonly string[] = [
 
 /** Arguments with which a benchmark is over soon. */
 const SHORT: Readonly<Record<string, readonly string[]>> = {
+  "bench:console": ["--rounds", "1", "--seconds", "1", "--connections", "10"],
   "bench:worker": ["--rounds", "1", "--messages", "300", "--framing", "23ai"],
   "bench:relay": ["--rounds", "1", "--seconds", "0.05", "--only", "a 1x1000 in-process, 32"],
 };
@@ -101,6 +102,7 @@ const COMMANDS: Readonly<
   "db status": [[], 2, /database\.connectString is needed/],
   publish: [["a", "{"], 1, /is not JSON/],
   tail: [["a", "--url", "http://127.0.0.1:9"], 1, /ECONNREFUSED/],
+  top: [["--once", "--url", "http://127.0.0.1:9"], 1, /cannot be reached/],
   "token mint": [["a", "--sub", "x"], 1, /there is no secret to sign with/],
   "token explain": [[], 1, /"valid": false/],
 };

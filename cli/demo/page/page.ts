@@ -1,5 +1,5 @@
 /** The demo's dashboard: rtm-client in, figures, chart and log out. */
-import "./language.ts";
+import "../../page/language.ts";
 import uPlot from "uplot";
 import type * as Client from "../../../apex-plugins/client/index.ts";
 import { showCluster } from "./cluster.ts";
