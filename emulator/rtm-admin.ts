@@ -75,7 +75,7 @@ export function addAdmin(emulator: Emulator, schema: AdminSchema): void {
   }));
 
   emulator.onStatement(/from \w+\.rtm_log\s+where[\s\S]*'REJECTED'/i, ({ binds }) => ({
-    columns: ["AT", "MESSAGE_ID", "CHANNEL", "EVENT_NAME", "REASON"],
+    columns: ["HAPPENED", "MESSAGE_ID", "CHANNEL", "EVENT_NAME", "REASON"],
     rows: schema.log
       .filter(({ status }) => status === "REJECTED")
       .reverse()

@@ -16,6 +16,8 @@ export interface ChannelView {
   /** Number of its last message in this epoch. */
   readonly seq: number;
   readonly subscriptions: number;
+  /** Users that are seen in it, on all nodes; undefined where no rule lets anybody be seen. */
+  readonly members: number | undefined;
   /** Messages that are remembered, and their bytes. */
   readonly kept: number;
   readonly keptBytes: number;
@@ -109,10 +111,19 @@ export class Inspection {
 
   /** All channels: the caller takes what it needs, so that many of them cost no array. */
   *channels(): Generator<ChannelView> {
-    for (const { name, log, subscriptions } of this.#clients.hub.channels.values()) {
+    const { hub, presence } = this.#clients;
+    for (const { name, log, subscriptions } of hub.channels.values()) {
       const { seq, size: kept, bytes: keptBytes } = log;
-      yield { channel: name, seq, subscriptions: subscriptions.size, kept, keptBytes };
+      const members = presence?.roster.count(name);
+      yield { channel: name, seq, subscriptions: subscriptions.size, members, kept, keptBytes };
     }
+  }
+
+  /** Users seen in channels, and the nodes that say so; undefined where no rule lets anybody be seen. */
+  presence(): { readonly members: number; readonly nodes: readonly string[] } | undefined {
+    const { presence } = this.#clients;
+    if (!presence) return undefined;
+    return { members: presence.roster.size, nodes: [...presence.roster.nodes] };
   }
 
   /** The clients for which most is held, at most `limit`, the fullest first. */

@@ -152,7 +152,7 @@ export class QueueAside {
   async #poisonInLog(session: Session, owner: string): Promise<Allowed<PoisonRow>> {
     try {
       const { rows = [] } = await session.execute<{
-        AT: string | null;
+        HAPPENED: string | null;
         MESSAGE_ID: string | null;
         CHANNEL: string | null;
         EVENT_NAME: string | null;
@@ -160,7 +160,7 @@ export class QueueAside {
       }>(
         "list poison",
         // By the index of the rows with an error: the log may be long.
-        `select ${iso("sys_extract_utc(ts)")} as at, message_id, channel, event_name, reason
+        `select ${iso("sys_extract_utc(ts)")} as happened, message_id, channel, event_name, reason
            from (select ts, message_id, channel, event_name, substr(error_message, 1, 500) as reason
                    from ${owner}.rtm_log
                   where case when error_message is not null then id end > 0
@@ -172,7 +172,7 @@ export class QueueAside {
       return {
         may: true,
         rows: rows.map((row) => ({
-          at: row.AT,
+          at: row.HAPPENED,
           messageId: row.MESSAGE_ID,
           channel: row.CHANNEL,
           eventName: row.EVENT_NAME,

@@ -37,7 +37,8 @@ export class BusiestChannels {
     const rows: ChannelRow[] = [];
     for (const view of inspection.channels()) {
       seqs.set(view.channel, view.seq);
-      this.#take(rows, { ...view, rate: before ? rateOf(view, before, seconds) : null });
+      const rate = before ? rateOf(view, before, seconds) : null;
+      this.#take(rows, { ...view, members: view.members ?? null, rate });
     }
     this.#seqs = seqs;
     this.#lookedAt = now;

@@ -65,6 +65,8 @@ export type Totals = Readonly<Record<string, number>>;
 export interface RelayFigures {
   readonly epoch: string;
   readonly subscriptions: number;
+  /** Null without presence. */
+  readonly presence: { readonly members: number; readonly nodes: readonly string[] } | null;
   readonly channels: number;
   readonly heldBytes: number;
   readonly historyMessages: number;
@@ -82,6 +84,8 @@ export interface RelayFigures {
 export interface ChannelRow {
   readonly channel: string;
   readonly subscriptions: number;
+  /** Users that are seen in it; null without presence. */
+  readonly members: number | null;
   /** Messages per second since the last look; null at the first. */
   readonly rate: number | null;
   readonly seq: number;

@@ -190,11 +190,13 @@ function queueRow(
 }
 
 function relayFigures(
-  { stats, epoch }: Inspection,
+  inspection: Inspection,
   { channels, heldBytes, historyMessages, historyBytes }: ReturnType<Inspection["gauges"]>,
 ): RelayFigures {
+  const { stats, epoch } = inspection;
   return {
     epoch,
+    presence: inspection.presence() ?? null,
     subscriptions: stats.subscriptions,
     channels,
     heldBytes,

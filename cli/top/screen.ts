@@ -91,10 +91,14 @@ function channels({ sample }: ConsoleModel, paint: Paint): string[] {
     safe(row.channel, 40),
     perSecond(row.rate),
     count(row.subscriptions),
+    count(row.members),
     count(row.seq),
     bytes(row.keptBytes),
   ]);
-  return ["", ...table(["CHANNEL", "PER S", "SUBSCRIBERS", "NUMBER", "KEPT"], lines, paint)];
+  return [
+    "",
+    ...table(["CHANNEL", "PER S", "SUBSCRIBERS", "PRESENT", "NUMBER", "KEPT"], lines, paint),
+  ];
 }
 
 function slowClients({ sample }: ConsoleModel, paint: Paint): string[] {

@@ -248,6 +248,22 @@ describe("what it tells", () => {
     expect(later.hello!.points.length).toBeGreaterThan(0);
   });
 
+  it("who is present, where a rule lets users be seen", async () => {
+    const { service, port } = await startWithConsole({
+      relay: { presence: { rules: [{ channels: "team:*" }] } },
+    });
+    await service.relay!.publisher.publish([message("team:a", 1)], SOURCE);
+    const seen = await look(port, "api/events");
+    await until("the channel is seen", () => (seen.samples.at(-1)?.channels.length ?? 0) > 0);
+    const sample = seen.samples.at(-1)!;
+    expect(sample.channels).toMatchObject([{ channel: "team:a", members: 0 }]);
+    expect(sample.relay!.presence).toMatchObject({ members: 0 });
+    const without = await startWithConsole();
+    const other = await look(without.port, "api/events");
+    await until("the first sample", () => other.samples.length > 0);
+    expect(other.samples[0]!.relay!.presence).toBeNull();
+  });
+
   it("a worker alone has no relay, a relay alone no database", async () => {
     const { port } = await startWithConsole({
       roles: { relay: false },

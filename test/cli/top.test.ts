@@ -119,7 +119,9 @@ it("shows names of others in one line, harmless", () => {
     queues: [],
     relay: null,
     log: null,
-    channels: [{ channel: evil, subscriptions: 1, rate: null, seq: 1, kept: 1, keptBytes: 1 }],
+    channels: [
+      { channel: evil, subscriptions: 1, members: null, rate: null, seq: 1, kept: 1, keptBytes: 1 },
+    ],
     slowClients: [{ address: evil, heldBytes: 1, subscriptions: 1, waiting: true }],
     warnings: [],
     watching: 1,

@@ -13,6 +13,7 @@ function totals(values: Readonly<Record<string, number>>): string {
 
 export function pagesList({
   subscriptions,
+  presence,
   opened,
   recoveries,
   closes,
@@ -24,6 +25,7 @@ export function pagesList({
 }: RelayFigures): [string, string][] {
   return [
     ["Subscriptions", count(subscriptions)],
+    ...(presence ? ([["Users present", count(presence.members)]] as [string, string][]) : []),
     ["Opened since the start", count(opened)],
     ["Recoveries", `${count(recoveries.granted)} granted, ${count(recoveries.refused)} refused`],
     ["Slow readers disconnected", totals(drops)],
@@ -68,6 +70,12 @@ export function nodeList(
           ["History", `${count(relay.historyMessages)} messages, ${bytes(relay.historyBytes)}`],
           ["Epoch", relay.epoch],
         ] as [string, string][])
+      : []),
+    ...(relay?.presence
+      ? ([["Nodes that are heard", relay.presence.nodes.join(", ") || "none"]] as [
+          string,
+          string,
+        ][])
       : []),
     ...engine,
     ...(hello.database ? ([["Workers of all nodes", heard]] as [string, string][]) : []),

@@ -81,6 +81,7 @@ export function makeTables({ rateOf, follow }: TableOptions) {
       { title: "Channel", text: ({ channel }) => channel, wraps: true },
       { title: "Per second", text: ({ rate }) => perSecond(rate), isNumber: true },
       { title: "Subscribers", text: ({ subscriptions }) => count(subscriptions), isNumber: true },
+      { title: "Present", text: ({ members }) => count(members), isNumber: true },
       { title: "Number", text: ({ seq }) => count(seq), isNumber: true },
       {
         title: "Kept",
