@@ -219,7 +219,7 @@ async function fleet(): Promise<void> {
     "fleet: followers beside one node",
     "batches of 100: engine µs per message",
     "follower µs per message",
-    "lone messages, 100/s: engine's share of a core",
+    "lone messages, at most 100/s: engine's share of a core",
     "publish to follower, ms p50 / p99",
     "engine bytes out per message and follower",
   );

@@ -2,11 +2,13 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Relay } from "../../relay/relay.ts";
 import { message, SOURCE, startTestRelay } from "../relay/support.ts";
-import { expectWholePages, movingPages } from "../support/pages.ts";
+import { expectWholePages, type MovingPage, movingPages } from "../support/pages.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { until } from "../support/until.ts";
 
-const PAGES = process.env.RTM_TEST_LONG === "1" ? 5000 : 300;
+const PAGES = Number(process.env.RTM_TEST_STORM_PAGES ?? 300);
+/** Pages that come together at the beginning, which is not the storm. */
+const GROUP = 100;
 const PATIENCE = 240_000;
 
 describe.skipIf(ENGINE_MISSING !== "")(`a storm of pages${ENGINE_MISSING}`, () => {
@@ -18,6 +20,8 @@ describe.skipIf(ENGINE_MISSING !== "")(`a storm of pages${ENGINE_MISSING}`, () =
       const relay = await startTestRelay({
         insecure: true,
         drain: { window: "0s", grace: "100ms" },
+        // Pages and nodes share this process.
+        connectDeadline: "120s",
         log: { kind: "valkey", url: engine.url, grace: "120s" },
       });
       onTestFinished(() => relay.close());
@@ -25,10 +29,14 @@ describe.skipIf(ENGINE_MISSING !== "")(`a storm of pages${ENGINE_MISSING}`, () =
     };
     const [dying, ...others] = [await node(), await node(), await node()] as [Relay, Relay, Relay];
     let ports = [dying.port];
-    const pages = movingPages(PAGES, "sales", () => ports);
-    const all = (what: string, holds: (page: (typeof pages)[number]) => boolean) =>
+    const pages: MovingPage[] = [];
+    const all = (what: string, holds: (page: MovingPage) => boolean) =>
       until(what, () => pages.every(holds), PATIENCE);
-    await all("all pages are there", (page) => page.refreshes() === 1);
+    while (pages.length < PAGES) {
+      const more = Math.min(GROUP, PAGES - pages.length);
+      pages.push(...movingPages(more, "sales", () => ports));
+      await all("all pages are there", (page) => page.refreshes() === 1);
+    }
     let sent = 0;
     const publish = async (count: number) => {
       const from = sent;
@@ -61,6 +69,7 @@ describe.skipIf(ENGINE_MISSING !== "")(`a storm of pages${ENGINE_MISSING}`, () =
       const [answer] = await relay.publisher.publish([message("sales", { n: 0 })], SOURCE);
       recipients.push((answer as { recipients: number }).recipients);
     }
-    expect(recipients).toEqual([PAGES / 2, PAGES / 2]);
+    expect(recipients[0]! + recipients[1]!).toBe(PAGES);
+    expect(Math.min(...recipients)).toBeGreaterThan(0);
   });
 });
