@@ -1,5 +1,6 @@
 /** Where each listener of a channel stands: recovery points and duplicate removal. Pure. */
-import type { MessageFrame, Since } from "../../relay/contract/protocol.ts";
+import type { MessageFrame, PresenceWish, Since } from "../../relay/contract/protocol.ts";
+import { type Member, Members, type MembersChange } from "./members.ts";
 import type { TokenSource } from "./token.ts";
 
 /** A point in a channel's stream: message `seq` of the relay's `epoch`. */
@@ -23,6 +24,8 @@ export interface ListenerEvents {
   onSuspended(channel: string, code: string): void;
   /** The relay refuses the channel, with a code of docs/protocol.md. */
   onDenied(channel: string, code: string, message: string): void;
+  /** The members have changed; called first with all of them. */
+  onMembers(channel: string, all: readonly Member[], count: number, change: MembersChange): void;
 }
 
 /** Ids remembered per listener. They matter after a relay crash, when `seq` starts anew. */
@@ -34,6 +37,10 @@ export class Listener {
   readonly on: ListenerEvents;
   /** Its page may give up the socket after being hidden for so long, ms. */
   readonly parkMs: number;
+  /** Whether its user is to be seen, and whether it wants to see others. */
+  readonly presence: PresenceWish;
+  /** It has been told who is there. */
+  knowsMembers = false;
   position: Position | undefined;
   readonly #fromPage: boolean;
   readonly #ids = new Set<string>();
@@ -45,8 +52,10 @@ export class Listener {
     source: TokenSource | undefined,
     on: ListenerEvents,
     parkMs: number,
+    presence: PresenceWish = {},
   ) {
     this.parkMs = parkMs;
+    this.presence = presence;
     this.events = events;
     this.source = source;
     this.on = on;
@@ -87,14 +96,40 @@ export class Channel {
   readonly listeners = new Set<Listener>();
   /** Token sources (undefined: none) under which the present socket was asked. */
   readonly tried = new Set<TokenSource | undefined>();
+  /** The relay has refused presence here. */
+  presenceRefused = false;
+  readonly members: Members;
   readonly #before: Position | undefined;
   #epoch = "";
   #askedByAge = false;
 
   /** `before`: where an earlier page of this tab stood. What it saw is older than this page. */
-  constructor(name: string, before?: Position) {
+  constructor(name: string, before?: Position, guard: (task: () => void) => void = (run) => run()) {
     this.name = name;
     this.#before = before;
+    this.members = new Members((change) => {
+      for (const listener of this.listeners) guard(() => this.tellMembers(listener, change));
+    });
+  }
+
+  /** What all listeners together want, who share one place; undefined when none wants any. */
+  get presence(): PresenceWish | undefined {
+    let join = false;
+    let watch = false;
+    for (const { presence } of this.listeners) {
+      join ||= presence.join === true;
+      watch ||= presence.watch === true;
+    }
+    return join || watch ? { join, watch } : undefined;
+  }
+
+  /** Who has been told nothing yet is told of all. */
+  tellMembers(listener: Listener, change: MembersChange): void {
+    const { all, count, isKnown } = this.members;
+    if (!listener.presence.watch || !isKnown) return;
+    const told = listener.knowsMembers ? change : { joined: all, left: [] };
+    listener.knowsMembers = true;
+    listener.on.onMembers(this.name, all, count, told);
   }
 
   /** The newest message that a listener has had. */

@@ -1,7 +1,8 @@
 /** What a page's script holds: subscriptions on a connection that others may share. */
-import type { MessageFrame } from "../../relay/contract/protocol.ts";
+import type { MessageFrame, PresenceWish } from "../../relay/contract/protocol.ts";
 import { Listener, type Start } from "./channel.ts";
 import type { Status } from "./link.ts";
+import type { Member, MembersChange } from "./members.ts";
 import type { RelayConnection } from "./relay-connection.ts";
 import { type TokenOptions, type TokenProvider, TokenSource } from "./token.ts";
 
@@ -16,6 +17,12 @@ export interface SubscribeOptions {
    * starts with the next message, a position continues after a message seen before.
    */
   readonly from?: Start | undefined;
+  /**
+   * `join`: the token's user is seen by others in these channels; `watch`: they are seen by
+   * `onMembers`. The token and a rule of the relay must allow it. Who watches must join, unless the
+   * rule says otherwise.
+   */
+  readonly presence?: PresenceWish | undefined;
   /** The token for these channels; absent means the one given to `connect`. */
   readonly token?: Token | undefined;
   /** Called for each message. Payloads are untrusted: never write them as HTML. */
@@ -34,6 +41,12 @@ export interface SubscribeOptions {
   onSuspended?(channel: string, code: string): void;
   /** Called when the relay refuses a channel; `code` is explained in docs/protocol.md. */
   onDenied?(channel: string, code: string, message: string): void;
+  /**
+   * Called with `presence.watch` when it is known who is there, and at every change. `all` is empty
+   * while there are too many to be listed; `count` is their number then too. A user with new info is
+   * in `joined`. Names and infos are untrusted: never write them as HTML.
+   */
+  onMembers?(channel: string, all: readonly Member[], count: number, change: MembersChange): void;
 }
 
 export interface RtmSubscription {
@@ -88,9 +101,12 @@ export class RtmClient {
       onSuspended: (channel: string, code: string) => options.onSuspended?.(channel, code),
       onDenied: (channel: string, code: string, message: string) =>
         options.onDenied?.(channel, code, message),
+      onMembers: (channel: string, all: readonly Member[], count: number, change: MembersChange) =>
+        options.onMembers?.(channel, all, count, change),
     };
+    const { presence, from = "page" } = options;
     const listeners = names.map((name) => {
-      const listener = new Listener(wanted, options.from ?? "page", source, on, this.#parkMs);
+      const listener = new Listener(wanted, from, source, on, this.#parkMs, presence);
       this.#connection.add(name, listener);
       return [name, listener] as const;
     });

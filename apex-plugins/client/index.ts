@@ -46,5 +46,6 @@ export type { MessageFrame } from "../../relay/contract/protocol.ts";
 export type { Position, Start } from "./channel.ts";
 export type { RtmClient, RtmSubscription, SubscribeOptions, Token } from "./client.ts";
 export type { State, Status } from "./link.ts";
+export type { Member, MembersChange } from "./members.ts";
 export type { WebSocketClass, WebSocketLike } from "./socket.ts";
 export { StopError, type TokenOptions, type TokenProvider } from "./token.ts";

@@ -61,10 +61,11 @@ export class RelayConnection {
   add(name: string, listener: Listener): void {
     let channel = this.#channels.get(name);
     if (!channel) {
-      channel = new Channel(name, this.#before[name]);
+      channel = new Channel(name, this.#before[name], (task) => this.#call(task));
       this.#channels.set(name, channel);
     }
     channel.listeners.add(listener);
+    if (listener.presence.watch) queueMicrotask(() => this.#tellMembers(channel, listener));
     // Asked again for the newcomer; the others drop what they have seen.
     channel.reset();
     this.#soon();
@@ -74,11 +75,20 @@ export class RelayConnection {
     const channel = this.#channels.get(name);
     this.#dispatcher.forget(listener);
     this.#losses.forget(listener);
+    const wish = JSON.stringify(channel?.presence);
     if (!channel?.listeners.delete(listener)) return;
     const { source } = listener;
     if (channel.listeners.size === 0) this.#channels.delete(name);
     if (source && !this.#sources().has(source)) source.rest();
-    if (channel.listeners.size > 0) return;
+    if (channel.listeners.size > 0) {
+      if (wish === JSON.stringify(channel.presence)) return;
+      // The others do not want to be seen, or to see.
+      if (!channel.presence?.watch) channel.members.forget();
+      channel.reset();
+      this.#soon();
+      return;
+    }
+    channel.members.forget();
     if (this.#channels.size === 0) this.link.idle();
     else if (channel.state !== "new") this.link.send({ op: "unsubscribe", channels: [name] });
   }
@@ -145,8 +155,13 @@ export class RelayConnection {
         if (listener.source && listener.source !== source) continue;
         if (channel.tried.has(listener.source)) continue;
         const since = channel.since(Math.ceil(this.#env.pageAgeMs()));
+        const { name, presence } = channel;
         channel.asked(listener.source, since);
-        entries.push(since ? { channel: channel.name, since } : { channel: channel.name });
+        entries.push({
+          channel: name,
+          ...(since ? { since } : {}),
+          ...(presence ? { presence } : {}),
+        });
         break;
       }
     }
@@ -209,6 +224,8 @@ export class RelayConnection {
     // What was refused without a token may be granted now.
     for (const channel of this.#channels.values()) {
       if (channel.state === "denied" && channel.tried.has(undefined)) channel.reset();
+      if (channel.presenceRefused && channel.state === "live") channel.reset();
+      channel.presenceRefused = false;
     }
     clearTimeout(source.timer);
     // A relay that does not say when is heard when the token has ended.
@@ -320,9 +337,16 @@ export class RelayConnection {
       case "unsubscribed":
         if (frame.code) this.#expired(frame.channel, frame.code);
         return;
+      case "members":
+      case "presence":
+        this.#call(() => this.#channels.get(frame.channel)?.members.take(frame));
+        return;
       case "error":
-        if (frame.channel !== undefined) this.#denied(frame.channel, frame.code, frame.message);
-        else if (isTokenRefusal(frame.code) && this.#presenting) {
+        if (frame.channel !== undefined && String(frame.code).startsWith("presence_")) {
+          this.#presenceRefused(frame.channel, frame.code, frame.message);
+        } else if (frame.channel !== undefined) {
+          this.#denied(frame.channel, frame.code, frame.message);
+        } else if (isTokenRefusal(frame.code) && this.#presenting) {
           const source = this.#presenting;
           this.#presenting = undefined;
           if (frame.code === "token_subject_mismatch" || frame.code === "token_limit") {
@@ -367,6 +391,21 @@ export class RelayConnection {
     }
     channel.state = "denied";
     for (const { on } of channel.listeners) this.#call(() => on.onDenied(name, code, message));
+  }
+
+  /** The messages of the channel go on without it, until another token is taken. */
+  #presenceRefused(name: string, code: string, message: string): void {
+    const channel = this.#channels.get(name);
+    if (!channel) return;
+    channel.presenceRefused = true;
+    channel.members.clear();
+    this.#env.report(new Error(`rtm: ${code} in ${name}: ${message}`));
+  }
+
+  /** A newcomer among listeners that know who is there; no list may come for it alone. */
+  #tellMembers(channel: Channel, listener: Listener): void {
+    if (listener.knowsMembers || !channel.listeners.has(listener)) return;
+    this.#call(() => channel.tellMembers(listener, { joined: [], left: [] }));
   }
 
   #closed(code: number, early: boolean): void {

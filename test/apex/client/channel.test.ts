@@ -61,6 +61,7 @@ function listener(start: Start, seen: (string | number)[]): Listener {
     },
     onSuspended() {},
     onDenied() {},
+    onMembers() {},
   };
   return new Listener(undefined, start, undefined, on, 0);
 }

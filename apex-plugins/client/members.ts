@@ -1,0 +1,128 @@
+/** Whom a page sees in one channel, from the relay's frames. Pure but for the timer that ends settling. */
+import type { MemberEntry, MembersFrame, PresenceFrame } from "../../relay/contract/protocol.ts";
+
+/** A user in a channel. Names and infos are others' words: never write them as HTML. */
+export type Member = MemberEntry;
+
+export interface MembersChange {
+  /** Who came, and who shows something else of itself. */
+  readonly joined: readonly Member[];
+  readonly left: readonly Member[];
+}
+
+const NOTHING: MembersChange = { joined: [], left: [] };
+
+export class Members {
+  /** Undefined before the first list, and while only the number is told. */
+  #known: Map<string, Member> | undefined;
+  #count: number | undefined;
+  /** A list that comes in several frames. */
+  #parts: Map<string, Member> | undefined;
+  /** Who was known before a list that may be incomplete, and was not named since. */
+  #unsettled: Map<string, Member> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #onChange: (change: MembersChange) => void;
+
+  constructor(onChange: (change: MembersChange) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** Empty where only the number is known. */
+  get all(): readonly Member[] {
+    return [...(this.#known?.values() ?? []), ...(this.#unsettled?.values() ?? [])];
+  }
+
+  get count(): number {
+    return this.#known ? this.#known.size + (this.#unsettled?.size ?? 0) : (this.#count ?? 0);
+  }
+
+  /** Whether anything was told yet. */
+  get isKnown(): boolean {
+    return this.#count !== undefined;
+  }
+
+  take(frame: MembersFrame | PresenceFrame): void {
+    if (frame.op === "members") this.#list(frame);
+    else if ("listed" in frame) this.#tooMany(frame.count);
+    else this.#change(frame);
+  }
+
+  /** Nobody is seen any more: the relay does not allow it. */
+  clear(): void {
+    if (!this.isKnown) return;
+    const left = this.all;
+    this.stop();
+    this.#known = new Map();
+    this.#count = 0;
+    this.#onChange({ joined: [], left });
+  }
+
+  /** Nobody asks any more. */
+  forget(): void {
+    this.stop();
+    this.#known = undefined;
+    this.#count = undefined;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#unsettled = undefined;
+    this.#parts = undefined;
+  }
+
+  #list({ members, more, count, settleMs = 0 }: MembersFrame): void {
+    this.#parts ??= new Map();
+    for (const member of members) this.#parts.set(member.user, member);
+    if (more) return;
+    const list = this.#parts;
+    const before = new Map(this.all.map((member) => [member.user, member]));
+    this.stop();
+    this.#known = list;
+    this.#count = count;
+    const joined = [...list.values()].filter((member) => isNews(member, before.get(member.user)));
+    const missing = [...before.values()].filter(({ user }) => !list.has(user));
+    if (settleMs > 0 && missing.length > 0) {
+      this.#unsettled = new Map(missing.map((member) => [member.user, member]));
+      this.#timer = setTimeout(() => this.#settled(), settleMs);
+    }
+    this.#onChange({ joined, left: this.#unsettled ? [] : missing });
+  }
+
+  #settled(): void {
+    const left = [...(this.#unsettled?.values() ?? [])];
+    this.#unsettled = undefined;
+    if (left.length > 0) this.#onChange({ joined: [], left });
+  }
+
+  #change(frame: Extract<PresenceFrame, { left: unknown }>): void {
+    // Changes follow a list; whatever else comes is none of ours.
+    if (!this.#known) return;
+    const left: Member[] = [];
+    for (const user of frame.left) {
+      const member = this.#known.get(user) ?? this.#unsettled?.get(user);
+      this.#known.delete(user);
+      this.#unsettled?.delete(user);
+      if (member) left.push(member);
+    }
+    const joined = frame.joined.filter((member) => {
+      const before = this.#known?.get(member.user) ?? this.#unsettled?.get(member.user);
+      this.#unsettled?.delete(member.user);
+      this.#known?.set(member.user, member);
+      return isNews(member, before);
+    });
+    this.#count = frame.count;
+    if (left.length + joined.length > 0) this.#onChange({ joined, left });
+  }
+
+  #tooMany(count: number): void {
+    this.stop();
+    this.#known = undefined;
+    this.#count = count;
+    this.#onChange(NOTHING);
+  }
+}
+
+/** Whether it was not there, or shows something else than before. */
+function isNews(member: Member, before: Member | undefined): boolean {
+  return !before || JSON.stringify(member.info) !== JSON.stringify(before.info);
+}
