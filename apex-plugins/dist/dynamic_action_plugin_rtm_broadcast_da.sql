@@ -117,8 +117,8 @@ wwv_flow_imp_shared.create_plugin(
 '  return l_result || substr(p_literal, l_from);',
 'end substituted;',
 '',
-'-- Is the installation''s function, if there is one, in favour? p_operation: LISTEN or SEND. The',
-'-- function is called by name: my_schema.my_function(p_user, p_channel, p_operation) return boolean.',
+'-- Is the installation''s function, if there is one, in favour? p_operation: LISTEN, SEND or',
+'-- PRESENCE. The function is called by name: my_schema.my_function(p_user, p_channel, p_operation) return boolean.',
 'function is_allowed(',
 '  p_function  in varchar2,',
 '  p_channel   in varchar2,',
@@ -405,7 +405,7 @@ wwv_flow_imp_shared.create_plugin_attribute(
 '<pre>my_schema.my_function(',
 '  p_user      in varchar2,  -- the APEX user',
 '  p_channel   in varchar2,  -- the channel; a prefix ends with *',
-'  p_operation in varchar2   -- LISTEN or SEND',
+'  p_operation in varchar2   -- LISTEN, SEND or PRESENCE',
 ') return boolean</pre>',
 'and must return true. False, null and an error mean no.'))
 );

@@ -26,15 +26,28 @@ begin
   return l_list;
 end json_list;
 
+-- Replaces the substitutions in the texts of an object.
+procedure substitute_texts(p_object in out nocopy json_object_t)
+is
+  l_members constant json_key_list := p_object.get_keys;
+  l_text    varchar2(32767);
+begin
+  for i in 1 .. l_members.count loop
+    if p_object.get(l_members(i)).is_string then
+      l_text := p_object.get_string(l_members(i));
+      p_object.put(l_members(i), apex_plugin_util.replace_substitutions(p_value => l_text, p_escape => false));
+    end if;
+  end loop;
+end substitute_texts;
+
 -- The attribute Settings: a JSON object with known members. Substitutions are replaced in its texts
 -- after it is parsed, so that a session value cannot add a member.
 function settings_of(p_settings in varchar2) return json_object_t
 is
   c_known    constant varchar2(400) := ':key:live:catchingUp:offline:signIn:type:title:link:seconds:position'
-    || ':cssClass:close:more:badge:count:clear:badgeLabel:';
+    || ':cssClass:close:more:badge:count:clear:badgeLabel:member:';
   l_settings json_object_t := json_object_t();
   l_members  json_key_list;
-  l_text     varchar2(32767);
 begin
   if p_settings is null then
     return l_settings;
@@ -50,13 +63,30 @@ begin
     if instr(c_known, ':' || l_members(i) || ':') = 0 then
       raise_usage('Settings: there is no ' || l_members(i) || '; known are '
         || replace(trim(':' from c_known), ':', ', '));
-    elsif l_settings.get(l_members(i)).is_string then
-      l_text := l_settings.get_string(l_members(i));
-      l_settings.put(l_members(i), apex_plugin_util.replace_substitutions(p_value => l_text, p_escape => false));
     end if;
   end loop;
+  substitute_texts(l_settings);
   return l_settings;
 end settings_of;
+
+-- What others see of the user: the member of that name of Settings.
+function member_info(p_settings in varchar2) return varchar2
+is
+  l_settings constant json_object_t := settings_of(p_settings);
+  l_member   json_object_t;
+begin
+  if not nvl(l_settings.has('member'), false) then
+    return null;
+  elsif not l_settings.get('member').is_object then
+    raise_usage('Settings: member is an object, for example {"member": {"name": "&APP_USER."}}');
+  end if;
+  l_member := l_settings.get_object('member');
+  substitute_texts(l_member);
+  if lengthb(l_member.to_string) > 512 then
+    raise_usage('Settings: member has more than 512 bytes');
+  end if;
+  return l_member.to_string;
+end member_info;
 
 -- The user's own channel. Without a login everybody would share it.
 function own_channel return varchar2
@@ -131,20 +161,77 @@ begin
   return nvl(p_dynamic_action.attribute_12, 'TOKEN') <> 'PUBLIC';
 end wants_token;
 
--- What the page's listeners were granted is kept in the APEX session, where the browser cannot change
--- it: one listener can then renew the token for all. Returns the number under which it is found again,
--- or null when there is no room for it.
-function noted_grant(p_channels in websocket_api.t_channels) return pls_integer
+-- Adds a channel where the user is seen, or sees who is there, when the installation lets it.
+procedure grant_presence(
+  p_channel  in varchar2,
+  p_function in varchar2,
+  p_join     in boolean,
+  p_watch    in boolean,
+  p_options  in out nocopy websocket_api.t_token_options
+)
 is
-  l_list   json_array_t := json_array_t();
-  l_text   varchar2(32767);
-  l_number pls_integer;
+begin
+  if not (p_join or p_watch) then
+    return;
+  elsif not is_allowed(p_function, p_channel, 'PRESENCE') then
+    apex_debug.warn('rtm: %s may have no presence in %s', apex_application.g_user, p_channel);
+    return;
+  end if;
+  if p_join then
+    p_options.presence_join(p_options.presence_join.count + 1) := p_channel;
+  end if;
+  if p_watch then
+    p_options.presence_watch(p_options.presence_watch.count + 1) := p_channel;
+  end if;
+end grant_presence;
+
+-- What the token grants beside channels: the attribute Options says whether the user is seen and sees
+-- others. A prefix is for scripts of the page, which may ask for presence in its channels too.
+procedure find_presence(
+  p_dynamic_action in apex_plugin.t_dynamic_action,
+  p_plugin         in apex_plugin.t_plugin,
+  p_granted        in websocket_api.t_channels,
+  p_options        in out nocopy websocket_api.t_token_options
+)
+is
+  l_function constant varchar2(32767) := p_plugin.attribute_01;
+  l_wishes   constant varchar2(32767) := ':' || p_dynamic_action.attribute_13 || ':';
+  l_join     constant boolean := instr(l_wishes, ':JOIN:') > 0;
+  l_watch    constant boolean := instr(l_wishes, ':WATCH:') > 0;
+begin
+  if l_join then
+    p_options.member_info := member_info(p_dynamic_action.attribute_15);
+  end if;
+  for i in 1 .. p_granted.count loop
+    grant_presence(p_granted(i), l_function, l_join, l_watch, p_options);
+  end loop;
+end find_presence;
+
+function list_text(p_channels in websocket_api.t_channels) return varchar2
+is
+  l_list json_array_t := json_array_t();
 begin
   for i in 1 .. p_channels.count loop
     l_list.append(p_channels(i));
   end loop;
-  l_text := l_list.to_string;
-  if lengthb(l_text) > 4000 then
+  return l_list.to_string;
+end list_text;
+
+-- What the page's listeners were granted is kept in the APEX session, where the browser cannot change
+-- it: one listener can then renew the token for all. Returns the number under which it is found again,
+-- or null when there is no room for it.
+function noted_grant(
+  p_channels in websocket_api.t_channels,
+  p_options  in websocket_api.t_token_options
+) return pls_integer
+is
+  l_text   constant varchar2(32767) := list_text(p_channels);
+  l_join   constant varchar2(32767) := list_text(p_options.presence_join);
+  l_watch  constant varchar2(32767) := list_text(p_options.presence_watch);
+  l_info   constant varchar2(4000)  := p_options.member_info;
+  l_number pls_integer;
+begin
+  if greatest(lengthb(l_text), lengthb(l_join), lengthb(l_watch)) > 4000 then
     return null;
   end if;
   if not apex_collection.collection_exists(p_collection_name => 'RTM_LISTENERS') then
@@ -152,27 +239,41 @@ begin
   end if;
   select min(seq_id) into l_number
     from apex_collections
-   where collection_name = 'RTM_LISTENERS' and c001 = l_text;
+   where collection_name = 'RTM_LISTENERS'
+     and c001 = l_text and c002 = l_join and c003 = l_watch
+     and (c004 = l_info or c004 is null and l_info is null);
   if l_number is null then
-    l_number := apex_collection.add_member(p_collection_name => 'RTM_LISTENERS', p_c001 => l_text);
+    l_number := apex_collection.add_member(
+      p_collection_name => 'RTM_LISTENERS',
+      p_c001            => l_text,
+      p_c002            => l_join,
+      p_c003            => l_watch,
+      p_c004            => l_info);
   end if;
   return l_number;
 end noted_grant;
 
 -- Adds what the page's other listeners were granted. The request names numbers, never channels, and
 -- every channel is asked for again.
-procedure add_noted(p_function in varchar2, p_granted in out nocopy websocket_api.t_channels)
+procedure add_noted(
+  p_function in varchar2,
+  p_granted  in out nocopy websocket_api.t_channels,
+  p_options  in out nocopy websocket_api.t_token_options
+)
 is
   c_most   constant pls_integer := 100;
   l_number varchar2(32767);
   l_text   varchar2(4000);
+  l_join   varchar2(4000);
+  l_watch  varchar2(4000);
+  l_info   varchar2(4000);
   l_list   json_array_t;
   l_known  boolean;
 begin
   for i in 1 .. apex_application.g_f01.count loop
     l_number := apex_application.g_f01(i);
     if regexp_like(l_number, '^[[:digit:]]{1,9}$') then
-      select max(c001) into l_text
+      select max(c001), max(c002), max(c003), max(c004) into l_text, l_join, l_watch, l_info
         from apex_collections
        where collection_name = 'RTM_LISTENERS' and seq_id = to_number(l_number);
       l_list := json_array_t.parse(nvl(l_text, '[]'));
@@ -180,6 +281,17 @@ begin
         exit when p_granted.count >= c_most;
         l_known := grant_channel(l_list.get_string(j), p_function, p_granted);
       end loop;
+      l_list := json_array_t.parse(nvl(l_join, '[]'));
+      for j in 0 .. l_list.get_size - 1 loop
+        exit when p_options.presence_join.count >= c_most;
+        grant_presence(l_list.get_string(j), p_function, true, false, p_options);
+      end loop;
+      l_list := json_array_t.parse(nvl(l_watch, '[]'));
+      for j in 0 .. l_list.get_size - 1 loop
+        exit when p_options.presence_watch.count >= c_most;
+        grant_presence(l_list.get_string(j), p_function, false, true, p_options);
+      end loop;
+      p_options.member_info := nvl(p_options.member_info, l_info);
     end if;
   end loop;
 end add_noted;
@@ -204,16 +316,20 @@ end token_seconds;
 procedure add_token(
   p_dynamic_action in apex_plugin.t_dynamic_action,
   p_channels       in websocket_api.t_channels,
+  p_options        in websocket_api.t_token_options,
   p_configuration  in out nocopy json_object_t
 )
 is
   l_seconds constant number := token_seconds(p_dynamic_action.attribute_14);
   l_token   varchar2(32767);
 begin
-  l_token := websocket_api.client_token(p_channels => p_channels, p_ttl_s => l_seconds);
+  l_token := websocket_api.client_token(
+    p_channels => p_channels,
+    p_options  => p_options,
+    p_ttl_s    => l_seconds);
   p_configuration.put('token', l_token);
   p_configuration.put('renew', true);
-  p_configuration.put('grant', noted_grant(p_channels));
+  p_configuration.put('grant', noted_grant(p_channels, p_options));
   p_configuration.put('sessionEnded', apex_lang.message(p_name => 'APEX.SESSION.EXPIRED'));
 exception
   when others then
@@ -245,9 +361,12 @@ is
   l_settings    constant varchar2(32767) := p_dynamic_action.attribute_15;
   l_event_names apex_t_varchar2 := entries(l_events);
   l_granted     websocket_api.t_channels;
+  l_token       websocket_api.t_token_options;
   l_subscribed  apex_t_varchar2;
+  l_shown       json_object_t;
 begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
+  find_presence(p_dynamic_action, p_plugin, l_granted, l_token);
   if l_on_message = 'BADGE' and not nvl(settings_of(l_settings).has('badge'), false) then
     raise_usage('Settings: name the element of the badge, for example {"badge": "NAV_ORDERS"}');
   end if;
@@ -273,9 +392,11 @@ begin
   p_configuration.put('refreshAfterGap', nvl(l_after_gap, 'EVENT') = 'REFRESH');
   p_configuration.put('fireChange', l_fire_change = 'Y');
   p_configuration.put('options', json_list(entries(replace(l_options, ':', ','))));
-  p_configuration.put('settings', settings_of(l_settings));
+  l_shown := settings_of(l_settings);
+  l_shown.remove('member');
+  p_configuration.put('settings', l_shown);
   if wants_token(p_dynamic_action) then
-    add_token(p_dynamic_action, l_granted, p_configuration);
+    add_token(p_dynamic_action, l_granted, l_token, p_configuration);
   end if;
 end write_configuration;
 
@@ -315,17 +436,22 @@ is
   l_nothing    apex_plugin.t_dynamic_action_ajax_result;
   l_answer     json_object_t := json_object_t();
   l_granted    websocket_api.t_channels;
+  l_options    websocket_api.t_token_options;
   l_subscribed apex_t_varchar2;
   l_seconds    number;
 begin
   begin
     find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
-    add_noted(p_plugin.attribute_01, l_granted);
+    find_presence(p_dynamic_action, p_plugin, l_granted, l_options);
+    add_noted(p_plugin.attribute_01, l_granted, l_options);
     if not wants_token(p_dynamic_action) or l_granted.count = 0 then
       l_answer.put('code', 'not_authorized');
     else
       l_seconds := token_seconds(p_dynamic_action.attribute_14);
-      l_answer.put('token', websocket_api.client_token(p_channels => l_granted, p_ttl_s => l_seconds));
+      l_answer.put('token', websocket_api.client_token(
+        p_channels => l_granted,
+        p_options  => l_options,
+        p_ttl_s    => l_seconds));
     end if;
   exception
     when others then

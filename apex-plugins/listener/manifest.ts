@@ -18,6 +18,7 @@ export const listener: Manifest = {
   events: [
     { name: "rtm_listener_message", displayName: "Message" },
     { name: "rtm_listener_status", displayName: "Status" },
+    { name: "rtm_listener_members", displayName: "Members" },
   ],
   file: {
     name: "rtm-listener",
@@ -33,7 +34,9 @@ into the page as HTML.</p>
 <p>The event Status tells what the connection does: <code>this.data.state</code> is connecting,
 connected, subscribed, gap (messages may be missing: fetch the data again), waiting, token, denied,
 paused or stopped, parked (hidden for long), pending (a grid with unsaved edits waits) or missing (no such region);
-<code>this.data.code</code> says why.</p>`,
+<code>this.data.code</code> says why.</p>
+<p>The event Members (Options: See Who Is Here) tells who is in a channel:
+<code>{channel, members, count, joined, left}</code>. A member is {user, info, connections}.</p>`,
   description:
     "Listens to real-time messages pushed by the database and refreshes regions, sets items or notifies.",
   keywords: ["real-time", "websocket", "push", "advanced queuing", "dynamic action"],
@@ -247,6 +250,18 @@ when the user has allowed it: let a button ask with rtm.askToNotify(). Such a pa
 that Warn on Unsaved Changes does not ask.`,
         },
         {
+          display: "Be Seen by Others",
+          value: "JOIN",
+          help: `The user is a member of the channels while the page is open: others see the user's name, and
+what the Settings say with member. The relay needs a rule (relay.presence.rules).`,
+        },
+        {
+          display: "See Who Is Here",
+          value: "WATCH",
+          help: `The event Members fires when it is known who is there, and at every change. Whoever sees others
+must be seen, unless the relay's rule says otherwise.`,
+        },
+        {
           display: "Stay Connected When Hidden",
           value: "STAY",
           help: `Without it a page that was hidden for five minutes gives up its socket, and catches up when
@@ -280,6 +295,8 @@ texts): Notify. #name# is replaced in type, title and link; in a link it is enco
 <li>badge (a DOM id or a selector), count (the member with the count; without it every message counts
 one), clear (the event that clears it; without it a click), badgeLabel (its text, #count# new): Set
 Badge.</li>
+<li>member: an object of at most 512 bytes that others see of the user, such as {"name": "&amp;P0_NAME."}: Be
+Seen by Others.</li>
 <li>live, catchingUp, offline, signIn: the texts of the connection indicator.</li>
 </ul>`,
       examples: '<pre>{"key": "ORDER_ID"}</pre>',

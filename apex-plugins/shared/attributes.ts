@@ -14,7 +14,7 @@ It is called as
 <pre>my_schema.my_function(
   p_user      in varchar2,  -- the APEX user
   p_channel   in varchar2,  -- the channel; a prefix ends with *
-  p_operation in varchar2   -- LISTEN or SEND
+  p_operation in varchar2   -- LISTEN, SEND or PRESENCE
 ) return boolean</pre>
 and must return true. False, null and an error mean no.`,
   examples: "<pre>chat_security.may_use_channel</pre>",

@@ -20,7 +20,9 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
   apex_collection: `
     function collection_exists(p_collection_name in varchar2) return boolean;
     procedure create_collection(p_collection_name in varchar2);
-    function add_member(p_collection_name in varchar2, p_c001 in varchar2 default null) return number;`,
+    function add_member(p_collection_name in varchar2, p_c001 in varchar2 default null,
+      p_c002 in varchar2 default null, p_c003 in varchar2 default null,
+      p_c004 in varchar2 default null) return number;`,
   apex_debug: `
     procedure error(${MESSAGE});
     procedure warn(${MESSAGE});

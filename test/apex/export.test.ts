@@ -254,6 +254,7 @@ describe("compatibility with the published predecessor", () => {
     expect(named(calls, "create_plugin_event").map(({ args }) => args.p_name)).toEqual([
       "rtm_listener_message",
       "rtm_listener_status",
+      "rtm_listener_members",
     ]);
   });
 

@@ -35,7 +35,7 @@ const catalogue: Catalogue = {
   ]),
   // Views of APEX.
   tables: new Map([
-    ["apex_collections", new Set(["collection_name", "seq_id", "c001"])],
+    ["apex_collections", new Set(["collection_name", "seq_id", "c001", "c002", "c003", "c004"])],
     [
       "apex_workspace_sessions",
       new Set(["apex_session_id", "session_idle_timeout_on", "session_life_timeout_on"]),

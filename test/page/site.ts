@@ -11,12 +11,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { build } from "esbuild";
-import { mintToken } from "../../relay/access/token.ts";
+import { signJwt } from "../../relay/access/jwt.ts";
 import { embeddedFiles } from "../apex/reader.ts";
 import type { RegionKind } from "./browser/regions-double.ts";
 import { SECRET, type Stack } from "./stack.ts";
 
-const SUBJECT = "SCOTT";
 const DIST = "apex-plugins/dist";
 const SCRIPTS = {
   "/rtm-listener.js": ["dynamic_action_plugin_rtm_listener_da.sql", "js/rtm-listener.min.js"],
@@ -85,6 +84,10 @@ interface Registered {
   readonly attributes: Attributes;
 }
 
+function optionsOf(attributes: Attributes): string[] {
+  return (attributes[13] ?? "").split(":").filter(Boolean);
+}
+
 export class Site {
   readonly #server: Server;
   readonly #double: string;
@@ -99,8 +102,10 @@ export class Site {
   trouble: "ORA-04068" | "incident" | "proxy page" | "503" | "not made" | undefined;
   /** Whether there is APEX_SESSION.EMIT_TIMEOUTS. */
   timeouts = true;
-  /** The collection RTM_LISTENERS: channels by the number that a page is given. */
-  readonly #grants: string[][] = [];
+  /** The collection RTM_LISTENERS: what was granted, by the number that a page is given. */
+  readonly #grants: Attributes[] = [];
+  /** Who is logged in when a page is rendered. */
+  user = "SCOTT";
   secret = SECRET;
   tokenLifetimeMs = 900_000;
   /** Channels the installation's authorization function refuses. */
@@ -277,20 +282,32 @@ ${page.body ?? ""}
   }
 
   async #token(attributes: Attributes, grants: readonly string[] = []) {
-    const noted = grants.flatMap((number) => this.#grants[Number(number)] ?? []);
-    const channels = [...new Set([...list(attributes[2] ?? "test"), ...noted])].filter(
-      (name) => !this.refused.has(name),
-    );
+    const noted = grants.flatMap((number): Attributes[] => {
+      const grant = this.#grants[Number(number)];
+      return grant ? [grant] : [];
+    });
+    const channelsOf = (option?: string) => {
+      const all = [attributes, ...noted].filter(
+        (each) => option === undefined || optionsOf(each).includes(option),
+      );
+      const names = new Set(all.flatMap((each) => list(each[2] ?? "test")));
+      return [...names].filter((name) => !this.refused.has(name));
+    };
+    const channels = channelsOf();
     if (channels.length === 0) return undefined;
-    const token = mintToken(
+    const [join, watch] = [channelsOf("JOIN"), channelsOf("WATCH")];
+    const { member: info } = attributes[15] === undefined ? {} : JSON.parse(attributes[15]);
+    const iat = Math.floor(Date.now() / 1000);
+    const token = signJwt(
+      { kid: "k1" },
       {
-        subject: SUBJECT,
+        sub: this.user,
         channels,
-        lifetimeMs: this.tokenLifetimeMs,
-        kid: "k1",
-        secret: Buffer.from(this.secret),
+        ...(join.length + watch.length > 0 ? { presence: { join, watch, info } } : {}),
+        iat,
+        exp: iat + Math.ceil(this.tokenLifetimeMs / 1000),
       },
-      Date.now(),
+      Buffer.from(this.secret),
     );
     return { token, channels: channels.filter((name) => !name.endsWith("*")) };
   }
@@ -303,7 +320,9 @@ ${page.body ?? ""}
       return { fn, configuration: { error: "Channel: you may not listen to any of the channels" } };
     }
     const access = attributes[12] ?? "TOKEN";
-    const grant = this.#grants.push(list(attributes[2] ?? "test")) - 1;
+    const grant = this.#grants.push(attributes) - 1;
+    const { member: _member, ...settings } =
+      attributes[15] === undefined ? {} : JSON.parse(attributes[15]);
     const configuration = {
       url: attributes[1] ?? this.#stack?.url,
       channels: minted.channels,
@@ -316,8 +335,8 @@ ${page.body ?? ""}
       throttleMs: Number(attributes[9] ?? 200),
       refreshAfterGap: attributes[10] === "REFRESH",
       fireChange: (attributes[11] ?? "Y") === "Y",
-      options: (attributes[13] ?? "").split(":").filter(Boolean),
-      settings: attributes[15] === undefined ? {} : JSON.parse(attributes[15]),
+      options: optionsOf(attributes),
+      settings,
       ...(access === "PUBLIC"
         ? {}
         : { token: minted.token, renew: true, grant, sessionEnded: "Your session has expired" }),

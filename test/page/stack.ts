@@ -104,6 +104,7 @@ export class Stack {
         origins: this.origins,
         publicChannels: ["public*", ARTICLE.channel],
         tokens: { secrets: [{ kid: "k1", secret: SECRET }], clockTolerance: "0s" },
+        presence: { rules: [{ channels: "room:*" }], grace: "2s" },
         drain: { window: "0s" },
       },
     });

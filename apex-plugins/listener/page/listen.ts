@@ -16,6 +16,7 @@ import { type Tell, tellConnection, teller } from "./status.ts";
 
 /** Declared by the plug-in; it comes beside the event that the attribute names. */
 const MESSAGE_EVENT = "rtm_listener_message";
+const MEMBERS_EVENT = "rtm_listener_members";
 
 /** With more listeners one token for all is fetched instead of presenting one for each. */
 const TOKENS = 20;
@@ -103,11 +104,15 @@ export function listen(this: DynamicActionContext): void {
       events: config.events,
       from: has("NOW") ? "live" : "page",
       token: tokenOf(config, ajaxIdentifier),
+      presence: { join: has("JOIN"), watch: has("WATCH") },
       onMessage(message) {
         if (has("OTHERS") && member(message.payload, SENDER) === senderId()) return;
         react(message);
         fire(config.apexEvent, message);
         if (config.apexEvent !== MESSAGE_EVENT) fire(MESSAGE_EVENT, message);
+      },
+      onMembers(channel, members, count, { joined, left }) {
+        fire(MEMBERS_EVENT, { channel, members, count, joined, left });
       },
       onSubscribed(channel, recovered) {
         note(channel, "subscribed");

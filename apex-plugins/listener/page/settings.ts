@@ -1,5 +1,14 @@
 /** Choices of the attribute Options. */
-export type Option = "KEEP_PAGE" | "NOW" | "OTHERS" | "INDICATOR" | "STAY" | "SYSTEM" | "UNCHANGED";
+export type Option =
+  | "KEEP_PAGE"
+  | "NOW"
+  | "OTHERS"
+  | "INDICATOR"
+  | "STAY"
+  | "SYSTEM"
+  | "UNCHANGED"
+  | "JOIN"
+  | "WATCH";
 
 /** The attribute Settings; everything is optional. listener.sql refuses other members. */
 export interface Settings {

@@ -28,8 +28,8 @@ begin
   return l_result || substr(p_literal, l_from);
 end substituted;
 
--- Is the installation's function, if there is one, in favour? p_operation: LISTEN or SEND. The
--- function is called by name: my_schema.my_function(p_user, p_channel, p_operation) return boolean.
+-- Is the installation's function, if there is one, in favour? p_operation: LISTEN, SEND or
+-- PRESENCE. The function is called by name: my_schema.my_function(p_user, p_channel, p_operation) return boolean.
 function is_allowed(
   p_function  in varchar2,
   p_channel   in varchar2,
