@@ -321,6 +321,106 @@ declare
       broke;
   end check_token;
 
+  procedure check_token_options is
+    e_no_secret exception;
+    pragma exception_init(e_no_secret, -20104);
+    l_channels websocket_api.t_channels;
+    l_options  websocket_api.t_token_options;
+    l_token    varchar2(32767);
+    l_part     varchar2(32767);
+    l_claims   json_object_t;
+    l_presence json_object_t;
+  begin
+    start_check('a token says who, when and where its user is seen');
+    l_channels(1)               := c_channel;
+    l_options.presence_join(1)  := c_channel;
+    l_options.presence_watch(1) := c_channel;
+    l_options.member_info       := '{"name":"' || unistr('\00e9') || '"}';
+    begin
+      l_token := websocket_api.client_token(l_channels, l_options, 'rtm_verify', 60);
+    exception
+      when e_no_secret then
+        skip_check('no token secret');
+    end;
+    l_part := translate(regexp_substr(l_token, '[^.]+', 1, 2), '-_', '+/');
+    l_part := rpad(l_part, ceil(length(l_part) / 4) * 4, '=');
+    l_claims := json_object_t.parse(
+      utl_i18n.raw_to_char(utl_encode.base64_decode(utl_raw.cast_to_raw(l_part)), 'AL32UTF8')
+    );
+    expect(l_claims.get_string('sub') = 'rtm_verify', 'sub');
+    expect(l_claims.get_string('self') = 'user:RTM_VERIFY', 'self');
+    expect(length(l_claims.get_string('jti')) = 32, 'jti');
+    expect(l_claims.get_number('exp') - l_claims.get_number('iat') = 60, 'iat');
+    l_presence := json_object_t.parse(l_claims.get('presence').to_string);
+    expect(instr(l_presence.to_string, unistr('\00e9')) > 0, 'presence.info');
+    expect(length(rtm_token.session_claim(12345678901234)) = 32, 'sid');
+    passed;
+  exception
+    when others then
+      broke;
+  end check_token_options;
+
+  procedure check_revocation is
+    l_count pls_integer;
+    l_self  varchar2(512) := websocket_api.user_channel(c_tag);
+  begin
+    start_check('a revocation is a row and an item of the queue, and a rollback takes both');
+    need_queue;
+    websocket_api.revoke_user(c_tag);
+    websocket_api.unsubscribe_user(c_tag, c_channel);
+    websocket_api.disconnect_user(c_tag);
+    websocket_api.forget_last(c_channel, 'verify');
+    select count(*) into l_count from rtm_revocation where claim_value = l_self;
+    expect(l_count = 2, 'expected 2 rows of RTM_REVOCATION, found ' || l_count);
+    rollback;
+    select count(*) into l_count from rtm_revocation where claim_value = l_self;
+    expect(l_count = 0, 'the rows are left');
+    passed;
+  exception
+    when others then
+      broke;
+  end check_revocation;
+
+  procedure check_presence is
+    l_channels    rtm_worker_api.t_names;
+    l_users       rtm_worker_api.t_users;
+    l_connections rtm_worker_api.t_numbers;
+    l_infos       rtm_worker_api.t_infos;
+    l_since       rtm_worker_api.t_numbers;
+    l_resend      number;
+
+    -- Commits by itself, as the worker's report does.
+    procedure report(p_full in number, p_connections in number, p_shown in number) is
+      l_count pls_integer;
+    begin
+      l_connections(1) := p_connections;
+      rtm_worker_api.presence(
+        c_tag, p_full, l_channels, l_users, l_connections, l_infos, l_since, l_resend
+      );
+      expect(l_resend = 0, 'p_resend is ' || l_resend);
+      select count(*) into l_count from rtm_presence where channel = c_channel;
+      expect(l_count = p_shown, 'RTM_PRESENCE shows ' || l_count);
+      select count(*) into l_count from table(websocket_api.members(c_channel));
+      expect(l_count = p_shown, 'MEMBERS shows ' || l_count);
+    end report;
+  begin
+    start_check('a member that a worker reports is shown, and gone when it has left');
+    if rtm_config_api.get_value('presence_events') = 'Y' then
+      skip_check('the setting presence_events is Y: applications would hear of it');
+    end if;
+    l_channels(1) := c_channel;
+    l_users(1)    := 'RTM_VERIFY';
+    l_infos(1)    := null;
+    l_since(1)    := rtm_text.epoch_ms;
+    report(1, 2, 1);
+    report(0, 1, 1);
+    report(0, 0, 0);
+    passed;
+  exception
+    when others then
+      broke;
+  end check_presence;
+
   procedure check_lease is
     l_answer varchar2(30);
   begin
@@ -691,6 +791,8 @@ declare
       execute immediate 'drop table "' || scratch.table_name || '" purge';
     end loop;
     delete from rtm_log where channel in (c_channel, c_channel || '*');
+    delete from rtm_member where source = c_tag;
+    delete from rtm_member_source where source = c_tag;
     commit;
   end clean;
 
@@ -740,6 +842,9 @@ begin
   check_json;
   check_names;
   check_token;
+  check_token_options;
+  check_revocation;
+  check_presence;
   check_lease;
   check_exception_queue;
   check_http;

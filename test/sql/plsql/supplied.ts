@@ -101,7 +101,7 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
   },
   utl_encode: {
     source: `${ARPLS} 19c, UTL_ENCODE (not verified)`,
-    subprograms: { base64_encode: ["r"] },
+    subprograms: { base64_encode: ["r"], base64_decode: ["r"] },
   },
   utl_http: {
     source: `${ARPLS} 19c, UTL_HTTP (not verified)`,
@@ -194,6 +194,7 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       parse: ["jsn"],
       get: ["key"],
       get_string: ["key"],
+      get_number: ["key"],
       remove: ["key"],
       to_string: [""],
       to_clob: [""],
