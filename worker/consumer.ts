@@ -18,6 +18,7 @@ import { classifyOracleError } from "./oracle-errors.ts";
 import { type PoisonStore, PoisonUnkeptError } from "./poison.ts";
 import { prepareQueue, type QueueAccess } from "./queue-access.ts";
 import { QueueState } from "./queue-state.ts";
+import { revocationsInForce } from "./revocations.ts";
 import { type Session, SessionHungError } from "./session.ts";
 import { Settlement } from "./settlement.ts";
 
@@ -186,6 +187,7 @@ export class QueueConsumer {
       onAttempt: () => this.state.move(),
       onHold: () => this.state.set("holding", "RTM_RELAY_UNAVAILABLE"),
     });
+    await settlement.tell(await revocationsInForce(access, this.#warnings), signal);
     this.#log.info({ kind: access.kind, lease: access.leasePossible }, "dequeuing");
     const notifier =
       queue.mode === "notify" ? new Notifier(access.name, this.#warnings) : undefined;

@@ -1,5 +1,6 @@
 /** Turns what was dequeued into a message, or says why it is poison. Pure. */
 import { messageOf } from "../common/errors.ts";
+import { type ControlItem, isControlOp, readControl } from "../relay/contract/control.ts";
 import {
   DEFAULT_EVENT_NAME,
   MAX_RETAIN_S,
@@ -44,9 +45,16 @@ export interface Poison {
   readonly payload: string;
 }
 
-/** A message, or the reason why there is none. */
+/** A message, something else that the relay is told, or the reason why there is neither. */
 export type Resolved =
   | { readonly kind: "message"; readonly message: Message }
+  | {
+      readonly kind: "control";
+      readonly id: string;
+      readonly item: ControlItem;
+      /** Time of the call, ms since 1970 by the database's clock. */
+      readonly ts: number;
+    }
   | { readonly kind: "poison"; readonly poison: Poison };
 
 /** The payload is a claim check: fetch its text and call `withClaim`. */
@@ -105,20 +113,18 @@ function requireJson(text: string): string {
   }
 }
 
+type Members = Readonly<Record<string, unknown>>;
+
 interface Envelope {
   header: Header;
   claimId: string | undefined;
-  /** The payload member of an envelope on a JSON queue. */
-  payload: unknown;
 }
 
-function readEnvelope(value: unknown): Envelope {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Broken("bad_header", "the header is not a JSON object");
+function readEnvelope(value: Members): Envelope {
+  const { v, channel, eventName, ts, retain, claim } = value;
+  if (v !== 1) {
+    throw new Broken("unsupported_version", `the header's v is ${JSON.stringify(v)}, not 1 or 2`);
   }
-  const { v, channel, eventName, ts, retain, claim, payload } = value as Record<string, unknown>;
-  if (v !== 1)
-    throw new Broken("unsupported_version", `the header's v is ${JSON.stringify(v)}, not 1`);
   for (const [name, given] of [
     ["channel", channel],
     ["eventName", eventName],
@@ -126,9 +132,7 @@ function readEnvelope(value: unknown): Envelope {
     const problem = nameProblem(given);
     if (problem) throw new Broken("bad_name", `the header's ${name} ${problem}`);
   }
-  if (typeof ts !== "number" || !Number.isSafeInteger(ts) || ts < 0) {
-    throw new Broken("bad_header", "the header's ts is not a time in ms since 1970");
-  }
+  checkTime(ts);
   if (retain !== undefined && !isRetain(retain)) {
     throw new Broken("bad_header", `the header's retain is not 1 to ${MAX_RETAIN_S} seconds`);
   }
@@ -143,7 +147,6 @@ function readEnvelope(value: unknown): Envelope {
       ...(retain !== undefined && { retain }),
     },
     claimId: claim as string | undefined,
-    payload,
   };
 }
 
@@ -153,13 +156,23 @@ function isRetain(value: unknown): value is number {
   );
 }
 
-function readOwn(body: Dequeued["body"]): { envelope: Envelope; payload: string } {
+function checkTime(ts: unknown): asserts ts is number {
+  if (typeof ts !== "number" || !Number.isSafeInteger(ts) || ts < 0) {
+    throw new Broken("bad_header", "the header's ts is not a time in ms since 1970");
+  }
+}
+
+function asMembers(value: unknown, what: string): Members {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Members;
+  throw new Broken("bad_header", `${what} is not a JSON object`);
+}
+
+/** The header's members, and the text behind it: on a JSON queue the member `payload`. */
+function split(body: Dequeued["body"]): { header: Members; text: string | undefined } {
   if (body.kind === "json") {
-    const envelope = readEnvelope(body.value);
-    if (envelope.claimId === undefined && typeof envelope.payload !== "string") {
-      throw new Broken("bad_header", "the member payload is not a string of JSON text");
-    }
-    return { envelope, payload: (envelope.payload as string | undefined) ?? "" };
+    const header = asMembers(body.value, "the header");
+    const { payload } = header;
+    return { header, text: typeof payload === "string" ? payload : undefined };
   }
   const text = textOf(body);
   const newline = text.indexOf("\n");
@@ -170,7 +183,23 @@ function readOwn(body: Dequeued["body"]): { envelope: Envelope; payload: string 
   } catch (error) {
     throw new Broken("bad_header", `the header line is not JSON: ${messageOf(error)}`);
   }
-  return { envelope: readEnvelope(header), payload: text.slice(newline + 1) };
+  return { header: asMembers(header, "the header"), text: text.slice(newline + 1) };
+}
+
+function requireText(text: string | undefined): string {
+  if (text !== undefined) return text;
+  throw new Broken("bad_header", "the member payload is not a string of JSON text");
+}
+
+function readControlItem({ op, ts }: Members, text: string): { item: ControlItem; ts: number } {
+  checkTime(ts);
+  if (!isControlOp(op)) {
+    throw new Broken("unsupported_version", `the header's op is ${JSON.stringify(op)}`);
+  }
+  const members = asMembers(JSON.parse(requireJson(text)), "the control item");
+  const item = readControl({ ...members, op });
+  if (typeof item === "string") throw new Broken("bad_header", `the control item: ${item}`);
+  return { item, ts };
 }
 
 /** As much of a body as can be kept for a human to look at. */
@@ -202,12 +231,14 @@ export function decode(
       header = { channel, eventName, ts: now };
       return { kind: "message", message: { ...header, id, payload: requireJson(textOf(body)) } };
     }
-    const { envelope, payload } = readOwn(body);
-    header = envelope.header;
-    if (envelope.claimId !== undefined) {
-      return { kind: "claim", claimId: envelope.claimId.toLowerCase(), header, id };
+    const { header: members, text } = split(body);
+    if (members.v === 2) {
+      return { kind: "control", id, ...readControlItem(members, requireText(text)) };
     }
-    return { kind: "message", message: { ...header, id, payload: requireJson(payload) } };
+    const { header: names, claimId } = readEnvelope(members);
+    header = names;
+    if (claimId !== undefined) return { kind: "claim", claimId: claimId.toLowerCase(), header, id };
+    return { kind: "message", message: { ...header, id, payload: requireJson(requireText(text)) } };
   } catch (error) {
     return toPoison(error, id, header, readableBody(body));
   }

@@ -1,8 +1,22 @@
 /** Hands a batch to the relay and holds it while the relay cannot take it. */
 import { type Bounds, retryForever } from "../common/backoff.ts";
 import { messageOf, RtmError } from "../common/errors.ts";
+import type { ControlItem, ControlResult } from "../relay/contract/control.ts";
 import type { Message } from "../relay/contract/message.ts";
-import type { Publisher, PublishResult, Source } from "../relay/contract/publisher.ts";
+import {
+  inOrder,
+  type Publisher,
+  type PublishResult,
+  type Source,
+} from "../relay/contract/publisher.ts";
+
+/** What the relay is given: messages, and what it is told beside them. */
+export type Item = Message | ControlItem;
+type Result = PublishResult | ControlResult;
+
+export function isControl(item: Item): item is ControlItem {
+  return "op" in item;
+}
 
 /** Why the batch is held; internal to the retry, but logged with its code. */
 export class RelayUnavailableError extends RtmError {
@@ -32,8 +46,8 @@ export class LogLostError extends RtmError {
   }
 }
 
-/** What `publish` answered for one message once the relay had taken or refused it. */
-export type Settled = Exclude<PublishResult, { status: "unavailable" | "fenced" }>;
+/** What the relay answered for one item once it had taken or refused it. */
+export type Settled = Exclude<Result, { status: "unavailable" | "fenced" }>;
 
 export interface HandOverOptions {
   readonly publisher: Publisher;
@@ -53,21 +67,36 @@ export interface HandOverOptions {
   readonly onHold: (error: Error) => void;
 }
 
+/** Cuts a batch where messages and other items meet: each kind is handed over by a call of its own. */
+function* runs(batch: readonly Item[]): Generator<readonly Item[]> {
+  let start = 0;
+  for (let end = 1; end <= batch.length; end++) {
+    if (end < batch.length && isControl(batch[end]!) === isControl(batch[start]!)) continue;
+    yield batch.slice(start, end);
+    start = end;
+  }
+}
+
 /**
- * Returns one settled answer per message, in order. A rollback would count towards max_retries and
+ * Returns one settled answer per item, in order. A rollback would count towards max_retries and
  * exile good messages, so an unavailable relay is waited for with the transaction open.
  * @throws {FencedError}, {LogLostError}, what `ping` threw, or the signal's reason. The caller then drops the batch: the database
  * delivers it again, and the relay drops what it has seen by id.
  */
 export async function handOver(
-  batch: readonly Message[],
+  batch: readonly Item[],
   { publisher, source, signal, ping, pingMs, bounds, mayLead, onAttempt, onHold }: HandOverOptions,
 ): Promise<Settled[]> {
   if (batch.length === 0) return [];
   const settled = new Map<number, Settled>();
-  let pending = batch.map((_message, index) => index);
+  let pending = batch.map((_item, index) => index);
   let lastPing = performance.now();
   let held = false;
+
+  const give = (run: readonly Item[]): Promise<readonly Result[]> =>
+    isControl(run[0]!)
+      ? publisher.control(run as readonly ControlItem[], source)
+      : publisher.publish(run as readonly Message[], source);
 
   const attempt = async (): Promise<void> => {
     onAttempt?.();
@@ -75,12 +104,10 @@ export async function handOver(
       await ping();
       lastPing = performance.now();
     }
-    let results: readonly PublishResult[];
+    let results: readonly Result[];
     try {
-      results = await publisher.publish(
-        pending.map((index) => batch[index]!),
-        source,
-      );
+      const items = pending.map((index) => batch[index]!);
+      results = await inOrder<readonly Item[], Result>(runs(items), (run) => give(run));
     } catch (error) {
       // A defect of the publisher. Rolling back would exile the batch for it.
       throw new RelayUnavailableError("publish_failed", messageOf(error), { cause: error });
@@ -111,5 +138,5 @@ export async function handOver(
       held = true;
     },
   });
-  return batch.map((_message, index) => settled.get(index)!);
+  return batch.map((_item, index) => settled.get(index)!);
 }

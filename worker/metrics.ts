@@ -28,7 +28,7 @@ export class WorkerMetrics {
     const queue = ["queue"] as const;
     this.messages = new Counter({
       name: "rtm_worker_messages_total",
-      help: "Messages settled by the worker, by result: accepted, duplicate, poison.",
+      help: "Messages settled by the worker, by result: accepted, duplicate, control, poison.",
       labelNames: ["queue", "result"],
       registers,
     });

@@ -6,6 +6,7 @@
 import type { Bounds } from "../common/backoff.ts";
 import { messageOf } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
+import type { ControlItem } from "../relay/contract/control.ts";
 import type { Message } from "../relay/contract/message.ts";
 import type { Publisher } from "../relay/contract/publisher.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -18,7 +19,7 @@ import {
   type Resolved,
   withClaim,
 } from "./decode.ts";
-import { handOver, type Settled } from "./hand-over.ts";
+import { handOver, type Item, isControl, type Settled } from "./hand-over.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import type { PoisonStore } from "./poison.ts";
@@ -53,14 +54,16 @@ export interface SettlementOptions {
   readonly onHold: () => void;
 }
 
-/** A message on its way from the queue to its receipt. */
-interface Item {
-  readonly message: Message;
+/** What is on its way from the queue to its receipt. */
+interface Entry<Of extends Item = Item> {
+  /** The AQ message id. */
+  readonly id: string;
+  readonly item: Of;
   /** Set when the payload came from a claim check. */
   readonly claimId: string | undefined;
 }
 
-interface Delivered extends Item {
+interface Delivered extends Entry<Message> {
   readonly recipients: number;
   readonly duplicate: boolean;
 }
@@ -79,23 +82,30 @@ export class Settlement {
   async settle(batch: readonly Dequeued[], signal: AbortSignal): Promise<void> {
     const { session, worker, metrics, queue } = this.#options;
     const now = Date.now();
-    const items: Item[] = [];
+    const entries: Entry[] = [];
     const poison: Poison[] = [];
     for (const dequeued of batch) {
       const { claimId, ...found } = await this.#decode(dequeued, now);
-      if (found.kind === "message") items.push({ message: found.message, claimId });
-      else poison.push(naming(found.poison, claimId));
+      if (found.kind === "poison") poison.push(naming(found.poison, claimId));
+      else if (found.kind === "control") {
+        const item = this.#effective(found.item, found.ts, now);
+        entries.push({ id: found.id, item, claimId });
+      } else entries.push({ id: found.message.id, item: found.message, claimId });
     }
-    const messages = items.map(({ message }) => message);
+    const messages = entries.flatMap(({ item }) => (isControl(item) ? [] : [item]));
     this.#observeLatency(messages, now);
-    const settled = await this.#handOver(messages, signal);
+    const settled = await this.#handOver(
+      entries.map(({ item }) => item),
+      signal,
+    );
     const delivered: Delivered[] = [];
-    for (const [index, item] of items.entries()) {
+    for (const [index, entry] of entries.entries()) {
+      const { id, item, claimId } = entry;
       const result = settled[index]!;
-      if (result.status === "rejected") poison.push(rejection(item, result));
-      else {
+      if (result.status === "rejected") poison.push(rejection(entry, result));
+      else if (!isControl(item) && "recipients" in result) {
         const { recipients, duplicate = false } = result;
-        delivered.push({ ...item, recipients, duplicate });
+        delivered.push({ id, item, claimId, recipients, duplicate });
       }
     }
     for (const each of poison) await this.#setAside(each);
@@ -107,6 +117,33 @@ export class Settlement {
     const duplicates = delivered.filter(({ duplicate }) => duplicate).length;
     metrics.messages.inc({ queue, result: "duplicate" }, duplicates);
     metrics.messages.inc({ queue, result: "accepted" }, delivered.length - duplicates);
+    const told = entries.length - messages.length;
+    if (told > 0) metrics.messages.inc({ queue, result: "control" }, told);
+  }
+
+  /**
+   * Hands over what did not come through the queue, such as revocations that are in force already.
+   * @param signal ends the holding
+   * @throws as `settle`
+   */
+  async tell(items: readonly ControlItem[], signal: AbortSignal): Promise<void> {
+    const settled = await this.#handOver(items, signal);
+    for (const [index, result] of settled.entries()) {
+      if (result.status !== "rejected") continue;
+      const { op } = items[index]!;
+      const { code, message } = result;
+      this.#options.warnings.warn("told", { op, code, reason: message }, "the relay refused it");
+    }
+  }
+
+  /**
+   * Tokens are meant that were signed before the item could be seen, not only before the call: between
+   * the two another session may have signed one under the rights of before.
+   */
+  #effective(item: ControlItem, ts: number, now: number): ControlItem {
+    if (item.op !== "revoke" && item.op !== "unsubscribe") return item;
+    const offset = this.#options.clockOffsetMs();
+    return { ...item, before: offset === undefined ? ts : Math.max(ts, Math.ceil(now + offset)) };
   }
 
   async #decode(dequeued: Dequeued, now: number): Promise<Resolved & { claimId?: string }> {
@@ -127,7 +164,7 @@ export class Settlement {
     }
   }
 
-  #handOver(messages: readonly Message[], signal: AbortSignal): Promise<Settled[]> {
+  #handOver(items: readonly Item[], signal: AbortSignal): Promise<Settled[]> {
     const {
       publisher,
       fence,
@@ -140,7 +177,7 @@ export class Settlement {
       onAttempt,
       onHold,
     } = this.#options;
-    return handOver(messages, {
+    return handOver(items, {
       publisher,
       source: { name: `queue:${access.name}`, ...(fence !== undefined && { fence }) },
       signal,
@@ -152,7 +189,7 @@ export class Settlement {
       onHold: (error) => {
         metrics.retries.inc({ queue });
         onHold();
-        warnings.warn("hold", { err: error, messages: messages.length }, "holding a batch");
+        warnings.warn("hold", { err: error, messages: items.length }, "holding a batch");
       },
     });
   }
@@ -187,10 +224,7 @@ export class Settlement {
       "receipts",
       "receipts were not written; delivery goes on",
       async () => {
-        const receipts = delivered.map(({ message, recipients }) => ({
-          id: message.id,
-          recipients,
-        }));
+        const receipts = delivered.map(({ id, recipients }) => ({ id, recipients }));
         const error = api ? await api.receipts(receipts) : "RTM_WORKER_API is not there";
         if (error !== null) throw new Error(error);
       },
@@ -237,10 +271,11 @@ function naming(poison: Poison, claimId: string | undefined): Poison {
 
 /** What the relay refused for good is poison. */
 function rejection(
-  { message, claimId }: Item,
+  { id, item, claimId }: Entry,
   result: Extract<Settled, { status: "rejected" }>,
 ): Poison {
-  const { id, channel, eventName, payload } = message;
   const reason = `${result.code}: ${result.message}`;
+  if (isControl(item)) return { id, code: "rejected", reason, payload: JSON.stringify(item) };
+  const { channel, eventName, payload } = item;
   return naming({ id, code: "rejected", reason, channel, eventName, payload }, claimId);
 }

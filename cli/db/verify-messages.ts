@@ -40,7 +40,8 @@ function found(message: oracledb.AdvancedQueueMessage<unknown>, kind: OwnQueue["
 
 function channelOf(decoded: Decoded): string | undefined {
   if (decoded.kind === "claim") return decoded.header.channel;
-  return decoded.kind === "message" ? decoded.message.channel : decoded.poison.channel;
+  if (decoded.kind === "message") return decoded.message.channel;
+  return decoded.kind === "poison" ? decoded.poison.channel : undefined;
 }
 
 /** What this session sees of a channel: committed messages, and its own. */

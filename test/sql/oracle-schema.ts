@@ -180,6 +180,7 @@ async function resolve(connection: Connection, owner: string, decoded: Decoded) 
     ? withClaim(decoded, await claimText(connection, owner, decoded.claimId))
     : decoded;
   if (resolved.kind === "poison") throw new Error(resolved.poison.reason);
+  if (resolved.kind === "control") throw new Error(`an item ${resolved.item.op}, no message`);
   return { ...resolved.message, claimed };
 }
 

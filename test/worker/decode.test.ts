@@ -64,7 +64,8 @@ describe("decode of our own queue", () => {
     ["bad_header", "{}", "no header line"],
     ["bad_header", "nonsense\n{}", "not JSON"],
     ["bad_header", "[]\n{}", "not a JSON object"],
-    ["unsupported_version", `${header({ v: 2 })}\n{}`, "not 1"],
+    ["unsupported_version", `${header({ v: 3 })}\n{}`, "not 1 or 2"],
+    ["unsupported_version", `${header({ v: "2" })}\n{}`, "not 1 or 2"],
     ["bad_name", `${header({ channel: "" })}\n{}`, "channel must not be empty"],
     ["bad_name", `${header({ eventName: "a*" })}\n{}`, "eventName must not contain"],
     ["bad_header", `${header({ ts: -1 })}\n{}`, "ts is not a time"],
@@ -99,6 +100,51 @@ describe("decode of our own queue", () => {
         decode(raw(text), { channel: "c" }, 0);
       }),
     );
+  });
+});
+
+describe("decode of a control item", () => {
+  const control = (op: unknown, body: unknown, ts: unknown = 17) =>
+    decode(raw(`${JSON.stringify({ v: 2, op, ts })}\n${JSON.stringify(body)}`), undefined, 0);
+
+  it.each([
+    ["revoke", { user: "SCOTT", self: "user:SCOTT" }],
+    ["revoke", { sid: "0a".repeat(16) }],
+    ["unsubscribe", { user: "SCOTT", self: "user:SCOTT", channel: "room:1" }],
+    ["disconnect", { user: "SCOTT", self: "user:SCOTT", stop: true }],
+    ["forget", { channel: "room:1", eventName: "price" }],
+  ])("takes %s as the relay takes it", (op, body) => {
+    expect(control(op, body)).toEqual({ kind: "control", id: ID, item: { op, ...body }, ts: 17 });
+  });
+
+  it("takes the item's text from the string member on a JSON queue", () => {
+    const value = { v: 2, op: "revoke", ts: 17, payload: '{"user":"SCOTT"}' };
+    const decoded = decode({ id: ID, attempts: 0, body: { kind: "json", value } }, undefined, 0);
+    expect(decoded).toMatchObject({ item: { op: "revoke", user: "SCOTT" } });
+  });
+
+  it.each([
+    ["unsupported_version", "ban", { user: "SCOTT" }, 'the header\'s op is "ban"'],
+    ["unsupported_version", undefined, { user: "SCOTT" }, "the header's op is undefined"],
+    ["unsupported_version", "toString", { user: "SCOTT" }, "the header's op is"],
+    ["bad_header", "revoke", {}, "the control item: revoke needs"],
+    ["bad_header", "revoke", { user: 7 }, "the control item: user must be"],
+    ["bad_header", "revoke", { user: "SCOTT", channel: "a" }, "revoke has no member channel"],
+    ["bad_header", "forget", ["a"], "the control item is not a JSON object"],
+  ])("sets aside as %s: %s %j", (code, op, body, reason) => {
+    expect(control(op, body)).toMatchObject({
+      kind: "poison",
+      poison: { id: ID, code, reason: expect.stringContaining(reason) },
+    });
+  });
+
+  it("sets aside one without a time, or whose body is no JSON", () => {
+    expect(control("revoke", { user: "SCOTT" }, -1)).toMatchObject({
+      poison: { code: "bad_header" },
+    });
+    expect(decode(raw('{"v":2,"op":"revoke","ts":1}\n{'), undefined, 0)).toMatchObject({
+      poison: { code: "not_json" },
+    });
   });
 });
 
