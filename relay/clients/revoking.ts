@@ -70,7 +70,13 @@ export class Revoking implements FactReader {
   applied(): void {
     if (!this.#changed) return;
     this.#changed = false;
-    for (const connection of [...this.#clients.connections]) connection.endRevoked();
+    const { connections, presence, revocations } = this.#clients;
+    for (const connection of [...connections]) connection.endRevoked();
+    const now = Date.now();
+    presence?.locals.endLingering((grant, channel) => {
+      const verdict = revocations.judge(grant, now);
+      return verdict === "revoked" || (verdict !== "good" && verdict.has(channel));
+    });
   }
 
   /** Called every few seconds. */

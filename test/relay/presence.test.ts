@@ -107,6 +107,22 @@ describe("presence", () => {
     await watcher.sees("KING");
   });
 
+  it("a user whose tokens are revoked leaves at once, also when the connection was lost before", async () => {
+    const relay = await presenceRelay({ presence: { grace: "10m" } });
+    const watcher = await Visitor.enter(relay, "KING");
+    await Visitor.enter(relay, "SCOTT");
+    const lost = await Visitor.enter(relay, "ADAMS");
+    await watcher.sees("ADAMS", "KING", "SCOTT");
+    lost.client.ws.terminate();
+    await lost.client.end();
+    const before = Date.now() + 1000;
+    await relay.publisher.control([{ op: "revoke", user: "SCOTT", before }], SOURCE);
+    await watcher.sees("ADAMS", "KING");
+    const one = { op: "unsubscribe", user: "ADAMS", channel: ROOM, before } as const;
+    await relay.publisher.control([one], SOURCE);
+    await watcher.sees("KING");
+  });
+
   it("who has no right to presence any more is told, and leaves at once", async () => {
     const relay = await presenceRelay({ presence: { grace: "10m" }, tokens: tokens() });
     const watcher = await Visitor.enter(relay, "KING");
