@@ -33,7 +33,7 @@ const { values: args } = parseArgs({
 if (args.help) {
   process.stdout.write(`npm run bench:worker -- [options]
   --rounds <n>          rounds per row (3)
-  --messages <n>        messages per round (20000)
+  --messages <n>        messages per round, at least 4000 (20000)
   --framing 19c|23ai    only this framing; may be repeated (both)
   --heap                only the heap, over 200,000 messages
 `);
@@ -41,6 +41,12 @@ if (args.help) {
 }
 const ROUNDS = Number(args.rounds);
 const MESSAGES = Number(args.messages);
+/** A round is measured after a quarter of it, from one batch to the last: it has to hold several batches of 1000. */
+const LEAST_MESSAGES = 4000;
+if (!Number.isInteger(MESSAGES) || MESSAGES < LEAST_MESSAGES) {
+  process.stderr.write(`--messages must be a whole number of at least ${LEAST_MESSAGES}\n`);
+  process.exit(2);
+}
 const CLIENTS = 10;
 const PAYLOAD_BYTES = 200;
 const REPORT_DEADLINE_MS = 600_000;

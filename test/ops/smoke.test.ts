@@ -48,7 +48,7 @@ const BY_HAND: readonly string[] = [
 /** Arguments with which a benchmark is over soon. */
 const SHORT: Readonly<Record<string, readonly string[]>> = {
   "bench:console": ["--rounds", "1", "--seconds", "1", "--connections", "10"],
-  "bench:worker": ["--rounds", "1", "--messages", "300", "--framing", "23ai"],
+  "bench:worker": ["--rounds", "1", "--messages", "4000", "--framing", "23ai"],
   "bench:relay": ["--rounds", "1", "--seconds", "0.05", "--only", "a 1x1000 in-process, 32"],
 };
 
