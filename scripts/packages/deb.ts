@@ -31,7 +31,7 @@ export function buildDeb({ root, modules }: Staged, work: string, out: string): 
       ...licenses,
       "",
       "Files: *",
-      "Copyright: the apex-rtm authors",
+      `Copyright: ${sourceDate().getUTCFullYear()} the apex-rtm authors`,
       "License: MIT",
       " The text is in /usr/share/apex-rtm/LICENSE.",
       "",

@@ -33,6 +33,16 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = 
   return { status, stdout, stderr };
 }
 
+it("packs of build/ what runs, and nothing else that lies there", () => {
+  const read = (file: string) => JSON.parse(readFileSync(file, "utf8"));
+  const compiled: string[] = read("tsconfig.build.json").include;
+  const rooms = compiled.filter((name) => !["apex-plugins/exporter", "scripts"].includes(name));
+  const packed: string[] = read("package.json").files;
+  expect(packed.filter((path) => /^!?build/.test(path)).sort()).toEqual(
+    ["client", ...rooms].map((name) => `build/${name}`).sort(),
+  );
+});
+
 describe.skipIf(!LONG)(`the packed tarball${why}`, () => {
   it("installs offline, keeps configuration at an upgrade, and runs", {
     timeout: 600_000,
