@@ -10,13 +10,6 @@ export interface SessionInfo {
   readonly tokenConfigured: boolean;
 }
 
-/** Ascending bounds in seconds, and how many values fell into each bucket; the last is above all. */
-export interface Buckets {
-  readonly bounds: readonly number[];
-  /** Totals since the start of the process. */
-  readonly counts: readonly number[];
-}
-
 /** Totals since the start of the process, and gauges: what the charts show over time. */
 export interface Point {
   /** Ms since 1970. */

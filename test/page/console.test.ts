@@ -304,7 +304,7 @@ it.each(Object.entries(LOOKS))(
     const started = await startWithConsole();
     const { page, complaints } = await open(started, options);
     await page.waitForSelector("#badge[data-state=connected]");
-    const done = shop(started, SCREENSHOTS ? 75_000 : 4_000);
+    const done = shop(started, SCREENSHOTS ? 40_000 : 4_000);
     await page.waitForSelector("#channels button");
     await page.locator("#asideLoad").click();
     await page.locator('button[aria-label="Follow sales"]').click();

@@ -80,8 +80,12 @@ export function makeTables({ rateOf, follow }: TableOptions) {
     [
       { title: "Channel", text: ({ channel }) => channel, wraps: true },
       { title: "Per second", text: ({ rate }) => perSecond(rate), isNumber: true },
-      { title: "Subscribers", text: ({ subscriptions }) => count(subscriptions), isNumber: true },
-      { title: "Present", text: ({ members }) => count(members), isNumber: true },
+      {
+        title: "Subscribers",
+        text: ({ subscriptions, members }) =>
+          `${count(subscriptions)}${members === null ? "" : `, ${count(members)} users`}`,
+        isNumber: true,
+      },
       { title: "Number", text: ({ seq }) => count(seq), isNumber: true },
       {
         title: "Kept",
