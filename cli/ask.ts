@@ -20,10 +20,16 @@ export class AnswerError extends RtmError {
 /**
  * Asks once; redirects are not followed, because a key would go with them to wherever they lead.
  * @param limitMs for the whole answer
+ * @param maxBytes of the answer
  * @throws {AnswerError} a redirect, or an answer that is too long or does not end
  * @throws {Error} nobody can be reached
  */
-export async function ask(url: URL, init: RequestInit, limitMs: number): Promise<Answer> {
+export async function ask(
+  url: URL,
+  init: RequestInit,
+  limitMs: number,
+  maxBytes = MAX_ANSWER_BYTES,
+): Promise<Answer> {
   const signal = AbortSignal.timeout(limitMs);
   try {
     const response = await fetch(url, { ...init, redirect: "manual", signal });
@@ -33,7 +39,7 @@ export async function ask(url: URL, init: RequestInit, limitMs: number): Promise
       const place = headers.get("location") ?? "nowhere";
       throw new AnswerError(`the answer is a redirect (${status}) to ${place}: name that place`);
     }
-    return { status, text: await textOf(response) };
+    return { status, text: await textOf(response, maxBytes) };
   } catch (error) {
     if (error instanceof AnswerError) throw error;
     if (signal.aborted) throw new AnswerError(`no whole answer within ${formatDuration(limitMs)}`);
@@ -41,14 +47,14 @@ export async function ask(url: URL, init: RequestInit, limitMs: number): Promise
   }
 }
 
-async function textOf({ body }: Response): Promise<string> {
+async function textOf({ body }: Response, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of body ?? []) {
     bytes += piece.length;
-    if (bytes > MAX_ANSWER_BYTES) {
+    if (bytes > maxBytes) {
       // Leaving the loop cancels the rest.
-      throw new AnswerError(`the answer is longer than ${formatSize(MAX_ANSWER_BYTES)}`);
+      throw new AnswerError(`the answer is longer than ${formatSize(maxBytes)}`);
     }
     pieces.push(piece);
   }

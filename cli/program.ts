@@ -228,6 +228,55 @@ export function program(): Command {
       await top(options, stop.signal);
     });
 
+  const managing = (name: string, description: string) =>
+    rtm
+      .command(name)
+      .description(description)
+      .addOption(urlOption("the relay", DEFAULT_URL))
+      .option("--key-file <file>", "file that holds the API key; default RTM_API_KEY")
+      .option("--json", "prints the relay's answer");
+  const whom = (command: Command) =>
+    command
+      .option("--user <name>", "whoever's tokens have this sub, exactly")
+      .option("--sid <session>", "tokens with this claim sid")
+      .option("--jti <id>", "the token with this claim jti");
+  whom(managing("revoke", "ends the tokens of a user or session, or one token"))
+    .option("--channel <name>", "takes this channel only")
+    .action(async (options) => {
+      const { revoke } = await import("./manage.ts");
+      await revoke(options);
+    });
+  whom(managing("disconnect", "closes connections; their tokens stay good"))
+    .option("--stop", "tells the clients not to come back")
+    .action(async (options) => {
+      const { disconnect } = await import("./manage.ts");
+      await disconnect(options);
+    });
+  managing("channels", "lists channels: name, subscribers, messages in the history, last number")
+    .option("--prefix <text>", "only names that begin so")
+    .option("--after <name>", "goes on behind this name")
+    .option("-n, --limit <channels>", "at most so many; default 100, up to 1000", wholeNumber)
+    .action(async (options) => {
+      const { channels } = await import("./manage.ts");
+      await channels(options);
+    });
+  managing("history", "prints the messages that a relay remembers, as JSON lines")
+    .argument("<channel>")
+    .option("--since <position>", "behind <epoch>:<seq>; default the newest")
+    .option("-n, --limit <messages>", "at most so many; default 100, up to 1000", wholeNumber)
+    .action(async (channel, options) => {
+      const { history } = await import("./manage.ts");
+      await history(channel, options);
+    });
+  managing("members", "lists who is present in a channel: user, connections")
+    .argument("<channel>")
+    .option("--after <user>", "goes on behind this user")
+    .option("-n, --limit <members>", "at most so many; default 100, up to 1000", wholeNumber)
+    .action(async (channel, options) => {
+      const { members } = await import("./manage.ts");
+      await members(channel, options);
+    });
+
   const token = rtm.command("token").description("makes and explains tokens");
   configured("mint", "prints a token signed with a secret of relay.tokens.secrets", token)
     .argument("<channel...>", "names, or prefixes with a trailing *")

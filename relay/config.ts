@@ -80,6 +80,12 @@ const apiKey = z
         "What it may do. publish: messages. manage: revoke, disconnect, unsubscribe, forget. " +
           "read: look at channels and their history.",
       ),
+    itemsPerSecond: count(
+      "Messages and control items that it may post per second in the long run, the largest body at " +
+        "once; 0: no limit. A trusted key is told to try again (503), another one gets 429.",
+      0,
+      0,
+    ),
     trusted: z
       .boolean()
       .default(false)

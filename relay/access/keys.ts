@@ -13,6 +13,8 @@ export interface ApiKey {
   readonly channels: readonly ChannelPattern[];
   readonly scopes: readonly Scope[];
   readonly trusted: boolean;
+  /** 0: no limit. */
+  readonly itemsPerSecond: number;
 }
 
 export interface Keys {

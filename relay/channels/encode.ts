@@ -65,3 +65,8 @@ export function formatBytes(entry: Entry, format: Format): number {
   if (format === "payload") return entry.payloadEnd - entry.payloadStart + 10;
   return entry.frame.length + (format === "sse" ? EVENT_BYTES : 0);
 }
+
+/** The JSON text of a message. */
+export function messageText({ frame }: Entry): string {
+  return frameText(frame).toString();
+}

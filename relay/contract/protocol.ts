@@ -183,6 +183,7 @@ export const CODES = [
   "bad_ts",
   "bad_json",
   "bad_control",
+  "bad_query",
   "message_too_large",
   "batch_too_large",
   "channel_forbidden",
@@ -200,6 +201,7 @@ export const CODES = [
   "unauthorized",
   "too_many_refusals",
   "unsupported_media_type",
+  "rate_limited",
   "unavailable",
   "internal_error",
 ] as const;

@@ -1,39 +1,21 @@
 /** `POST /api/broadcast`: one message or control item, or an array of them (docs/protocol.md, REST). */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import type { ApiKey } from "../access/keys.ts";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
 import type { Clients } from "../clients/clients.ts";
-import { type Code, IDS_HEADER } from "../contract/protocol.ts";
-import type { BroadcastRefusal, ItemAnswer } from "./broadcast-answer.ts";
+import { IDS_HEADER } from "../contract/protocol.ts";
+import {
+  answerJson,
+  apiHandler,
+  authorize,
+  RETRY_AFTER_S,
+  refuseUnlessServing,
+  statusOf,
+} from "./api.ts";
+import type { ItemAnswer } from "./broadcast-answer.ts";
 import { readItem, takeItems } from "./items.ts";
 import { rawMember } from "./json-span.ts";
-import { discard, Refusal, readText } from "./request-body.ts";
-
-/** What a publisher is told to wait when the relay cannot take messages, s. */
-const RETRY_AFTER_S = 2;
-
-/** The same, when too many requests of its address were refused, s. */
-const REFUSED_RETRY_AFTER_S = 10;
-
-const STATUS: Partial<Record<Code, number>> = {
-  unauthorized: 401,
-  channel_forbidden: 403,
-  key_not_trusted: 403,
-  scope_missing: 403,
-  message_too_large: 413,
-  batch_too_large: 413,
-  unsupported_media_type: 415,
-  internal_error: 500,
-  unavailable: 503,
-};
-
-/** Who posts when the configuration says insecure and no known key came. */
-const ANYBODY: ApiKey = {
-  name: "anybody",
-  channels: ["*"],
-  scopes: ["publish", "manage", "read"],
-  trusted: false,
-};
+import { KeyRates } from "./key-rates.ts";
+import { Refusal, readText } from "./request-body.ts";
 
 export interface BroadcastOptions {
   readonly clients: Clients;
@@ -44,44 +26,17 @@ export interface BroadcastOptions {
 
 /** A handler that answers every request, whatever happens. */
 export function createBroadcast(options: BroadcastOptions): RequestListener {
-  return async (request, response) => {
-    try {
-      await broadcast(request, response, options);
-    } catch (error) {
-      if (!(error instanceof Refusal)) {
-        options.clients.log.error({ err: error }, "POST /api/broadcast failed");
-      }
-      if (response.headersSent) {
-        response.destroy();
-        return;
-      }
-      const refusal = error instanceof Refusal ? error : undefined;
-      const code = refusal?.code ?? "internal_error";
-      const message = refusal?.message ?? "see the relay's log";
-      if (refusal?.counts) {
-        const exhausted = options.clients.requestRefused(code, request);
-        // Who has a key is told what is wrong, whoever else has its address.
-        if (exhausted && code === "unauthorized") {
-          response.setHeader("connection", "close");
-          response.setHeader("retry-after", String(REFUSED_RETRY_AFTER_S));
-          const text = `${message}; too many requests of this address were refused lately`;
-          answer(response, 429, { ok: false, code: "too_many_refusals", message: text });
-          return;
-        }
-      }
-      if (!request.complete) {
-        response.setHeader("connection", "close");
-        await discard(request);
-      }
-      answer(response, STATUS[code] ?? 400, { ok: false, code, message });
-    }
-  };
+  const rates = new KeyRates(options.clients.config.limits.batchMessages);
+  return apiHandler(options.clients, (request, response) =>
+    broadcast(request, response, options, rates),
+  );
 }
 
 async function broadcast(
   request: IncomingMessage,
   response: ServerResponse,
   { clients, publisher, notServing }: BroadcastOptions,
+  rates: KeyRates,
 ): Promise<void> {
   const key = authorize(request, clients);
   if (request.headers[IDS_HEADER] === "keep" && !key.trusted) {
@@ -92,52 +47,30 @@ async function broadcast(
   if (type !== "application/json" || encoding !== "identity") {
     throw new Refusal("unsupported_media_type", "the body must be plain application/json");
   }
-  const problem = notServing();
-  if (problem !== undefined) {
-    response.setHeader("retry-after", String(RETRY_AFTER_S));
-    throw new Refusal("unavailable", problem);
-  }
+  refuseUnlessServing(response, notServing());
   const { batchBytes, batchMessages } = clients.config.limits;
   const text = await readText(request, batchBytes, "batch_too_large");
   const value = parse(text, batchMessages);
+  const count = Array.isArray(value) ? value.length : 1;
+  if (!rates.take(key, count, performance.now())) {
+    response.setHeader("retry-after", String(RETRY_AFTER_S));
+    // A worker takes a code that it does not know for a refusal of the message.
+    throw new Refusal(key.trusted ? "unavailable" : "rate_limited", "apiKeys[].itemsPerSecond");
+  }
   const raw = rawMember(text, "payload");
   const items = (Array.isArray(value) ? value : [value]).map((item, index) =>
     readItem(item, raw[index], key),
   );
   const answers = await takeItems(items, publisher, { name: `key:${key.name}` });
   if (Array.isArray(value)) {
-    answer(response, 200, { ok: answers.every(({ ok }) => ok), results: answers });
+    answerJson(response, 200, { ok: answers.every(({ ok }) => ok), results: answers });
     return;
   }
   const [only] = answers as [ItemAnswer];
-  if (isUnavailable(only)) response.setHeader("retry-after", String(RETRY_AFTER_S));
-  answer(response, only.ok ? 200 : (STATUS[only.code as Code] ?? 400), only);
-}
-
-function isUnavailable(answer: ItemAnswer): answer is BroadcastRefusal {
-  return !answer.ok && answer.code === "unavailable";
-}
-
-function answer(
-  response: ServerResponse,
-  status: number,
-  body: ItemAnswer | { readonly ok: boolean; readonly results: readonly ItemAnswer[] },
-): void {
-  const text = JSON.stringify(body);
-  response.writeHead(status, {
-    "content-type": "application/json; charset=utf-8",
-    "content-length": Buffer.byteLength(text),
-  });
-  response.end(text);
-}
-
-function authorize(request: IncomingMessage, clients: Clients): ApiKey {
-  const presented = request.headers["x-api-key"];
-  const key = typeof presented === "string" ? clients.keys.findApiKey(presented) : undefined;
-  if (key) return key;
-  if (clients.config.insecure) return ANYBODY;
-  clients.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
-  throw new Refusal("unauthorized", "no or unknown x-api-key");
+  if (!only.ok && only.code === "unavailable") {
+    response.setHeader("retry-after", String(RETRY_AFTER_S));
+  }
+  answerJson(response, only.ok ? 200 : statusOf(only.code), only);
 }
 
 /** One object, or a list of at most `most` objects. */

@@ -89,3 +89,16 @@ export function rawMember(text: string, member: string): (string | undefined)[] 
   }
   return found;
 }
+
+/** The raw text of each element of the array that `text` holds. @param text accepted by `JSON.parse` */
+export function rawElements(text: string): string[] {
+  const found: string[] = [];
+  let at = skipSpace(text, skipSpace(text, 0) + 1);
+  while (text[at] !== "]") {
+    if (text[at] === ",") at = skipSpace(text, at + 1);
+    const end = skipValue(text, at);
+    found.push(text.slice(at, end));
+    at = skipSpace(text, end);
+  }
+  return found;
+}

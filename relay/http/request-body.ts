@@ -19,7 +19,7 @@ export class Refusal extends Error {
 
   /** Whether it is the request that is wrong, and not the relay that cannot. */
   get counts(): boolean {
-    return this.code !== "unavailable";
+    return this.code !== "unavailable" && this.code !== "rate_limited";
   }
 }
 

@@ -12,7 +12,16 @@ const BROADCAST = "/api/broadcast";
 /** Adds the routes. */
 export function addRestRoutes(
   app: Express,
-  { broadcast, isReady }: { broadcast: RequestListener; isReady: () => boolean },
+  {
+    broadcast,
+    lookups,
+    isReady,
+  }: {
+    broadcast: RequestListener;
+    /** By path. */
+    lookups: ReadonlyMap<string, RequestListener>;
+    isReady: () => boolean;
+  },
 ): void {
   app.get("/", (_request, response) => {
     response.type("text/plain").send(HEALTH_TEXT);
@@ -25,6 +34,7 @@ export function addRestRoutes(
     response.status(ready ? 200 : 503).json({ ready });
   });
   app.post(BROADCAST, broadcast);
+  for (const [path, lookup] of lookups) app.get(path, lookup);
 }
 
 /**

@@ -7,7 +7,9 @@ import { Admission } from "../clients/admission.ts";
 import type { Clients } from "../clients/clients.ts";
 import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.ts";
 import type { Serving } from "../serving.ts";
+import { apiHandler } from "./api.ts";
 import { createBroadcast } from "./broadcast.ts";
+import { answerLookup, LOOKUPS } from "./lookup.ts";
 import { endAfterBody, pipelineLimit } from "./request-bounds.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
 import { createStreams } from "./streams.ts";
@@ -36,7 +38,14 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
   app.disable("x-powered-by").disable("etag").disable("query parser");
   app.set("trust proxy", [...config.trustedProxies]);
   const broadcast = createBroadcast({ clients, publisher, notServing: () => serving.problem });
-  addRestRoutes(app, { broadcast, isReady: options.isReady });
+  const lookup = { clients, notServing: () => serving.problem };
+  const lookups = new Map(
+    Object.entries(LOOKUPS).map(([path, look]) => [
+      path,
+      apiHandler(clients, (request, response) => answerLookup(look, request, response, lookup)),
+    ]),
+  );
+  addRestRoutes(app, { broadcast, lookups, isReady: options.isReady });
   for (const [path, directory] of Object.entries(options.staticPaths)) {
     app.use(path, express.static(directory));
   }

@@ -1,0 +1,111 @@
+/** What all handlers below `/api/` share: who asks, how they answer, and how they refuse. */
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { ApiKey, Scope } from "../access/keys.ts";
+import type { Clients } from "../clients/clients.ts";
+import type { Code } from "../contract/protocol.ts";
+import { discard, Refusal } from "./request-body.ts";
+
+/** What a publisher is told to wait when the relay cannot take messages, s. */
+export const RETRY_AFTER_S = 2;
+
+/** The same, when too many requests of its address were refused, s. */
+const REFUSED_RETRY_AFTER_S = 10;
+
+const STATUS: Partial<Record<Code, number>> = {
+  unauthorized: 401,
+  channel_forbidden: 403,
+  key_not_trusted: 403,
+  scope_missing: 403,
+  message_too_large: 413,
+  batch_too_large: 413,
+  unsupported_media_type: 415,
+  rate_limited: 429,
+  internal_error: 500,
+  unavailable: 503,
+};
+
+/** Who posts when the configuration says insecure and no known key came. */
+const ANYBODY: ApiKey = {
+  name: "anybody",
+  channels: ["*"],
+  scopes: ["publish", "manage", "read"],
+  trusted: false,
+  itemsPerSecond: 0,
+};
+
+/** A handler that answers every request, whatever happens. */
+export function apiHandler(
+  clients: Clients,
+  handle: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void,
+): RequestListener {
+  return async (request, response) => {
+    try {
+      await handle(request, response);
+    } catch (error) {
+      if (!(error instanceof Refusal)) {
+        clients.log.error({ err: error }, "a request to the API failed");
+      }
+      if (response.headersSent) {
+        response.destroy();
+        return;
+      }
+      const refusal = error instanceof Refusal ? error : undefined;
+      const code = refusal?.code ?? "internal_error";
+      const message = refusal?.message ?? "see the relay's log";
+      if (refusal?.counts) {
+        const exhausted = clients.requestRefused(code, request);
+        // Who has a key is told what is wrong, whoever else has its address.
+        if (exhausted && code === "unauthorized") {
+          response.setHeader("connection", "close");
+          response.setHeader("retry-after", String(REFUSED_RETRY_AFTER_S));
+          const text = `${message}; too many requests of this address were refused lately`;
+          answerJson(response, 429, { ok: false, code: "too_many_refusals", message: text });
+          return;
+        }
+      }
+      if (!request.complete) {
+        response.setHeader("connection", "close");
+        await discard(request);
+      }
+      answerJson(response, statusOf(code), { ok: false, code, message });
+    }
+  };
+}
+
+export function statusOf(code: string): number {
+  return STATUS[code as Code] ?? 400;
+}
+
+/** @param body JSON text, or what becomes it */
+export function answerJson(response: ServerResponse, status: number, body: object | string): void {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  response.writeHead(status, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+  });
+  response.end(text);
+}
+
+/** @throws {Refusal} the relay does not serve now */
+export function refuseUnlessServing(response: ServerResponse, problem: string | undefined): void {
+  if (problem === undefined) return;
+  response.setHeader("retry-after", String(RETRY_AFTER_S));
+  throw new Refusal("unavailable", problem);
+}
+
+/** Whose request it is. @throws {Refusal} nobody's that is known */
+export function authorize(request: IncomingMessage, clients: Clients): ApiKey {
+  const presented = request.headers["x-api-key"];
+  const key = typeof presented === "string" ? clients.keys.findApiKey(presented) : undefined;
+  if (key) return key;
+  if (clients.config.insecure) return ANYBODY;
+  clients.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
+  throw new Refusal("unauthorized", "no or unknown x-api-key");
+}
+
+/** @throws {Refusal} the key may not do this */
+export function needScope(key: ApiKey, scope: Scope): void {
+  if (!key.scopes.includes(scope)) {
+    throw new Refusal("scope_missing", `the key has not the scope ${scope}`);
+  }
+}

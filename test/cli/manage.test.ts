@@ -1,0 +1,88 @@
+/** `rtm revoke`, `disconnect`, `channels`, `history`, `members` against a relay. */
+import { afterEach, expect, it } from "vitest";
+import type { Relay } from "../../relay/relay.ts";
+import { API_KEY, Client, message, SOURCE, startTestRelay, token } from "../relay/support.ts";
+import { rtm } from "../support/programs.ts";
+
+let relay: Relay;
+afterEach(() => relay.close());
+
+async function start(): Promise<void> {
+  const scopes = ["publish", "manage", "read"];
+  relay = await startTestRelay({ apiKeys: [{ name: "admin", key: API_KEY, scopes }] });
+}
+
+const run = (...args: string[]) =>
+  rtm([...args, "--url", `http://127.0.0.1:${relay.port}`], {
+    ...process.env,
+    RTM_API_KEY: API_KEY,
+  }).finished;
+
+const open = async () => Client.connect(relay, { token: await token(["sales"]) });
+
+it("revokes, takes a channel, disconnects", { timeout: 120_000 }, async () => {
+  await start();
+  const client = await open();
+  client.send({ op: "subscribe", subscribe: [{ channel: "sales" }] });
+  await client.nextN(2);
+  const taken = await run("revoke", "--user", "scott", "--channel", "sales");
+  expect(taken).toMatchObject({ code: 0, stderr: "" });
+  expect(taken.stdout).toMatch(/^unsubscribed from sales; a crash/);
+  expect(await client.next()).toMatchObject({ op: "unsubscribed", code: "token_revoked" });
+  const ended = await run("disconnect", "--user", "scott", "--stop");
+  expect(ended).toMatchObject({ code: 0, stdout: "disconnected\n" });
+  expect((await client.end()).code).toBe(4207);
+  expect(await run("revoke", "--user", "scott", "--json")).toMatchObject({
+    code: 0,
+    stdout: '{"ok":true,"durable":false}\n',
+  });
+  expect((await (await open()).end()).code).toBe(4103);
+});
+
+it("shows channels, members, and the history as it was written", { timeout: 120_000 }, async () => {
+  await start();
+  const payloads = ["9007199254740993", '{"a" :\n[1, 2]}', '"\u202e"'];
+  await relay.publisher.publish(
+    payloads.map((payload) => message("sales", 0, { payload })),
+    SOURCE,
+  );
+  await relay.publisher.publish([message("stock", 1)], SOURCE);
+  const [all, first, history, json, lost, members] = await Promise.all([
+    run("channels"),
+    run("channels", "--limit", "1"),
+    run("history", "sales"),
+    run("history", "sales", "--json"),
+    run("history", "sales", "--since", "other:1"),
+    run("members", "sales", "--json"),
+  ]);
+  expect(all.stdout).toBe("sales\t0\t3\t3\nstock\t0\t1\t1\n");
+  expect(first.stdout).toBe("sales\t0\t3\t3\n");
+  expect(first.stderr).toContain('--after "sales"');
+  const lines = history.stdout.trimEnd().split("\n");
+  expect(lines[0]).toContain('"payload":9007199254740993,');
+  expect(lines.slice(1).map((line) => JSON.parse(line).payload)).toEqual([{ a: [1, 2] }, "\u202e"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({ channel: "sales", seq: 3 });
+  expect(lost).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("not everything behind --since"),
+  });
+  expect(members).toMatchObject({ code: 0, stdout: expect.stringContaining('"count":0') });
+});
+
+it("says what is wrong: nobody named, two named, a key without the scope", {
+  timeout: 120_000,
+}, async () => {
+  await start();
+  for (const args of [["revoke"], ["disconnect", "--user", "a", "--sid", "b"]]) {
+    expect(await run(...args)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("exactly one of --user, --sid and --jti"),
+    });
+  }
+  await relay.close();
+  relay = await startTestRelay();
+  expect(await run("channels")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("scope_missing"),
+  });
+});
