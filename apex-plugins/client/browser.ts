@@ -1,5 +1,6 @@
 /** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
 import type { Environment } from "./environment.ts";
+import { http } from "./http.ts";
 import { Parking } from "./parking.ts";
 import { RelayConnection } from "./relay-connection.ts";
 import { openSocket } from "./socket.ts";
@@ -37,6 +38,7 @@ const environment: Environment = {
     }
   },
   report: (error) => reportError(error),
+  http,
 };
 
 /** Shared by all copies of this script on the page. */
@@ -96,7 +98,7 @@ function followPage(connection: RelayConnection, address: string): void {
     },
     { signal },
   );
-  addEventListener("online", () => link.wake(), { signal });
+  addEventListener("online", () => link.wake(true), { signal });
   document.addEventListener("visibilitychange", look, { signal });
   document.addEventListener("resume", look, { signal });
   document.addEventListener("freeze", () => parking.freeze(), { signal });

@@ -5,6 +5,7 @@ import type { Status } from "./link.ts";
 import type { Member, MembersChange } from "./members.ts";
 import type { RelayConnection } from "./relay-connection.ts";
 import { type TokenOptions, type TokenProvider, TokenSource } from "./token.ts";
+import type { Via } from "./ways.ts";
 
 /** A fixed token, a function that fetches one, or a first token and the function for the rest. */
 export type Token = string | TokenProvider | TokenOptions;
@@ -74,6 +75,11 @@ export class RtmClient {
 
   get status(): Status {
     return this.#connection.link.status;
+  }
+
+  /** What carries the messages; undefined while nothing does. */
+  get via(): Via | undefined {
+    return this.status.via;
   }
 
   /** Calls `watcher` now and at every change of the connection; returns what ends it. */

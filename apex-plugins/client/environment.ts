@@ -14,7 +14,23 @@ export interface SocketHandlers {
   close(code: number): void;
 }
 
+/** What the ways without WebSockets need. */
+export interface Http {
+  /** Whether somebody looks at the page, and the browser has a network. */
+  watched(): boolean;
+  /** The way of the tab's earlier page to the relay at `url`, where it was no WebSocket. */
+  stored(url: string): string | undefined;
+  store(url: string, via: string | undefined): void;
+  /**
+   * Leave to keep a request to `url` open, until it is given back. Over HTTP/1.1 a browser has six
+   * connections to a host for all its tabs; undefined: too many wait already.
+   */
+  slot(url: string): Promise<(() => void) | undefined>;
+}
+
 export interface Environment {
+  /** Absent where there are only WebSockets. */
+  readonly http?: Http;
   /** Opens a WebSocket with the subprotocol `rtm.v1`. */
   connect(url: string, handlers: SocketHandlers): Socket;
   /** Runs `task` before the next frame is painted, or soon in a page that is not painted. */

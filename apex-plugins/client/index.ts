@@ -12,6 +12,11 @@ export interface ConnectOptions {
    * Default 5; `false`: it stays connected. All clients of a socket have to agree.
    */
   readonly park?: number | false | undefined;
+  /**
+   * Whether a page may go on with an event stream or polls where WebSockets do not get through. Default
+   * true. All clients of a socket have to agree.
+   */
+  readonly fallback?: boolean | undefined;
   /** The token for subscriptions that bring none. Public channels need no token. */
   readonly token?: Token | undefined;
   /** Outside of a page, where there is no global WebSocket (Node 20): the class of the package ws. */
@@ -39,6 +44,7 @@ export function connect(options: ConnectOptions = {}): RtmClient {
     typeof document === "undefined"
       ? processConnectionTo(url, options.webSocket, options.onError ?? (() => {}))
       : connectionTo(url);
+  if (options.fallback === false) connection.link.ways.enabled = false;
   return new RtmClient(connection, token, parkMs);
 }
 
@@ -49,3 +55,4 @@ export type { State, Status } from "./link.ts";
 export type { Member, MembersChange } from "./members.ts";
 export type { WebSocketClass, WebSocketLike } from "./socket.ts";
 export { StopError, type TokenOptions, type TokenProvider } from "./token.ts";
+export type { Via } from "./ways.ts";

@@ -1,7 +1,8 @@
 /** One socket that is opened again: backoff, connect deadline, heartbeat dead-man, status. */
 import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/contract/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
-import type { Environment, Socket } from "./environment.ts";
+import type { Environment, Socket, SocketHandlers } from "./environment.ts";
+import { type Via, Ways } from "./ways.ts";
 
 /**
  * `idle` nothing to listen to; `waiting` for the next attempt; `token` nothing can be asked for
@@ -22,6 +23,8 @@ export interface Status {
   readonly state: State;
   /** Why: a WebSocket close code, or a word such as `heartbeat_timeout` or `session_ended`. */
   readonly code?: number | string | undefined;
+  /** State `connected`: what carries the messages. */
+  readonly via?: Via | undefined;
   /** State `waiting`: time until the next attempt, ms. */
   readonly retryInMs?: number | undefined;
 }
@@ -39,8 +42,9 @@ export interface LinkOwner {
   closed(code: number, early: boolean): void;
 }
 
-/** From opening the socket to `connected`, ms. */
+/** From opening the socket to `connected`, ms; and where another way may be better. */
 const CONNECT_MS = 15_000;
+const IMPATIENT_MS = 5_000;
 /** A connection that lived this long (ms) starts the backoff anew. */
 const STABLE_MS = 10_000;
 /** Silence (ms) after which a relay that does not say how often it pings is taken for dead. */
@@ -49,8 +53,8 @@ const SILENCE_MS = 60_000;
 const LONGEST_SILENCE_MS = 3_600_000;
 
 export class Link {
+  readonly ways: Ways;
   readonly #env: Environment;
-  readonly #url: string;
   readonly #owner: LinkOwner;
   readonly #watchers = new Set<(status: Status) => void>();
   #status: Status = { state: "idle" };
@@ -63,8 +67,15 @@ export class Link {
 
   constructor(env: Environment, url: string, owner: LinkOwner) {
     this.#env = env;
-    this.#url = url;
     this.#owner = owner;
+    this.ways = new Ways(
+      env,
+      url,
+      (socket, connected) => this.#takeOver(socket, connected),
+      () => {
+        if (this.#status.state === "connected") this.#set({ state: "connected" });
+      },
+    );
   }
 
   get status(): Status {
@@ -101,17 +112,31 @@ export class Link {
     }
     this.#set({ state: "connecting" });
     try {
-      this.#socket = this.#env.connect(this.#url, {
-        open: () => this.send(this.#owner.hello()),
-        frame: (text) => this.#heard(text),
-        close: (code) => this.#lost(code),
-      });
+      this.#socket = this.ways.open(this.#handlers());
     } catch (error) {
       this.#env.report(error);
       this.stop("socket_refused");
       return;
     }
-    this.#timer = setTimeout(() => this.#lost("connect_timeout"), CONNECT_MS);
+    const connectMs = this.ways.impatient ? IMPATIENT_MS : CONNECT_MS;
+    this.#timer = setTimeout(() => this.#lost("connect_timeout"), connectMs);
+  }
+
+  #handlers(): SocketHandlers {
+    return {
+      open: () => this.send(this.#owner.hello()),
+      frame: (text) => this.#heard(text),
+      close: (code) => this.#lost(code),
+    };
+  }
+
+  /** A better way is there: what was under way on the old one is asked for again by position. */
+  #takeOver(socket: Socket, connected: string): SocketHandlers {
+    this.#socket?.abandon();
+    this.#socket = socket;
+    this.#owner.closed(1000, false);
+    this.#heard(connected);
+    return this.#handlers();
   }
 
   /** Opens it after a token arrived, unless an attempt is scheduled already. */
@@ -150,13 +175,16 @@ export class Link {
   }
 
   /** Network or page are back: do not wait any longer, and look whether the socket still lives. */
-  wake(): void {
+  wake(online = false): void {
+    if (online) this.ways.online(this.#status.state === "connected");
     if (this.#status.state === "waiting") this.open();
     else if (this.#status.state === "connected") this.#watch();
   }
 
-  #set(status: Status): void {
-    const same = status.state === this.#status.state && status.code === this.#status.code;
+  #set(to: Status): void {
+    const { state, code, via } = this.#status;
+    const status = to.state === "connected" ? { ...to, via: this.ways.via } : to;
+    const same = status.state === state && status.code === code && status.via === via;
     this.#status = status;
     if (same && status.state !== "waiting") return;
     for (const watcher of this.#watchers) watcher(status);
@@ -164,6 +192,7 @@ export class Link {
 
   #drop(state: State, code?: number | string): void {
     clearTimeout(this.#timer);
+    this.ways.rest();
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.abandon();
@@ -189,6 +218,7 @@ export class Link {
       this.#connectedAt = this.#heardAt;
       const silenceMs = 2 * frame.pingMs;
       this.#silenceMs = silenceMs > 0 ? Math.min(silenceMs, LONGEST_SILENCE_MS) : SILENCE_MS;
+      this.ways.connected();
       this.#set({ state: "connected" });
       this.#watch();
       this.#owner.connected(frame);
@@ -213,7 +243,9 @@ export class Link {
     this.#socket = undefined;
     const number = typeof code === "number" ? code : 1006;
     const action = closeAction(number);
-    if (!early && performance.now() - this.#connectedAt > STABLE_MS) this.#attempt = 0;
+    const livedMs = early ? undefined : performance.now() - this.#connectedAt;
+    if (livedMs !== undefined && livedMs > STABLE_MS) this.#attempt = 0;
+    this.ways.lost(number, livedMs, this.#silenceMs / 2);
     this.#owner.closed(number, early);
     if (this.#status.state === "stopped") return;
     if (action === "stop") {

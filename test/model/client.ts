@@ -1,5 +1,6 @@
 /** A page: it subscribes, reconnects with its position, and writes down what it was told. */
 import { WebSocket } from "ws";
+import { EventReader, poll } from "../protocol-kit/event-stream.ts";
 
 export interface Seen {
   readonly id: string;
@@ -14,7 +15,14 @@ interface Position {
   readonly seq: number;
 }
 
+/** What carries its messages. */
+export type Carrier = "websocket" | "stream" | "poll";
+
+/** How long a poll waits, ms. */
+const POLL_MS = 300;
+
 export interface ModelClientOptions {
+  readonly carrier: Carrier;
   readonly channels: readonly string[];
   /** Port of the relay that serves now; undefined while there is none. */
   readonly port: () => number | undefined;
@@ -32,6 +40,9 @@ export class ModelClient {
   readonly #options: ModelClientOptions;
   readonly #positions = new Map<string, Position>();
   #ws: WebSocket | undefined;
+  #reader: EventReader | undefined;
+  /** Settles when the request under way is over. */
+  #asking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -43,11 +54,14 @@ export class ModelClient {
   /** Cuts the connection as a network does; the client comes back by itself. */
   cut(): void {
     this.#ws?.terminate();
+    this.#reader?.destroy();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    this.#reader?.destroy();
+    await this.#asking;
     const ws = this.#ws;
     if (!ws || ws.readyState === WebSocket.CLOSED) return;
     await new Promise((resolve) => {
@@ -62,20 +76,53 @@ export class ModelClient {
       this.#again();
       return;
     }
+    const { carrier } = this.#options;
+    if (carrier !== "websocket") {
+      this.#asking = (carrier === "stream" ? this.#stream(port) : this.#poll(port))
+        // The relay went away, or is not there.
+        .catch(() => {})
+        .finally(() => this.#again());
+      return;
+    }
     const ws = new WebSocket(`ws://127.0.0.1:${port}/ws`, ["rtm.v1"], { perMessageDeflate: false });
     this.#ws = ws;
     ws.on("error", () => {});
     ws.on("close", () => this.#again());
     ws.on("open", () => {
-      const subscribe = this.#options.channels.map((channel) => {
-        const since = this.#positions.get(channel);
-        return since ? { channel, since } : { channel };
-      });
-      ws.send(JSON.stringify({ op: "connect", subscribe }));
+      ws.send(JSON.stringify({ op: "connect", subscribe: this.#subscribe() }));
     });
     ws.on("message", (data) => {
-      if (ws === this.#ws) this.#frame(JSON.parse(data.toString()), ws);
+      if (ws !== this.#ws) return;
+      const frame = JSON.parse(data.toString());
+      if (frame.op === "ping") ws.send('{"op":"pong"}');
+      else this.#frame(frame);
     });
+  }
+
+  #subscribe(): object[] {
+    return this.#options.channels.map((channel) => {
+      const since = this.#positions.get(channel);
+      return since ? { channel, since } : { channel };
+    });
+  }
+
+  async #stream(port: number): Promise<void> {
+    const reader = await EventReader.stream({ port }, { subscribe: this.#subscribe() });
+    this.#reader = reader;
+    if (this.#stopped) reader.destroy();
+    while (!reader.ended) {
+      for (const { data } of reader.events.splice(0)) this.#frame(JSON.parse(data));
+      if (!reader.ended) await reader.changed("an event").catch(() => {});
+    }
+    // What came with the end.
+    for (const { data } of reader.events.splice(0)) this.#frame(JSON.parse(data));
+  }
+
+  async #poll(port: number): Promise<void> {
+    const first = this.#positions.size === 0;
+    const ask = { waitMs: first ? 0 : POLL_MS, subscribe: this.#subscribe() };
+    const { frames } = await poll({ port }, ask);
+    for (const frame of frames) this.#frame(frame);
   }
 
   #again(): void {
@@ -83,9 +130,8 @@ export class ModelClient {
     this.#timer = setTimeout(() => this.#connect(), 10);
   }
 
-  #frame(frame: Record<string, unknown>, ws: WebSocket): void {
-    if (frame.op === "ping") ws.send('{"op":"pong"}');
-    else if (frame.op === "subscribed") this.#subscribed(frame as never);
+  #frame(frame: Record<string, unknown>): void {
+    if (frame.op === "subscribed") this.#subscribed(frame as never);
     else if (frame.op === "error") this.problems.push(JSON.stringify(frame));
     else if (frame.op === undefined) this.#message(frame as never);
   }

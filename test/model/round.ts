@@ -6,7 +6,7 @@ import type oracledb from "oracledb";
 import type { CallName, Moment } from "../../emulator/index.ts";
 import { until } from "../support/until.ts";
 import { World } from "../worker/support.ts";
-import { ModelClient } from "./client.ts";
+import { type Carrier, ModelClient } from "./client.ts";
 import type { NodeOptions, ServiceNode } from "./node.ts";
 import { Random } from "./random.ts";
 import { verify } from "./verify.ts";
@@ -50,6 +50,9 @@ export type Step =
   | "restart"
   | "cut client"
   | "pause";
+
+/** Two pages have WebSockets, the others none. */
+const CARRIERS: readonly Carrier[] = ["websocket", "websocket", "stream", "poll"];
 
 /** A database session that publishes. `n` counts its calls, committed or not. */
 interface Publisher {
@@ -104,7 +107,7 @@ class Round {
 
   async play(): Promise<void> {
     await this.#startNode();
-    for (let n = 0; n < 2; n++) this.#clients.push(this.#client());
+    for (const carrier of CARRIERS) this.#clients.push(this.#client(carrier));
     for (let n = 0; n < 2; n++) this.#publishers.push(await this.#publisher());
     for (let step = 0; step < this.#options.steps; step++) {
       const kind = this.#random.weighted(this.#options.weights);
@@ -131,8 +134,9 @@ class Round {
     await this.#world[Symbol.asyncDispose]();
   }
 
-  #client(): ModelClient {
+  #client(carrier: Carrier): ModelClient {
     return new ModelClient({
+      carrier,
       channels: CHANNELS,
       port: () => (this.#port === 0 ? undefined : this.#port),
       committedRows: () => this.#world.schema.broadcasts.length,

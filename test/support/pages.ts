@@ -21,6 +21,7 @@ export function movingPages(
   const pages = Array.from({ length: count }, () => {
     let refreshes = 0;
     const client = new ModelClient({
+      carrier: "websocket",
       channels: [channel],
       port: () => ports()[turn++ % Math.max(1, ports().length)],
       committedRows: () => ++refreshes,

@@ -2,6 +2,7 @@
 import "../../page/language.ts";
 import uPlot from "uplot";
 import type * as Client from "../../../apex-plugins/client/index.ts";
+import { toggleBlock } from "./block.ts";
 import { showCluster } from "./cluster.ts";
 import { Dashboard, type Order, type Snapshot } from "./model.ts";
 
@@ -18,6 +19,9 @@ const money = new Intl.NumberFormat("en", {
 });
 const cents = new Intl.NumberFormat("en", { style: "currency", currency: "EUR" });
 const whole = new Intl.NumberFormat("en");
+
+/** What carries the messages, in words. */
+const VIA = { websocket: "a WebSocket", stream: "an event stream", poll: "polls" } as const;
 
 const dashboard = new Dashboard(REGIONS);
 let received = 0;
@@ -255,11 +259,18 @@ function start(): void {
     showFeed((await call<{ feeding: boolean }>(`/demo/feed/${feeding ? "off" : "on"}`)).feeding);
   });
 
+  element("block").addEventListener("click", () => {
+    const blocked = toggleBlock();
+    const button = element("block");
+    button.textContent = blocked ? "Let WebSockets through" : "Block WebSockets";
+    button.setAttribute("aria-pressed", String(blocked));
+  });
   const client = rtm.connect({ url: "/ws" });
   client.onStatus((status) => {
     const badge = element("badge");
     badge.dataset.state = status.state;
     badge.textContent = status.state;
+    show("via", status.via === undefined ? "-" : VIA[status.via]);
   });
   let first = true;
   client.subscribe("sales", {

@@ -1,0 +1,189 @@
+/** Pages behind proxies that let no WebSocket through, over the whole path, in a real browser. */
+import type { BrowserContext } from "playwright-core";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { runNginx } from "../ops/nginx.ts";
+import { freePort } from "../support/free-port.ts";
+import { HostileProxy } from "../support/hostile-proxy.ts";
+import { has, temporaryDirectory } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { Tab, useWorld } from "./kit.ts";
+
+const world = useWorld();
+
+/** Two attempts of 5 s, what follows them, and a busy machine, ms. */
+const LONG_MS = 60_000;
+
+let proxy: HostileProxy;
+
+beforeEach(async () => {
+  proxy = await HostileProxy.to(() => world.stack.port);
+});
+afterEach(() => proxy.close());
+
+async function open(
+  channel: string,
+  { url = proxy.url, context }: { url?: string; context?: BrowserContext } = {},
+): Promise<Tab> {
+  const script = `
+    window.seen.messages = []; window.seen.statuses = []; window.seen.subscribed = [];
+    const client = rtm.connect({ url: ${JSON.stringify(url)} });
+    client.onStatus((status) => window.seen.statuses.push(status));
+    client.subscribe(${JSON.stringify(channel)}, {
+      from: "live",
+      onMessage: (message) => window.seen.messages.push(message),
+      onSubscribed: (channel, recovered) => window.seen.subscribed.push(recovered),
+    });`;
+  const actions = [{ event: "ready", actions: [{ script }] }];
+  const tab = await Tab.open(world, { policy: false, actions }, context);
+  tab.page.setDefaultTimeout(LONG_MS);
+  return tab;
+}
+
+/** Waits until the page hears the channel over `via`. */
+async function hears(tab: Tab, via: string): Promise<void> {
+  await tab.page.waitForFunction((wanted) => {
+    const last = window.seen.statuses!.at(-1) as { state: string; via?: string } | undefined;
+    return last?.state === "connected" && last.via === wanted && window.seen.subscribed!.length > 0;
+  }, via);
+}
+
+async function allRecovered(tab: Tab): Promise<void> {
+  // The first answer is that of a channel which is heard from now on.
+  expect(await tab.seen("subscribed")).not.toContain(false);
+}
+
+const send = (channel: string, payload: unknown) => world.stack.send(channel, "e", payload);
+
+async function streams(): Promise<number> {
+  const text = (await world.stack.service.relay?.registry.metrics()) ?? "";
+  return Number(/^rtm_relay_peers\{kind="stream"\} (\d+)/m.exec(text)?.[1]);
+}
+
+describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
+  it.runIf(has("nginx"))("that strips Upgrade (nginx): a stream", async () => {
+    const port = await freePort();
+    const directory = temporaryDirectory();
+    const http = `server { listen 127.0.0.1:${port}; location / {
+      proxy_pass http://127.0.0.1:${world.stack.port}; proxy_http_version 1.1; } }`;
+    runNginx({ directory, relayPort: world.stack.port, edit: (text) => text, http });
+    await until("nginx listens", () =>
+      fetch(`http://127.0.0.1:${port}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    const tab = await open("public-nginx", { url: `ws://127.0.0.1:${port}/ws` });
+    await hears(tab, "stream");
+    await send("public-nginx", "over nginx");
+    expect(await tab.payloadCount(1)).toEqual(["over nginx"]);
+  });
+
+  it("that eats frames after the handshake: a stream; back to a WebSocket when it may", async () => {
+    proxy.webSockets = "eat";
+    const tab = await open("public-eaten");
+    await hears(tab, "stream");
+    await send("public-eaten", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+    proxy.webSockets = "pass";
+    await tab.page.evaluate(() => dispatchEvent(new Event("online")));
+    await send("public-eaten", 2);
+    await hears(tab, "websocket");
+    await send("public-eaten", 3);
+    expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
+    await allRecovered(tab);
+    await until("no stream is left", async () => (await streams()) === 0);
+  });
+
+  it("that does not answer the handshake: a stream, and the tab's next page begins with it", async () => {
+    proxy.webSockets = "hang";
+    const tab = await open("public-hanging");
+    await hears(tab, "stream");
+    const { handshakes } = proxy;
+    await tab.page.reload();
+    await hears(tab, "stream");
+    expect(proxy.handshakes).toBe(handshakes);
+    await send("public-hanging", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+  });
+
+  it("that also holds answers back until they are complete: polls", async () => {
+    proxy.webSockets = "eat";
+    proxy.buffers = true;
+    const tab = await open("public-buffered");
+    await hears(tab, "poll");
+    for (const n of [1, 2, 3]) await send("public-buffered", n);
+    expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
+    await allRecovered(tab);
+  });
+
+  it("that cuts WebSockets soon after they were opened: a stream, which stays", async () => {
+    proxy.webSockets = "die";
+    const tab = await open("public-dying");
+    await hears(tab, "stream");
+    const { handshakes } = proxy;
+    // One more where a busy machine was late with the relay's answer.
+    expect(handshakes).toBeGreaterThanOrEqual(3);
+    for (const n of [1, 2, 3]) await send("public-dying", n);
+    expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
+    expect(proxy.handshakes).toBe(handshakes);
+    await allRecovered(tab);
+  });
+
+  it("that is only slow: what it was taken for does not stick", async () => {
+    proxy.webSockets = "slow";
+    const tab = await open("public-slow");
+    await hears(tab, "websocket");
+    await send("public-slow", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+    await allRecovered(tab);
+  });
+
+  it("is none: neither a restart nor an outage makes a page leave its WebSocket", async () => {
+    const tab = await open("public-restart");
+    await hears(tab, "websocket");
+    await world.stack.stopService();
+    await tab.page.waitForFunction(
+      () =>
+        window.seen.statuses!.filter((status) => (status as { state: string }).state === "waiting")
+          .length >= 4,
+    );
+    await world.stack.startService();
+    await hears(tab, "websocket");
+    await send("public-restart", 1);
+    expect(await tab.payloadCount(1)).toEqual([1]);
+    expect(proxy.requests).toEqual([]);
+    await allRecovered(tab);
+  });
+
+  it("answers 502 for a while: the stream comes back and has what was missed", async () => {
+    proxy.webSockets = "hang";
+    const tab = await open("public-502");
+    await hears(tab, "stream");
+    await send("public-502", 1);
+    await tab.payloadCount(1);
+    await world.stack.stopService();
+    await tab.sees("statuses", { state: "waiting" }, 2);
+    await send("public-502", 2);
+    await world.stack.startService();
+    expect(await tab.payloadCount(2)).toEqual([1, 2]);
+    await allRecovered(tab);
+  });
+
+  it("seven tabs: two streams, the others poll now and then, and all hear everything", async () => {
+    proxy.webSockets = "hang";
+    const context = await world.browser.newContext();
+    await context.addInitScript((url) => {
+      sessionStorage.setItem(`rtm-way:${url}`, `stream@${Date.now()}`);
+    }, proxy.url);
+    const tabs: Tab[] = [];
+    for (let n = 0; n < 7; n++) tabs.push(await open("public-seven", { context }));
+    for (const tab of tabs) {
+      await tab.page.waitForFunction(() => window.seen.subscribed!.length > 0);
+    }
+    expect(await streams()).toBe(2);
+    for (const n of [1, 2, 3]) await send("public-seven", n);
+    for (const tab of tabs) expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
+    expect(proxy.streams).toBe(2);
+    for (const tab of tabs) await allRecovered(tab);
+  });
+});
