@@ -99,11 +99,13 @@ export class Settlement {
       signal,
     );
     const delivered: Delivered[] = [];
+    let told = 0;
     for (const [index, entry] of entries.entries()) {
       const { id, item, claimId } = entry;
       const result = settled[index]!;
       if (result.status === "rejected") poison.push(rejection(entry, result));
-      else if (!isControl(item) && "recipients" in result) {
+      else if (isControl(item)) told++;
+      else if ("recipients" in result) {
         const { recipients, duplicate = false } = result;
         delivered.push({ id, item, claimId, recipients, duplicate });
       }
@@ -117,7 +119,6 @@ export class Settlement {
     const duplicates = delivered.filter(({ duplicate }) => duplicate).length;
     metrics.messages.inc({ queue, result: "duplicate" }, duplicates);
     metrics.messages.inc({ queue, result: "accepted" }, delivered.length - duplicates);
-    const told = entries.length - messages.length;
     if (told > 0) metrics.messages.inc({ queue, result: "control" }, told);
   }
 

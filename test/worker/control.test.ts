@@ -97,8 +97,11 @@ describe("control items", () => {
     await untilEmpty();
     // The first is the row that is in force already.
     expect(order.seen).toEqual(["revoke", "1", "2", "revoke", "disconnect", "3", "forget", "4"]);
-    expect(await world.metric(worker, "rtm_worker_messages_total", { result: "control" })).toBe(3);
-    expect(await world.metric(worker, "rtm_worker_messages_total", { result: "accepted" })).toBe(4);
+    // Counted when the commit was answered.
+    const counted = (result: string) =>
+      world.metric(worker, "rtm_worker_messages_total", { result });
+    await until("four messages are counted", async () => (await counted("accepted")) === 4);
+    expect(await counted("control")).toBe(3);
   });
 
   it("are held while the relay cannot take them, and what is behind them waits", async () => {
