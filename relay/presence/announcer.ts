@@ -9,6 +9,9 @@ import type { Log, Noted } from "../log/log.ts";
 import type { Locals } from "./locals.ts";
 import { encodeHere } from "./member.ts";
 
+/** What is said at a time: many users must not keep a node busy for long. */
+const MOST_FACTS = 4000;
+
 /** It is not known whether the log has it. */
 const UNKNOWN = Symbol("unknown");
 
@@ -89,13 +92,14 @@ export class Announcer {
     const isNew = this.#id === undefined;
     const id = this.#id ?? randomUUID();
     for (const key of this.#unsaid) {
+      if (facts.length === MOST_FACTS) break;
+      this.#unsaid.delete(key);
       const here = this.#options.locals.here(key);
       const value = here ? encodeHere(here) : null;
       if ((this.#said.get(key) ?? null) === value) continue;
       keys.push(key);
       facts.push({ table: "here", owner: id, key, value });
     }
-    this.#unsaid.clear();
     for (const key of keys) this.#counts.delete(key);
     if (facts.length === 0) return;
     this.#id = id;
