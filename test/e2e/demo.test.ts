@@ -108,6 +108,22 @@ describe("rtm demo", () => {
     expect(await number("recoveries")).toBe(1);
   }, 60_000);
 
+  it("goes on over an event stream while WebSockets are blocked, and comes back", async () => {
+    const via = () => page.locator("#via").innerText();
+    expect(await via()).toBe("a WebSocket");
+    const before = await number("refreshes");
+    await page.click("#block");
+    await expect.poll(via, { timeout: 60_000 }).toBe("an event stream");
+    const had = await orders();
+    await page.click("#insert");
+    await expect.poll(orders).toBe(had + 1);
+    await page.click("#block");
+    await expect.poll(via, { timeout: 60_000 }).toBe("a WebSocket");
+    await page.click("#insert");
+    await expect.poll(orders).toBe(had + 2);
+    expect(await number("refreshes")).toBe(before);
+  }, 150_000);
+
   it.each(["light", "dark"] as const)(
     "has no fault of accessibility that axe finds (%s)",
     async (colorScheme) => {

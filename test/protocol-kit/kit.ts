@@ -7,6 +7,7 @@ import { SignJWT } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { Client, type Frame, post, type Target, until, urlOf } from "./client.ts";
+import { EventReader, poll } from "./event-stream.ts";
 
 export interface KitTarget {
   readonly target: Target;
@@ -903,6 +904,98 @@ export function protocolKit(get: () => KitTarget): void {
       });
       expect((await get_("/healthz")).status).toBe(200);
       expect(await get_("/readyz")).toEqual({ status: 200, text: '{"ready":true}' });
+    });
+  });
+
+  describe("without WebSockets", () => {
+    const readers: EventReader[] = [];
+    afterEach(() => {
+      for (const reader of readers.splice(0)) reader.destroy();
+    });
+
+    async function stream(connect: object): Promise<EventReader> {
+      const reader = await EventReader.stream(get().target, connect);
+      readers.push(reader);
+      return reader;
+    }
+
+    it("POST /stream: the frames of rtm.v1 as events, and recovery by position", async () => {
+      const channel = privateChannel();
+      const reader = await stream({ token: await token([channel]), subscribe: [{ channel }] });
+      expect(reader.response.headers["content-type"]).toMatch(/^text\/event-stream/);
+      const [connected, subscribed] = await reader.nextN(2);
+      expect(connected).toMatchObject({ op: "connected", protocol: "rtm.v1" });
+      expect(subscribed).toMatchObject({ op: "subscribed", channel });
+      await publish({ channel, payload: 1 });
+      expect(await reader.next()).toMatchObject({ channel, payload: 1 });
+      reader.destroy();
+      await publish({ channel, payload: 2 });
+      const { epoch, seq } = subscribed as { epoch: string; seq: number };
+      const subscribe = [{ channel, since: { epoch, seq: seq + 1 } }];
+      const again = await stream({ token: await token([channel]), subscribe });
+      expect((await again.nextN(3)).slice(1)).toMatchObject([
+        { op: "subscribed", recovered: true },
+        { payload: 2 },
+      ]);
+    });
+
+    it("POST /stream: several tokens, answered in their order; a refusal is a close frame", async () => {
+      const channels = [privateChannel(), privateChannel()] as const;
+      const tokens = [await token([channels[0]]), "nonsense", await token([channels[1]])];
+      const subscribe = channels.map((channel) => ({ channel }));
+      const reader = await stream({ tokens, subscribe });
+      expect((await reader.nextN(5)).map(({ op }) => op)).toEqual([
+        "connected",
+        "error",
+        "refreshed",
+        "subscribed",
+        "subscribed",
+      ]);
+      const refused = await stream({ token: "nonsense" });
+      expect(await refused.next()).toMatchObject({ op: "close", code: 4101 });
+      await refused.end();
+    });
+
+    it("POST /poll: waits for news, and gives a lost answer again", async () => {
+      const channel = privateChannel();
+      const connect = { token: await token([channel]), subscribe: [{ channel }] };
+      const first = await poll(get().target, { ...connect, waitMs: 0 });
+      const { epoch, seq } = first.frames[1] as { epoch: string; seq: number };
+      const ask = { ...connect, subscribe: [{ channel, since: { epoch, seq } }] };
+      const waiting = poll(get().target, ask);
+      await publish({ channel, payload: 1 });
+      for (const { frames, more } of [await waiting, await poll(get().target, ask)]) {
+        expect(frames.at(-1)).toMatchObject({ payload: 1 });
+        expect(more).toBe(false);
+      }
+    });
+
+    it("GET /sse: messages with ids that lead back to where the reader was", async () => {
+      const channels = [privateChannel(), privateChannel()] as const;
+      const query = channels.map((channel) => `channel=${channel}`).join("&");
+      const authorization = `Bearer ${await token(channels)}`;
+      const open = async (headers: Record<string, string>) => {
+        const reader = await EventReader.open(get().target, `/sse?${query}`, { headers });
+        readers.push(reader);
+        return reader;
+      };
+      const reader = await open({ authorization });
+      expect((await reader.nextEvent()).type).toBe("rtm");
+      await reader.nextEvent();
+      await publish({ channel: channels[1], payload: { line: "\r\n" } });
+      const { type, data, id } = await reader.nextEvent();
+      expect(type).toBe("message");
+      expect(JSON.parse(data)).toMatchObject({ payload: { line: "\r\n" } });
+      reader.destroy();
+      await publish({ channel: channels[0], payload: 2 });
+      const again = await open({ authorization, "last-event-id": id });
+      expect(await again.nextN(3)).toMatchObject([
+        { op: "subscribed", recovered: true },
+        { op: "subscribed", recovered: true },
+        { payload: 2 },
+      ]);
+      const refused = await EventReader.open(get().target, `/sse?${query}&token=nonsense`);
+      expect(refused.status).toBe(401);
     });
   });
 
