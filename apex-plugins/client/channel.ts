@@ -1,5 +1,10 @@
 /** Where each listener of a channel stands: recovery points and duplicate removal. Pure. */
-import type { MessageFrame, PresenceWish, Since } from "../../relay/contract/protocol.ts";
+import {
+  MAX_EVENTS,
+  type MessageFrame,
+  type PresenceWish,
+  type Since,
+} from "../../relay/contract/protocol.ts";
 import { type Member, Members, type MembersChange } from "./members.ts";
 import type { TokenSource } from "./token.ts";
 
@@ -41,6 +46,8 @@ export class Listener {
   readonly presence: PresenceWish;
   /** It has been told who is there. */
   knowsMembers = false;
+  /** The relay has answered for it; what comes before is for the others. */
+  answered = false;
   position: Position | undefined;
   readonly #fromPage: boolean;
   readonly #ids = new Set<string>();
@@ -89,6 +96,22 @@ export class Listener {
   }
 }
 
+export interface AnswerOptions {
+  /** The filter that is in force; undefined: none. */
+  readonly events?: readonly string[] | undefined;
+  /** Tells a listener that it has missed something, now or later. */
+  readonly lose?: (listener: Listener, tell: () => void) => void;
+}
+
+/** Whether a filter lets through all that is wanted. */
+function lets(
+  filter: readonly string[] | undefined,
+  wanted: ReadonlySet<string> | undefined,
+): boolean {
+  if (!Array.isArray(filter)) return true;
+  return wanted !== undefined && [...wanted].every((name) => filter.includes(name));
+}
+
 export class Channel {
   readonly name: string;
   /** On the present socket: not asked for, asked for, answered, refused. */
@@ -121,6 +144,19 @@ export class Channel {
       watch ||= presence.watch === true;
     }
     return join || watch ? { join, watch } : undefined;
+  }
+
+  /**
+   * The events that all listeners together want; undefined: all, or more than the relay takes as a
+   * filter. Listeners drop what only others want.
+   */
+  get events(): readonly string[] | undefined {
+    const all = new Set<string>();
+    for (const { events } of this.listeners) {
+      if (!events) return undefined;
+      for (const name of events) all.add(name);
+    }
+    return all.size > 0 && all.size <= MAX_EVENTS ? [...all] : undefined;
   }
 
   /** Who has been told nothing yet is told of all. */
@@ -171,19 +207,19 @@ export class Channel {
     this.#askedByAge = since !== undefined && "ageMs" in since;
   }
 
-  /**
-   * The relay's answer: `seq` is the newest message, `recovered` promises a replay up to it.
-   * @param lose tells a listener that it has missed something, now or later
-   */
+  /** The relay's answer: `seq` is the newest message, `recovered` promises a replay up to it. */
   subscribed(
     epoch: string,
     seq: number,
     recovered: boolean,
-    lose: (listener: Listener, tell: () => void) => void = (_listener, tell) => tell(),
+    { events, lose = (_listener, tell) => tell() }: AnswerOptions = {},
   ): void {
     this.state = "live";
     this.#epoch = epoch;
     for (const listener of this.listeners) {
+      // It came while others were asked for; its own answer follows.
+      if (!listener.answered && !lets(events, listener.events)) continue;
+      listener.answered = true;
       const at = listener.position;
       const upToDate = at?.epoch === epoch && at.seq === seq;
       const replayed = recovered && (this.#askedByAge || at?.epoch === epoch);
@@ -202,8 +238,21 @@ export class Channel {
     }
   }
 
+  /** Nothing that any listener wants is missing up to `seq`, though messages were left out. */
+  moved(seq: number): void {
+    // While it is asked for anew the relay speaks of what was asked for before.
+    if (this.state !== "live") return;
+    for (const listener of this.listeners) {
+      const at = listener.position;
+      if (!listener.answered || (at && (at.epoch !== this.#epoch || at.seq >= seq))) continue;
+      listener.position = { epoch: this.#epoch, seq };
+    }
+  }
+
   /** The listeners that want `frame`. */
   accept(frame: MessageFrame): Listener[] {
-    return [...this.listeners].filter((listener) => listener.accept(this.#epoch, frame));
+    return [...this.listeners].filter(
+      (listener) => listener.answered && listener.accept(this.#epoch, frame),
+    );
   }
 }

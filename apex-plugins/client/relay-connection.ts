@@ -155,11 +155,12 @@ export class RelayConnection {
         if (listener.source && listener.source !== source) continue;
         if (channel.tried.has(listener.source)) continue;
         const since = channel.since(Math.ceil(this.#env.pageAgeMs()));
-        const { name, presence } = channel;
+        const { name, events, presence } = channel;
         channel.asked(listener.source, since);
         entries.push({
           channel: name,
           ...(since ? { since } : {}),
+          ...(events ? { events } : {}),
           ...(presence ? { presence } : {}),
         });
         break;
@@ -337,6 +338,9 @@ export class RelayConnection {
       case "unsubscribed":
         if (frame.code) this.#expired(frame.channel, frame.code);
         return;
+      case "position":
+        if (Number.isFinite(frame.seq)) this.#channels.get(frame.channel)?.moved(frame.seq);
+        return;
       case "members":
       case "presence":
         this.#call(() => this.#channels.get(frame.channel)?.members.take(frame));
@@ -357,10 +361,12 @@ export class RelayConnection {
     }
   }
 
-  #subscribed({ channel, epoch, seq, recovered, spreadMs }: Subscribed): void {
+  #subscribed({ channel, epoch, seq, recovered, events, spreadMs }: Subscribed): void {
     const lose = (listener: Listener, tell: () => void) =>
       this.#losses.tell(listener, spreadMs, () => this.#call(tell));
-    this.#call(() => this.#channels.get(channel)?.subscribed(epoch, seq, recovered, lose));
+    this.#call(() =>
+      this.#channels.get(channel)?.subscribed(epoch, seq, recovered, { events, lose }),
+    );
   }
 
   #message(frame: MessageFrame): void {

@@ -20,6 +20,7 @@ import {
 } from "./outlet.ts";
 import type { Stats } from "./stats.ts";
 import { Turn } from "./turn.ts";
+import type { View } from "./view.ts";
 
 /** A channel's pending messages leave before the end of the turn when they are more than this. */
 const EAGER_FLUSH_BYTES = 256 * 1024;
@@ -40,6 +41,17 @@ export interface Subscribed {
   readonly seq: number;
   /** Starts the replay. Nothing is written before, so that the answer comes first. */
   readonly replay: () => void;
+}
+
+/** How somebody subscribes. */
+export interface SubscribeOptions {
+  readonly since?: Since | undefined;
+  /** The subscription that is started anew. */
+  readonly old?: Subscription | undefined;
+  /** What is wanted of each message; absent: what the outlet gets. */
+  readonly view?: View | undefined;
+  /** Whether a replay of so many bytes is granted; otherwise nothing is recovered. */
+  readonly mayReplay?: (bytes: number) => boolean;
 }
 
 const NO_REPLAY = (): void => {};
@@ -212,16 +224,11 @@ export class Hub implements OutletHost {
     return entries;
   }
 
-  /**
-   * Adds a subscription, or starts it anew.
-   * @param mayReplay whether a replay of so many bytes is granted; otherwise nothing is recovered
-   */
+  /** Adds a subscription, or starts it anew. */
   subscribe(
     outlet: Outlet,
     name: string,
-    since: Since | undefined,
-    old: Subscription | undefined,
-    mayReplay: (bytes: number) => boolean = () => true,
+    { since, old, view = outlet.view, mayReplay = () => true }: SubscribeOptions,
   ): Subscribed {
     const channel = this.#channel(name);
     // Messages that are pending belong to the subscriptions of before; this one starts after them.
@@ -231,7 +238,10 @@ export class Hub implements OutletHost {
     if (toReplay > 0 && !mayReplay(toReplay)) {
       recovery = { recovered: false, from: channel.log.seq + 1 };
     }
-    if (old && since === undefined && old.state !== "live") {
+    // What is kept of the latest messages was chosen by the view of before.
+    const goesOn = old?.state === "behind" || (old?.state === "latest" && old.view === view);
+    if (old && since === undefined && goesOn) {
+      old.view = view;
       // What it still waits for comes after this answer, so the answer names the point before it.
       return { subscription: old, recovered: false, seq: old.cursor - 1, replay: NO_REPLAY };
     }
@@ -239,9 +249,10 @@ export class Hub implements OutletHost {
     if (subscription) {
       outlet.forget(subscription);
       subscription.state = "live";
+      subscription.view = view;
       this.settle(outlet, "taken");
     } else {
-      subscription = { channel, outlet, view: outlet.view, state: "live", cursor: 0 };
+      subscription = { channel, outlet, view, state: "live", cursor: 0 };
       channel.add(subscription);
       this.stats.subscriptions++;
     }

@@ -65,6 +65,8 @@ export interface OutletHost {
 export interface OutletOwner {
   /** The log began anew; the subscription goes on behind `seq`, what was before is not recovered. */
   restarted(subscription: Subscription, seq: number): void;
+  /** The subscription, which has a filter, has all that it was behind with and is live again. */
+  caughtUp(subscription: Subscription): void;
 }
 
 export class Outlet {
@@ -259,6 +261,7 @@ export class Outlet {
         this.#behind.shift();
         if (this.#behind.length === 0) this.#behind = undefined;
         subscription.state = "live";
+        if (subscription.view.events) this.owner.caughtUp(subscription);
         continue;
       }
       if (subscription.cursor <= log.evictedSeq) return false;

@@ -88,6 +88,7 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
   /** The rights to `channel` have ended. */
   protected abstract lost(channel: string, code: LostCode): void;
   abstract restarted(subscription: Subscription, seq: number): void;
+  abstract caughtUp(subscription: Subscription): void;
 
   /** Something arrived that costs `cost` commands. False when that was too much. */
   heard(cost: number): boolean {

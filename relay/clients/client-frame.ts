@@ -1,7 +1,7 @@
 /** Reads what clients send. Whatever they send, the result is a frame or a reason; never a throw. */
 import { z } from "zod";
 import { nameProblem } from "../contract/message.ts";
-import type { Code, Since, SubscribeRequest } from "../contract/protocol.ts";
+import { type Code, MAX_EVENTS, type Since, type SubscribeRequest } from "../contract/protocol.ts";
 
 export interface FrameProblem {
   readonly code: Code;
@@ -93,6 +93,23 @@ function parseSince(value: unknown): Since | undefined | FrameProblem {
   };
 }
 
+/** `null` stands for an absent member here too. */
+function parseEvents(value: unknown, where: string): readonly string[] | undefined | FrameProblem {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_EVENTS) {
+    return badFrame(
+      `${where}.events must be a list of 1 to ${MAX_EVENTS} names; all: leave it out`,
+    );
+  }
+  for (const [index, name] of value.entries()) {
+    const problem = nameProblem(name);
+    if (problem) {
+      return { code: "bad_event_name", message: `${where}.events[${index}] ${problem}` };
+    }
+  }
+  return value as string[];
+}
+
 const wish = z.object({ join: z.boolean().optional(), watch: z.boolean().optional() });
 
 function parseEntry(entry: unknown, index: number): SubscribeEntry {
@@ -108,7 +125,9 @@ function parseEntry(entry: unknown, index: number): SubscribeEntry {
     const message = `subscribe[${index}].presence must be {"join":true,"watch":true} or a part of it`;
     return { code: "bad_frame", message, channel: name };
   }
-  return { channel: name, since, presence: presence.data ?? undefined };
+  const events = parseEvents(entry.events, `subscribe[${index}]`);
+  if (events !== undefined && isProblem(events)) return { ...events, channel: name };
+  return { channel: name, since, events, presence: presence.data ?? undefined };
 }
 
 function asConnect({

@@ -1,7 +1,7 @@
 /** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
-import { MESSAGE, PAYLOAD, type View } from "../channels/view.ts";
+import { type View, viewOf } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
-import type { CloseName, Since } from "../contract/protocol.ts";
+import { type CloseName, MAX_EVENTS, type Since } from "../contract/protocol.ts";
 import { ClientConnection, LOST_REASONS, type LostCode } from "./client-connection.ts";
 import { isProblem, parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
@@ -25,19 +25,37 @@ export function bad(reason: string): PlainRefusal {
   return { close: "bad_request", reason };
 }
 
+/** Which channels and events a URL names. */
+export interface UrlNames {
+  readonly channels: readonly string[];
+  /** undefined: all. */
+  readonly events: readonly string[] | undefined;
+}
+
+/** Reads `channel` and `event`, which may come several times. */
+export function parseNames(
+  parameters: URLSearchParams,
+  maxChannels: number,
+): UrlNames | PlainRefusal {
+  const channels = [...new Set(parameters.getAll("channel"))];
+  const events = [...new Set(parameters.getAll("event"))];
+  for (const [key, names] of Object.entries({ channel: channels, event: events })) {
+    const problem = names.map(nameProblem).find((text) => text !== undefined);
+    if (problem) return bad(`${key} ${problem}`);
+  }
+  if (channels.length > maxChannels) return bad(`more than ${maxChannels} channels`);
+  if (events.length > MAX_EVENTS) return bad(`more than ${MAX_EVENTS} events`);
+  return { channels, events: events.length === 0 ? undefined : events };
+}
+
 /** Reads the parameters; unknown ones are ignored. */
 export function parsePlainRequest(
   parameters: URLSearchParams,
   options: { readonly firehose: boolean; readonly maxChannels: number },
 ): PlainRequest | PlainRefusal {
-  const channels = [...new Set(parameters.getAll("channel"))];
-  for (const channel of channels) {
-    const problem = nameProblem(channel);
-    if (problem) return bad(`channel ${problem}`);
-  }
-  if (channels.length > options.maxChannels) {
-    return bad(`more than ${options.maxChannels} channels`);
-  }
+  const names = parseNames(parameters, options.maxChannels);
+  if ("close" in names) return names;
+  const { channels, events } = names;
   if (channels.length === 0 && !options.firehose) return bad("the URL names no channel");
   const format = parameters.get("format") ?? "message";
   if (format !== "message" && format !== "payload") return bad("format must be payload");
@@ -47,7 +65,7 @@ export function parsePlainRequest(
   }
   const since = position[0] === undefined ? undefined : parsePosition(position[0]);
   if (position.length > 0 && since === undefined) return bad("since must be <epoch>:<seq>");
-  const view = format === "payload" ? PAYLOAD : MESSAGE;
+  const view = viewOf(format, events);
   return { channels, since, view, token: parameters.get("token") ?? undefined };
 }
 
@@ -70,6 +88,9 @@ export class PlainConnection extends ClientConnection {
   override restarted(): void {
     if (this.#recovers) this.close("not_recovered", "the relay began anew; connect without since");
   }
+
+  /** It has no frames but messages. */
+  override caughtUp(): void {}
 
   protected override lost(_channel: string, code: LostCode): void {
     if (this.subscriptions.size > 0) return;
@@ -105,13 +126,10 @@ export class PlainConnection extends ClientConnection {
   #subscribe(granted: readonly string[], since: Since | undefined): void {
     const { hub } = this.clients;
     const started = granted.map((channel) => {
-      const { subscription, recovered, replay } = hub.subscribe(
-        this.outlet,
-        channel,
+      const { subscription, recovered, replay } = hub.subscribe(this.outlet, channel, {
         since,
-        undefined,
-        (bytes) => this.mayReplay(channel, bytes),
-      );
+        mayReplay: (bytes) => this.mayReplay(channel, bytes),
+      });
       this.subscriptions.set(channel, subscription);
       return { recovered, replay };
     });

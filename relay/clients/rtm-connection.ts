@@ -1,7 +1,7 @@
 /** A connection that speaks `rtm.v1` (docs/protocol.md). */
 import type { Grant } from "../access/claims.ts";
 import type { Subscription } from "../channels/outlet.ts";
-import { MESSAGE, SSE } from "../channels/view.ts";
+import { MESSAGE, SSE, viewOf } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
 import { ClientConnection, type LostCode, REFRESH_SPREAD_MS } from "./client-connection.ts";
@@ -13,6 +13,7 @@ import {
 } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
+import { Positions } from "./positions.ts";
 
 /** How long a poll waits that does not say so, ms. */
 const DEFAULT_WAIT_MS = 25_000;
@@ -23,6 +24,8 @@ export class RtmConnection extends ClientConnection {
   #connected = false;
   /** How long a poll waits for news. */
   #waitMs: number | undefined;
+  /** Made by the first filter. */
+  #positions: Positions | undefined;
 
   constructor(clients: Clients, peer: Peer) {
     super(clients, peer, peer.kind === "stream" ? SSE : MESSAGE);
@@ -45,7 +48,18 @@ export class RtmConnection extends ClientConnection {
   }
 
   protected override ping(): void {
-    if (this.#connected) this.outlet.controlText(PING);
+    if (!this.#connected) return;
+    this.outlet.controlText(PING);
+    this.#positions?.beat();
+  }
+
+  protected override drop(subscription: Subscription): void {
+    this.#positions?.end(subscription);
+    super.drop(subscription);
+  }
+
+  override caughtUp(subscription: Subscription): void {
+    this.#positions?.moved(subscription);
   }
 
   protected override lost(channel: string, code: LostCode): void {
@@ -57,7 +71,20 @@ export class RtmConnection extends ClientConnection {
     const { epoch } = this.clients.hub;
     const { name } = subscription.channel;
     const answer = { op: "subscribed", channel: name, epoch, seq, recovered: false } as const;
-    this.outlet.control({ ...answer, spreadMs: REFRESH_SPREAD_MS });
+    const events = this.#filter(subscription, seq);
+    this.outlet.control({ ...answer, ...events, spreadMs: REFRESH_SPREAD_MS });
+  }
+
+  /** What an answer says of the filter; the client stands at `seq` with it. */
+  #filter(subscription: Subscription, seq: number): { readonly events?: readonly string[] } {
+    const { events } = subscription.view;
+    if (!events) {
+      this.#positions?.end(subscription);
+      return {};
+    }
+    this.#positions ??= new Positions((frame) => this.outlet.control(frame));
+    this.#positions.start(subscription, seq);
+    return { events: [...events] };
   }
 
   #connect(frame: ReturnType<typeof parseClientFrame>): void {
@@ -190,7 +217,7 @@ export class RtmConnection extends ClientConnection {
       this.outlet.control({ op: "error", ...entry });
       return undefined;
     }
-    const { channel, since, presence } = entry;
+    const { channel, since, events, presence } = entry;
     if (!this.rights.allows(channel, Date.now())) {
       this.clients.stats.authFailed("channel_forbidden");
       this.outlet.control({
@@ -213,18 +240,21 @@ export class RtmConnection extends ClientConnection {
       return undefined;
     }
     const { hub } = this.clients;
-    const { subscription, seq, recovered, replay } = hub.subscribe(
-      this.outlet,
-      channel,
+    const { subscription, seq, recovered, replay } = hub.subscribe(this.outlet, channel, {
       since,
       old,
-      (bytes) => this.mayReplay(channel, bytes),
-    );
+      view: viewOf(this.outlet.view.format, events),
+      mayReplay: (bytes) => this.mayReplay(channel, bytes),
+    });
     this.subscriptions.set(channel, subscription);
     const problem = this.attend(subscription, presence);
     const user = this.userIn(channel);
     const answer = { op: "subscribed", channel, epoch: hub.epoch, seq, recovered } as const;
-    this.outlet.control(user === undefined ? answer : { ...answer, user });
+    const filter = this.#filter(
+      subscription,
+      subscription.state === "behind" ? subscription.cursor - 1 : seq,
+    );
+    this.outlet.control({ ...answer, ...filter, ...(user === undefined ? {} : { user }) });
     if (problem) {
       this.clients.stats.authFailed(problem.code);
       this.outlet.control({ op: "error", ...problem, channel });

@@ -1,7 +1,6 @@
 /** `GET /sse`: a plain URL subscription for an EventSource (docs/protocol.md). */
 import type { Subscription } from "../channels/outlet.ts";
 import type { View } from "../channels/view.ts";
-import { nameProblem } from "../contract/message.ts";
 import type { ServerFrame, Since } from "../contract/protocol.ts";
 import { eventOf, idLine } from "../wire/event.ts";
 import {
@@ -13,11 +12,8 @@ import {
 import { isProblem } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
-import { bad, type PlainRefusal } from "./plain-connection.ts";
+import { bad, type PlainRefusal, parseNames } from "./plain-connection.ts";
 import { CONTROL_EVENT, type StreamPeer } from "./stream-peer.ts";
-
-/** How many events one URL may name. */
-const MAX_EVENTS = 20;
 
 /** What the request asks for. */
 export interface SseRequest {
@@ -40,15 +36,10 @@ export function parseSseRequest(
   headers: SseHeaders,
   maxChannels: number,
 ): SseRequest | PlainRefusal {
-  const channels = [...new Set(parameters.getAll("channel"))];
-  const events = [...new Set(parameters.getAll("event"))];
-  for (const [key, names] of Object.entries({ channel: channels, event: events })) {
-    const problem = names.map(nameProblem).find((text) => text !== undefined);
-    if (problem) return bad(`${key} ${problem}`);
-  }
+  const names = parseNames(parameters, maxChannels);
+  if ("close" in names) return names;
+  const { channels, events } = names;
   if (channels.length === 0) return bad("the URL names no channel");
-  if (channels.length > maxChannels) return bad(`more than ${maxChannels} channels`);
-  if (events.length > MAX_EVENTS) return bad(`more than ${MAX_EVENTS} events`);
   if (parameters.has("format")) return bad("an event stream has messages only: leave out format");
   const [given, another] = parameters.getAll("since");
   const asked = given === undefined ? undefined : parsePositionId(given, channels.length);
@@ -61,7 +52,7 @@ export function parseSseRequest(
   return {
     channels,
     since,
-    events: events.length === 0 ? undefined : new Set(events),
+    events: events && new Set(events),
     token: bearer ?? parameters.get("token") ?? undefined,
   };
 }
@@ -109,6 +100,9 @@ export class SseConnection extends ClientConnection {
     this.#control({ ...answer, recovered: false, spreadMs: REFRESH_SPREAD_MS });
   }
 
+  /** Its next ping says so. */
+  override caughtUp(): void {}
+
   protected override lost(channel: string, code: LostCode): void {
     this.#moved(channel, undefined);
     this.#control({ op: "unsubscribed", channel, code });
@@ -143,15 +137,12 @@ export class SseConnection extends ClientConnection {
     const { hub } = this.clients;
     this.#epoch = hub.epoch;
     const started = granted.map((channel) => {
-      const { subscription, seq, recovered, replay } = hub.subscribe(
-        this.outlet,
-        channel,
-        this.#sinceOf(channel),
-        undefined,
-        (bytes) => this.mayReplay(channel, bytes),
-      );
+      const { subscription, seq, recovered, replay } = hub.subscribe(this.outlet, channel, {
+        since: this.#sinceOf(channel),
+        view: this.#viewOf(channel),
+        mayReplay: (bytes) => this.mayReplay(channel, bytes),
+      });
       this.subscriptions.set(channel, subscription);
-      subscription.view = this.#viewOf(channel);
       this.#moved(channel, subscription.state === "behind" ? subscription.cursor - 1 : seq);
       return { channel, seq, recovered, replay };
     });

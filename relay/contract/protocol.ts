@@ -1,6 +1,6 @@
 /**
  * Frames, codes and close codes of `rtm.v1`. docs/protocol.md says what they mean; a test keeps
- * page and tables equal. The browser client imports types from here, so this module imports nothing.
+ * page and tables equal. The browser client imports from here, so this module imports nothing.
  */
 
 export const SUBPROTOCOL = "rtm.v1";
@@ -14,9 +14,14 @@ export interface PresenceWish {
   readonly watch?: boolean | undefined;
 }
 
+/** How many events an entry of `subscribe`, or a URL, may name. */
+export const MAX_EVENTS = 20;
+
 export interface SubscribeRequest {
   readonly channel: string;
   readonly since?: Since | undefined;
+  /** Only messages of these events are wanted, at most `MAX_EVENTS`; absent: all. */
+  readonly events?: readonly string[] | undefined;
   readonly presence?: PresenceWish | undefined;
 }
 
@@ -63,6 +68,8 @@ export type ServerFrame =
       readonly epoch: string;
       readonly seq: number;
       readonly recovered: boolean;
+      /** The filter that is in force; absent: none. */
+      readonly events?: readonly string[];
       /** Under which id others see the subscriber, where it asked for that. */
       readonly user?: string;
       /**
@@ -72,6 +79,8 @@ export type ServerFrame =
       readonly spreadMs?: number;
     }
   | { readonly op: "unsubscribed"; readonly channel: string; readonly code?: Code }
+  /** With a filter: all that the client wants up to `seq`, of the epoch of `subscribed`, was sent. */
+  | { readonly op: "position"; readonly channel: string; readonly seq: number }
   | {
       readonly op: "error";
       readonly code: Code;

@@ -11,7 +11,7 @@ const MORE_BYTES = ANSWER_BYTES / 2;
 function isNews(text: string): boolean {
   if (!text.startsWith('{"op":')) return true;
   const { op, recovered } = JSON.parse(text) as { op: string; recovered?: boolean };
-  if (op === "connected" || op === "refreshed" || op === "ping") return false;
+  if (op === "connected" || op === "refreshed" || op === "ping" || op === "position") return false;
   return op !== "subscribed" || recovered !== true;
 }
 

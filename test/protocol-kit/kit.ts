@@ -384,10 +384,14 @@ export function protocolKit(get: () => KitTarget): void {
   });
 
   describe("recovery", () => {
-    async function ask(channel: string, since: object): Promise<{ client: Client; answer: Frame }> {
+    async function ask(
+      channel: string,
+      since: object,
+      events?: readonly string[],
+    ): Promise<{ client: Client; answer: Frame }> {
       const client = await connect({
         token: await token([channel]),
-        subscribe: [{ channel, since }],
+        subscribe: [{ channel, since, events }],
       });
       await client.next();
       return { client, answer: await client.next() };
@@ -422,6 +426,24 @@ export function protocolKit(get: () => KitTarget): void {
       const { client, answer } = await ask(channel, { epoch, seq });
       expect(answer).toMatchObject({ recovered: true, seq: seq + 1 });
       expect(await client.next()).toMatchObject({ payload: "first" });
+    });
+
+    it("with a filter leaves out other events, and says how far it has got", async () => {
+      const { channel, epoch, seq } = await published(0);
+      await publish(["a", "b", "a", "b"].map((eventName) => ({ channel, eventName, payload: 0 })));
+      const { client, answer } = await ask(channel, { epoch, seq }, ["a"]);
+      expect(answer).toMatchObject({ recovered: true, seq: seq + 4, events: ["a"] });
+      await publish(["b", "a"].map((eventName) => ({ channel, eventName, payload: 1 })));
+      expect(await client.nextN(4)).toMatchObject([
+        { eventName: "a", seq: seq + 1 },
+        { eventName: "a", seq: seq + 3 },
+        { op: "position", channel, seq: seq + 4 },
+        { eventName: "a", seq: seq + 6 },
+      ]);
+      client.send({ op: "subscribe", subscribe: [{ channel, events: [] }] });
+      expect(await client.next()).toMatchObject({ op: "error", code: "bad_frame", channel });
+      client.send({ op: "subscribe", subscribe: [{ channel, events: ["*"] }] });
+      expect(await client.next()).toMatchObject({ op: "error", code: "bad_event_name", channel });
     });
 
     it("has nothing to replay at the channel's seq, and says so", async () => {

@@ -76,15 +76,17 @@ function setUp(overrides: object = {}, keepsHeads = false) {
     messageLog.append([message(channel, "x".repeat(bytes), { eventName })], { source: SOURCE });
   const reader = (view: View = MESSAGE) => {
     const wire = new TestWire();
+    const caughtUp: string[] = [];
     const outlet: Outlet = new Outlet(hub, wire, view, {
       restarted: ({ channel }, seq) => outlet.controlText(`restarted ${channel.name} ${seq}`),
+      caughtUp: ({ channel }) => caughtUp.push(channel.name),
     });
     const subscribe = (channel: string, since?: Since, old?: Subscription) => {
-      const answer = hub.subscribe(outlet, channel, since, old);
+      const answer = hub.subscribe(outlet, channel, { since, old, view: old?.view });
       answer.replay();
       return answer;
     };
-    return { wire, outlet, subscribe };
+    return { wire, outlet, subscribe, caughtUp };
   };
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   return { hub, messageLog, publish, reader, turn, advance: (ms: number) => (now += ms) };
@@ -246,9 +248,9 @@ describe("views", () => {
       slowClients: { connectionBytes: "256KiB", totalBytes: "4MiB", policies },
     });
     for (let n = 1; n <= 9; n++) publish("c", 3, n % 3 === 0 ? "x" : "y");
-    const { wire, subscribe } = reader(only("x"));
+    const { wire, subscribe, caughtUp } = reader(only("x"));
     subscribe("c", { epoch: hub.epoch, seq: 1 });
-    expect(seen(wire)).toEqual([3, 6, 9]);
+    expect([seen(wire), caughtUp]).toEqual([[3, 6, 9], ["c"]]);
     for (const event of ["y", "x"]) publish("c", 3, event);
     await turn();
     expect([seen(wire), wire.writes]).toEqual([[3, 6, 9, 11], 2]);

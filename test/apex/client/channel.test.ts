@@ -3,7 +3,12 @@ import { describe, expect, it } from "vitest";
 import { backoffMs, closeAction } from "../../../apex-plugins/client/backoff.ts";
 import { Channel, Listener, type Start } from "../../../apex-plugins/client/channel.ts";
 import { relayUrl } from "../../../apex-plugins/client/url.ts";
-import { CLOSE, type MessageFrame, type Since } from "../../../relay/contract/protocol.ts";
+import {
+  CLOSE,
+  MAX_EVENTS,
+  type MessageFrame,
+  type Since,
+} from "../../../relay/contract/protocol.ts";
 
 /** A relay's memory of one channel, as docs/protocol.md describes it. */
 class Memory {
@@ -23,7 +28,7 @@ class Memory {
 
   /** No id comes twice, so that only positions can remove duplicates. */
   frame(seq: number, n: number): MessageFrame {
-    return { channel: "c", eventName: "e", payload: n, id: `id${this.#sent++}`, seq, ts: 0 };
+    return { channel: "c", eventName: eventOf(n), payload: n, id: `id${this.#sent++}`, seq, ts: 0 };
   }
 
   crash(n: number): void {
@@ -35,7 +40,8 @@ class Memory {
   }
 
   /** `navigatedAt` stands for the age: the number of publications before the navigation. */
-  subscribe(since: Since | undefined, navigatedAt: number) {
+  subscribe(since: Since | undefined, navigatedAt: number, events?: readonly string[]) {
+    const wanted = (frame: MessageFrame) => !events || events.includes(frame.eventName);
     const after = (from: number) =>
       this.published.filter(({ seq }) => seq > from).map(({ seq, n }) => this.frame(seq, n));
     let recovered = false;
@@ -49,11 +55,15 @@ class Memory {
         since.epoch === `e${this.epoch}` && since.seq <= this.seq && since.seq >= this.evictedUpTo;
       if (recovered) replay = after(since.seq);
     }
-    return { epoch: `e${this.epoch}`, seq: this.seq, recovered, replay };
+    replay = replay.filter(wanted);
+    return { epoch: `e${this.epoch}`, seq: this.seq, recovered, replay, wanted };
   }
 }
 
-function listener(start: Start, seen: (string | number)[]): Listener {
+/** Of three messages two have the one event, one has the other. */
+const eventOf = (n: number) => (n % 3 === 0 ? "f" : "e");
+
+function listener(start: Start, seen: (string | number)[], events?: string[]): Listener {
   const on = {
     onMessages() {},
     onSubscribed: (_channel: string, recovered: boolean) => {
@@ -63,7 +73,7 @@ function listener(start: Start, seen: (string | number)[]): Listener {
     onDenied() {},
     onMembers() {},
   };
-  return new Listener(undefined, start, undefined, on, 0);
+  return new Listener(events && new Set(events), start, undefined, on, 0);
 }
 
 describe("positions", () => {
@@ -74,45 +84,54 @@ describe("positions", () => {
       { weight: 2, arbitrary: fc.constant("reconnect") },
       fc.constant("evict"),
       fc.constant("crash"),
-      fc.constant("join"),
+      fc.constantFrom("join", "join e", "join f"),
       fc.constant("cut-in-replay"),
+      fc.constant("ping"),
     );
     fc.assert(
       fc.property(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => {
         const memory = new Memory();
         const channel = new Channel("c");
-        const streams: { seen: (string | number)[]; listener: Listener }[] = [];
+        const streams: { seen: (string | number)[]; events: string[]; listener: Listener }[] = [];
         const navigatedAt = 1;
         let n = 0;
         let live = false;
+        let wanted: (frame: MessageFrame) => boolean = () => true;
         const take = (frame: MessageFrame) => {
-          const wanted = channel.accept(frame);
+          const takers = channel.accept(frame);
           for (const stream of streams) {
-            if (wanted.includes(stream.listener)) stream.seen.push(frame.payload as number);
+            if (takers.includes(stream.listener)) stream.seen.push(frame.payload as number);
           }
         };
         const subscribe = (most = Number.POSITIVE_INFINITY) => {
           const since = channel.since(1);
           channel.reset();
           channel.asked(undefined, since);
-          const answer = memory.subscribe(since, navigatedAt);
-          channel.subscribed(answer.epoch, answer.seq, answer.recovered);
+          const { events } = channel;
+          const answer = memory.subscribe(since, navigatedAt, events);
+          channel.subscribed(answer.epoch, answer.seq, answer.recovered, { events });
           answer.replay.slice(0, most).forEach(take);
           live = answer.replay.length <= most;
+          wanted = answer.wanted;
+          if (live && events) channel.moved(answer.seq);
         };
-        const join = () => {
+        const join = (...events: string[]) => {
           const seen: (string | number)[] = [];
-          const joined = { seen, listener: listener("page", seen) };
+          const filter = events.length > 0 ? events : undefined;
+          const joined = { seen, events, listener: listener("page", seen, filter) };
           streams.push(joined);
           channel.listeners.add(joined.listener);
         };
         memory.publish(n++);
-        join();
+        if (steps[0] === "ping") join("f");
+        else join();
         subscribe();
         for (const action of steps) {
           if (action === "publish") {
             const frame = memory.publish(n++);
-            if (live) take(frame);
+            if (live && wanted(frame)) take(frame);
+          } else if (action === "ping") {
+            if (live && channel.events) channel.moved(memory.seq);
           } else if (action === "cut") live = false;
           else if (action === "reconnect") subscribe();
           else if (action === "cut-in-replay") subscribe(1);
@@ -121,26 +140,31 @@ describe("positions", () => {
             memory.crash(n);
             live = false;
           } else if (streams.length < 3) {
-            join();
+            join(...action.split(" ").slice(1));
             if (live) subscribe();
           }
         }
         subscribe();
-        for (const { seen } of streams) {
-          let expected = navigatedAt;
+        for (const { seen, events } of streams) {
+          const next = (from: number) => {
+            let n = from;
+            while (events.length > 0 && !events.includes(eventOf(n))) n++;
+            return n;
+          };
+          let expected = next(navigatedAt);
           let lost = false;
           for (const value of seen) {
             if (value === "lost") lost = true;
             else {
               if (lost) expect(value).toBeGreaterThanOrEqual(expected);
               else expect(value).toBe(expected);
-              expected = (value as number) + 1;
+              expected = next((value as number) + 1);
               lost = false;
             }
           }
           const forgotten = steps.includes("crash") || steps.includes("evict");
           if (!forgotten) expect(seen).not.toContain("lost");
-          if (!lost) expect(expected).toBe(Math.max(n, navigatedAt));
+          if (!lost) expect(expected).toBe(next(Math.max(n, navigatedAt)));
         }
       }),
       { numRuns: 2_000 },
@@ -155,6 +179,57 @@ describe("positions", () => {
     channel.asked(undefined, channel.since(5));
     channel.subscribed("e1", 4, true);
     expect(seen).toEqual(["lost"]);
+  });
+
+  it("a position frame moves listeners, not back, not of another epoch, not those not answered", () => {
+    const channel = new Channel("c");
+    const all = [listener("page", [], ["e"]), listener("live", [], ["e"])];
+    for (const one of all) channel.listeners.add(one);
+    channel.asked(undefined, channel.since(5));
+    channel.moved(7);
+    expect(all.map(({ position }) => position)).toEqual([undefined, undefined]);
+    channel.subscribed("e1", 9, true, { events: ["e"] });
+    channel.moved(12);
+    channel.moved(10);
+    const late = listener({ epoch: "e1", seq: 3 }, [], ["f"]);
+    channel.listeners.add(late);
+    channel.moved(13);
+    expect(all.map(({ position }) => position)).toEqual([
+      { epoch: "e1", seq: 13 },
+      { epoch: "e1", seq: 13 },
+    ]);
+    expect(late.position).toEqual({ epoch: "e1", seq: 3 });
+  });
+
+  it("what comes before its answer does not move a newcomer past what it asked for", () => {
+    const memory = new Memory();
+    const channel = new Channel("c");
+    channel.listeners.add(listener("page", [], ["e"]));
+    channel.asked(undefined, channel.since(5));
+    channel.subscribed("e1", 0, true, { events: ["e"] });
+    const seen: (string | number)[] = [];
+    const late = listener("page", seen, ["f"]);
+    channel.listeners.add(late);
+    // The answer to an earlier question, which had other events.
+    channel.subscribed("e1", 1, true, { events: ["e"] });
+    expect(channel.accept(memory.frame(2, 1))).toHaveLength(1);
+    expect(late.position).toBeUndefined();
+    channel.subscribed("e1", 2, true, { events: ["e", "f"] });
+    expect(channel.accept(memory.frame(1, 3))).toEqual([late]);
+  });
+
+  it("listeners ask for their events together, and for all when there are too many", () => {
+    const channel = new Channel("c");
+    const names = Array.from({ length: MAX_EVENTS }, (_, n) => `e${n}`);
+    channel.listeners.add(listener("page", [], names.slice(0, 15)));
+    channel.listeners.add(listener("page", [], names.slice(10)));
+    expect(channel.events).toEqual(names);
+    channel.listeners.add(listener("page", [], ["another"]));
+    expect(channel.events).toBeUndefined();
+    const other = new Channel("c");
+    other.listeners.add(listener("page", [], ["a"]));
+    other.listeners.add(listener("page", []));
+    expect(other.events).toBeUndefined();
   });
 
   it("a live listener starts with the next message", () => {

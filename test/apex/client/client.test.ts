@@ -69,6 +69,31 @@ describe("connecting", () => {
     expect(messages.all).toHaveLength(1);
   });
 
+  it("asks for the events of its listeners together, and goes on where position frames say", async () => {
+    listen("sales", { events: "ping" });
+    const peer = await relay.peers.next();
+    const frame = await peer.accept();
+    expect(frame.subscribe).toEqual([
+      { channel: "sales", since: { ageMs: 1235 }, events: ["ping"] },
+    ]);
+    peer.send({ op: "subscribed", channel: "sales", epoch: "e1", seq: 4, recovered: true });
+    for (const seq of ["x", 60, undefined]) peer.send({ op: "position", channel: "sales", seq });
+    peer.send({ op: "position", channel: "unknown", seq: 1 });
+    await expect
+      .poll(() => page.connection.positions())
+      .toEqual({
+        sales: { epoch: "e1", seq: 60 },
+      });
+    listen("sales", { events: "pong" });
+    expect(await peer.frames.next()).toMatchObject({
+      subscribe: [{ since: { ageMs: 1235 }, events: ["ping", "pong"] }],
+    });
+    peer.terminate();
+    const again = await relay.peers.next();
+    expect((await again.accept()).subscribe).toMatchObject([{ events: ["ping", "pong"] }]);
+    expect(page.errors).toEqual([]);
+  });
+
   it("L6: frames that are no messages do no harm", async () => {
     const { messages } = listen("sales");
     const peer = await connected();
