@@ -5,8 +5,8 @@
  */
 import type { PayloadKind } from "./config.ts";
 import type { Dequeued } from "./decode.ts";
-import { type TextRequest, type TextResult, textBinds, textResult } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
+import { type TextRequest, type TextResult, textBinds, textResult } from "./text-dequeue.ts";
 
 interface Variant {
   readonly type: string;

@@ -6,6 +6,7 @@
 import { sleep } from "../common/backoff.ts";
 import type { Logger, RateLimitedLog } from "../common/logger.ts";
 import type { PresenceFeed, PresentMember } from "../relay/contract/presence-feed.ts";
+import { WITH_PRESENCE } from "./api-version.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { QueueConsumer } from "./consumer.ts";
 import type { Logon } from "./logon.ts";
@@ -82,7 +83,7 @@ export async function runPresence(options: PresenceOptions, signal: AbortSignal)
 function leadingOwner({ consumers, worker }: PresenceOptions): string | undefined {
   const consumer = consumers.find(({ access }) => access?.isOwn);
   const leads = consumer?.state.name === "active" || consumer?.state.name === "holding";
-  if (!leads || (consumer?.access?.apiVersion ?? 0) < 2) return undefined;
+  if (!leads || (consumer?.access?.apiVersion ?? 0) < WITH_PRESENCE) return undefined;
   return apiOwner(worker, consumer!.access!.name);
 }
 

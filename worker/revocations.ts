@@ -6,6 +6,7 @@
 import { messageOf } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
 import { type ControlItem, readControl } from "../relay/contract/control.ts";
+import { WITH_PRESENCE } from "./api-version.ts";
 import type { QueueAccess } from "./queue-access.ts";
 
 /** Of our own queue, by a package of version 2 or later; otherwise there are none. */
@@ -13,7 +14,7 @@ export async function revocationsInForce(
   { api, apiVersion = 0, isOwn }: QueueAccess,
   warnings: RateLimitedLog,
 ): Promise<ControlItem[]> {
-  if (!api || !isOwn || apiVersion < 2) return [];
+  if (!api || !isOwn || apiVersion < WITH_PRESENCE) return [];
   const items: ControlItem[] = [];
   for (const text of await api.revocations()) {
     const item = readRevocation(text);

@@ -1,43 +1,28 @@
 /** Calls of the package RTM_WORKER_API (docs/worker-api.md), one method per procedure. */
-import oracledb from "oracledb";
-import { RtmError } from "../common/errors.ts";
+import type oracledb from "oracledb";
 import type { PresentMember } from "../relay/contract/presence-feed.ts";
-import type { PayloadKind, WorkerConfig } from "./config.ts";
+import { checkApiVersion } from "./api-version.ts";
+import {
+  inNumbers,
+  inTexts,
+  outNumber,
+  outPieces,
+  outText,
+  outTexts,
+  PIECE_BYTES,
+  toPieces,
+} from "./binds.ts";
+import type { WorkerConfig } from "./config.ts";
 import type { Dequeued, Poison } from "./decode.ts";
 import { classifyOracleError, oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { Session } from "./session.ts";
-
-/**
- * Oldest version of the package specification that this worker needs. Later ones of the same hundred only
- * add to it, so the database may be upgraded while older workers run; another hundred changed something.
- * Version 2 added presence, and revocations that outlive the relay.
- */
-export const WORKER_API_VERSION = 1;
+import { type TextRequest, type TextResult, textBinds, textResult } from "./text-dequeue.ts";
 
 /** Revocations of one answer (docs/worker-api.md), and the longest of them, bytes. */
 const REVOCATIONS_PER_CALL = 100;
 const REVOCATION_BYTES = 4000;
 /** Most members of one call of `presence`. */
 export const MAX_MEMBERS_PER_CALL = 10_000;
-
-const hundreds = (version: number) => Math.floor(version / 100);
-
-/** Pieces per array of text; each holds at most 8,000 characters (docs/worker-api.md). */
-const MAX_PIECES = 32;
-const PIECE_CHARS = 8000;
-const PIECE_BYTES = 32_767;
-
-/** The database's RTM_WORKER_API and this worker do not fit together. */
-export class ApiVersionError extends RtmError {
-  constructor(owner: string, theirs: number) {
-    super(
-      "RTM_API_VERSION",
-      `${owner}.RTM_WORKER_API has version ${theirs}, this worker was made for ${WORKER_API_VERSION}: upgrade ${
-        theirs < WORKER_API_VERSION ? "the database objects (rtm db install)" : "this worker"
-      }`,
-    );
-  }
-}
 
 export interface Versions {
   readonly apiVersion: number;
@@ -68,13 +53,6 @@ export interface Heartbeat {
   readonly state: "ACTIVE" | "STANDBY" | "HOLDING" | "STOPPING";
 }
 
-export interface TextRequest {
-  readonly queueName: string;
-  readonly kind: PayloadKind;
-  readonly consumer?: string | undefined;
-  readonly waitMs: number;
-}
-
 /** What the members of one call are (docs/worker-api.md, PRESENCE). */
 export const PresencePass = { changes: 0, everybody: 1, first: 2, further: 3, last: 4 } as const;
 
@@ -89,66 +67,6 @@ export interface PresencePart {
  */
 const NOBODY: PresentMember = { channel: "*", user: "*", connections: 0, sinceMs: 0 };
 
-const { BIND_IN, BIND_OUT, NUMBER, STRING } = oracledb;
-const outNumber = { dir: BIND_OUT, type: NUMBER };
-const outText = (maxSize: number) => ({ dir: BIND_OUT, type: STRING, maxSize });
-const outPieces = {
-  dir: BIND_OUT,
-  type: STRING,
-  maxSize: PIECE_BYTES,
-  maxArraySize: MAX_PIECES,
-};
-const inTexts = (val: readonly (string | null)[], maxSize: number) => ({
-  dir: BIND_IN,
-  type: STRING,
-  maxSize,
-  val: [...val],
-});
-
-const inNumbers = (val: readonly number[]) => ({ dir: BIND_IN, type: NUMBER, val: [...val] });
-
-/** Cuts text into pieces of at most 8,000 characters, never inside a surrogate pair. */
-export function toPieces(text: string): string[] {
-  const pieces: string[] = [];
-  for (let start = 0; start < text.length; ) {
-    let end = Math.min(start + PIECE_CHARS, text.length);
-    const last = text.charCodeAt(end - 1);
-    if (end < text.length && last >= 0xd800 && last <= 0xdbff) end--;
-    pieces.push(text.slice(start, end));
-    start = end;
-  }
-  return pieces;
-}
-
-/** Parameters of the PL/SQL dequeue, the same for the package and for the anonymous block. */
-export function textBinds({ queueName, kind, consumer, waitMs }: TextRequest) {
-  return {
-    queue: queueName,
-    kind,
-    consumer: consumer ?? null,
-    wait: Math.ceil(waitMs / 1000),
-    navigation: 1,
-    id: outText(32),
-    attempts: outNumber,
-    enqueued: outNumber,
-    pieces: outPieces,
-    truncated: outNumber,
-  };
-}
-
-export interface TextResult {
-  id: string | null;
-  attempts: number;
-  pieces: string[];
-  truncated: number;
-}
-
-export function textResult({ id, attempts, pieces, truncated }: TextResult): Dequeued | undefined {
-  if (id === null) return undefined;
-  const text = pieces.join("");
-  return { id, attempts, body: { kind: "text", text, truncated: truncated === 1 } };
-}
-
 /** The schema whose RTM_WORKER_API serves a queue: the configured one, else the queue's owner. */
 export function apiOwner(
   { apiSchema }: Pick<WorkerConfig, "apiSchema">,
@@ -159,11 +77,13 @@ export function apiOwner(
 
 export class RtmWorkerApi {
   readonly #session: Session;
+  readonly #owner: string;
   readonly #package: string;
 
   /** @param owner schema that holds RTM_WORKER_API, an unquoted Oracle name. */
   constructor(session: Session, owner: string) {
     this.#session = session;
+    this.#owner = owner;
     this.#package = `${owner}.rtm_worker_api`;
   }
 
@@ -211,9 +131,7 @@ export class RtmWorkerApi {
       now: outNumber,
     });
     const after = Date.now();
-    if (out.api < WORKER_API_VERSION || hundreds(out.api) !== hundreds(WORKER_API_VERSION)) {
-      throw new ApiVersionError(this.#package.split(".")[0]!, out.api);
-    }
+    checkApiVersion(this.#owner, out.api);
     return {
       apiVersion: out.api,
       schemaVersion: out.schema,
@@ -327,12 +245,7 @@ end;`,
         ":after, :items, :next",
         {
           after,
-          items: {
-            dir: BIND_OUT,
-            type: STRING,
-            maxSize: REVOCATION_BYTES,
-            maxArraySize: REVOCATIONS_PER_CALL,
-          },
+          items: outTexts(REVOCATION_BYTES, REVOCATIONS_PER_CALL),
           next: outNumber,
         },
       );

@@ -1,15 +1,11 @@
 /** The database part of `rtm doctor`: logon, version, account, RTM_WORKER_API, sessions. */
 import { createLogger } from "../../common/logger.ts";
 import { SecretFileError } from "../../common/secret-file.ts";
+import { ApiVersionError } from "../../worker/api-version.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
 import { qualifiedName } from "../../worker/queue-access.ts";
-import {
-  ApiVersionError,
-  apiOwner,
-  RtmWorkerApi,
-  type Versions,
-} from "../../worker/rtm-worker-api.ts";
+import { apiOwner, RtmWorkerApi, type Versions } from "../../worker/rtm-worker-api.ts";
 import { type Session, SessionHungError } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";
 import { VERSION } from "../version.ts";

@@ -1,7 +1,7 @@
 /** Database and service are upgraded one after the other, in either order, under load. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLogger } from "../../common/logger.ts";
-import { WORKER_API_VERSION } from "../../worker/rtm-worker-api.ts";
+import { WORKER_API_VERSION } from "../../worker/api-version.ts";
 import { until } from "../support/until.ts";
 import { World } from "../worker/support.ts";
 
