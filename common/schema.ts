@@ -54,6 +54,14 @@ export function port(description: string, value: number) {
   return z.number().int().min(0).max(65535).default(value).describe(description);
 }
 
+/** A whole number with a default. */
+export function count(description: string, value: number, min = 1, max = 100_000_000) {
+  return z.number().int().min(min).max(max).default(value).describe(description);
+}
+
+/** Names the key by its path, relative to the schema that is being checked, and says what is wrong. */
+export type Problem = (path: (string | number)[], message: string) => void;
+
 /** Text that `problemOf` has nothing against; the problem it names is the message. */
 export function textWithout(problemOf: (text: string) => string | undefined) {
   return z.string().superRefine((text, context) => {

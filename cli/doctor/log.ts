@@ -2,7 +2,7 @@
 
 import { formatSize } from "../../common/units.ts";
 import { inspectEngine } from "../../relay/log/valkey/inspect.ts";
-import { engineAddress } from "../../relay/log-config.ts";
+import { engineAddress } from "../../relay/open-log.ts";
 import type { RtmConfig } from "../config.ts";
 import { detailOf, milliseconds, type Report } from "./report.ts";
 

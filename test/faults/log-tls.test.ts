@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { openLog } from "../../relay/log-config.ts";
+import { openLog } from "../../relay/open-log.ts";
 import { RecordingReader } from "../log-contract/reader.ts";
 import { Client, log, message, SOURCE, startTestRelay, testConfig } from "../relay/support.ts";
 import { Authority } from "../support/certificates.ts";
