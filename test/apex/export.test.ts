@@ -169,12 +169,12 @@ describe.each(exports)("%s", (name) => {
     expect(new Set(numbers).size).toBe(numbers.length);
   });
 
-  it("R7: explains the plug-in, every attribute and every choice", () => {
+  it("explains the plug-in, every attribute and every choice", () => {
     const explained = [plugin!, ...attributes, ...named(calls, "create_plugin_attr_value")];
     for (const { args } of explained) expect(String(args.p_help_text).length).toBeGreaterThan(10);
   });
 
-  it("L14, D4: has no default that points to somebody's server, and no key", () => {
+  it("has no default that points to somebody's server, and no key", () => {
     for (const { args } of attributes) {
       expect(String(args.p_default_value ?? "")).not.toMatch(/:\/\/|\d{6}/);
     }
@@ -280,7 +280,7 @@ describe("compatibility with the published predecessor", () => {
     ]);
   });
 
-  it("R6: apexplugin.json names the plug-in by its internal name", () => {
+  it("apexplugin.json names the plug-in by its internal name", () => {
     for (const { name } of MANIFESTS) {
       const folder = name.toLowerCase().replaceAll("_", "-");
       const described = JSON.parse(read(`${folder}/apexplugin.json`));

@@ -12,7 +12,7 @@ describe("rtm-client as built", () => {
     expect(size).toBeGreaterThan(2_000);
   });
 
-  it("L9: runs under a strict policy, writes to no console, names nothing a page must not have", () => {
+  it("runs under a strict policy, writes to no console, names nothing a page must not have", () => {
     const text = readFileSync(built("client/rtm-client.js"), "utf8");
     expect(text).not.toMatch(/\beval\(|new Function|innerHTML|console\.|sourceMappingURL/);
   });

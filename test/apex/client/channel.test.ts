@@ -257,7 +257,7 @@ describe("close codes", () => {
     ]);
   });
 
-  it("L3: backoff grows from 1 s to 30 s with full jitter", () => {
+  it("backoff grows from 1 s to 30 s with full jitter", () => {
     expect([0, 1, 2, 3, 4, 5, 50].map((attempt) => backoffMs(attempt, () => 1))).toEqual([
       1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000,
     ]);
@@ -280,7 +280,7 @@ describe("relay URL", () => {
   });
 
   it.each(["ws://relay.example/ws", "ftp://relay.example", "wss://u:p@relay.example", "wss://"])(
-    "L11: %s is refused with a reason",
+    "%s is refused with a reason",
     (url) => {
       expect(() => relayUrl(url, page)).toThrow(/^rtm: /);
     },

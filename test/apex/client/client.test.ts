@@ -58,7 +58,7 @@ describe("connecting", () => {
     expect(relay.peers.all).toHaveLength(1);
   });
 
-  it("L5: hands over only messages of the channel and event asked for", async () => {
+  it("hands over only messages of the channel and event asked for", async () => {
     const { messages } = listen("sales", { events: "ping" });
     const peer = await connected();
     peer.message("other", 1);
@@ -94,7 +94,7 @@ describe("connecting", () => {
     expect(page.errors).toEqual([]);
   });
 
-  it("L6: frames that are no messages do no harm", async () => {
+  it("frames that are no messages do no harm", async () => {
     const { messages } = listen("sales");
     const peer = await connected();
     for (const frame of ["null", "7", "[1]", '"x"', "{", '{"op":"later"}', '{"channel":"sales"}']) {
@@ -207,7 +207,7 @@ it("a client subscribes again with the token it has", async () => {
 
 describe("reconnecting", () => {
   it.each([1000, 1001, 1011, 4000, 4001, 4005])(
-    "L3: after close %i, at the position it had",
+    "after close %i, at the position it had",
     async (code) => {
       const { messages } = listen("sales");
       const peer = await connected("sales", 3);
@@ -227,14 +227,14 @@ describe("reconnecting", () => {
     await relay.peers.next();
   });
 
-  it.each([1009, 4200, 4202, 4204])("L3: stops after close %i", async (code) => {
+  it.each([1009, 4200, 4202, 4204])("stops after close %i", async (code) => {
     listen("sales");
     (await connected()).close(code);
     const status = await page.statuses.until(({ state }) => state === "stopped");
     expect(status.code).toBe(code);
   });
 
-  it("L4: takes a silent relay for dead and answers one that pings", async () => {
+  it("takes a silent relay for dead and answers one that pings", async () => {
     listen("sales");
     const peer = await relay.peers.next();
     await peer.accept({ pingMs: 50 });
@@ -367,7 +367,7 @@ describe("tokens", () => {
     expect(reasons).toEqual(["initial", `closed with ${code}`]);
   });
 
-  it("L3: backs off while tokens are refused", async () => {
+  it("backs off while tokens are refused", async () => {
     let asked = 0;
     page.client(() => `token ${++asked}`).subscribe("sales", { onMessage() {} });
     for (let round = 0; round < 4; round++) {
