@@ -12,9 +12,9 @@ import type { Access } from "./contract.ts";
 
 const COOKIE = "rtm_console";
 /** How long a sign-in is good for, ms. */
-const SESSION_MS = 8 * 3_600_000;
+const SIGN_IN_MS = 8 * 3_600_000;
 /** Sign-ins that are remembered; the oldest go first. */
-const MOST_SESSIONS = 50;
+const MOST_SIGN_INS = 50;
 /** Wrong tokens in a minute, from wherever, before none is looked at. */
 const WRONG_PER_MINUTE = 20;
 export const MIN_TOKEN_BYTES = 32;
@@ -65,7 +65,7 @@ export type SignIn =
 export class ConsoleAccess {
   #token: Buffer | undefined;
   /** Digests of the cookies' values, with the end of each, ms of the monotonic clock. */
-  readonly #sessions = new Map<string, number>();
+  readonly #signIns = new Map<string, number>();
   #wrong = 0;
   #wrongSince = Number.NEGATIVE_INFINITY;
 
@@ -82,7 +82,7 @@ export class ConsoleAccess {
     const next = token === undefined ? undefined : digest(token);
     if (next && this.#token && timingSafeEqual(next, this.#token)) return;
     this.#token = next;
-    this.#sessions.clear();
+    this.#signIns.clear();
   }
 
   of(request: IncomingMessage): Access {
@@ -96,7 +96,7 @@ export class ConsoleAccess {
     if (presented !== undefined) return this.#verify(presented) === "accepted";
     const cookie = cookieOf(request);
     if (cookie === undefined) return false;
-    return (this.#sessions.get(key(cookie)) ?? 0) > performance.now();
+    return (this.#signIns.get(key(cookie)) ?? 0) > performance.now();
   }
 
   #verify(presented: string): "accepted" | "wrong" | "too_many" | "no_token" {
@@ -117,16 +117,16 @@ export class ConsoleAccess {
     const outcome = this.#verify(presented);
     if (outcome !== "accepted") return { outcome };
     const value = randomBytes(32).toString("base64url");
-    this.#sessions.set(key(value), performance.now() + SESSION_MS);
-    const oldest = this.#sessions.keys().next().value;
-    if (this.#sessions.size > MOST_SESSIONS && oldest !== undefined) this.#sessions.delete(oldest);
-    return { outcome, cookie: cookieHeader(value, SESSION_MS / 1000, secure) };
+    this.#signIns.set(key(value), performance.now() + SIGN_IN_MS);
+    const oldest = this.#signIns.keys().next().value;
+    if (this.#signIns.size > MOST_SIGN_INS && oldest !== undefined) this.#signIns.delete(oldest);
+    return { outcome, cookie: cookieHeader(value, SIGN_IN_MS / 1000, secure) };
   }
 
   /** @returns the header that takes the cookie away */
   signOut(request: IncomingMessage): string {
     const cookie = cookieOf(request);
-    if (cookie !== undefined) this.#sessions.delete(key(cookie));
+    if (cookie !== undefined) this.#signIns.delete(key(cookie));
     return cookieHeader("", 0, false);
   }
 }

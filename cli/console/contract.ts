@@ -3,8 +3,8 @@
 /** Who asks: `read` sees everything, `full` may also act, `none` has to sign in. */
 export type Access = "full" | "read" | "none";
 
-/** Answer of `session`. */
-export interface SessionInfo {
+/** Answer of `GET session`: what whoever asks may do. */
+export interface AccessInfo {
   readonly access: Access;
   /** Whether there is a token that could be shown. */
   readonly tokenConfigured: boolean;

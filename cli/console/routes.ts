@@ -12,7 +12,7 @@ import { type Roles, roleName } from "../service/roles.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
 import { ConsoleAccess, readConsoleToken } from "./access.ts";
 import { briefly, QueueAside } from "./aside.ts";
-import type { Access, Problem, SessionInfo } from "./contract.ts";
+import type { Access, AccessInfo, Problem } from "./contract.ts";
 import { EventStream } from "./event-stream.ts";
 import { Feed, type Greeting } from "./feed.ts";
 import { Sampler, type Sources } from "./sampler.ts";
@@ -111,7 +111,7 @@ export class Console {
     api.get("/session", (request, response) => {
       const { tokenConfigured } = this.#access;
       const access = this.#access.of(request);
-      response.json({ access, tokenConfigured } satisfies SessionInfo);
+      response.json({ access, tokenConfigured } satisfies AccessInfo);
     });
     const body = express.json({ limit: "4kb" });
     api.post("/sign-in", body, (request, response) => this.#signIn(request, response));

@@ -48,10 +48,10 @@ export type ControlResult =
 /** Longest user, session and token id, UTF-16 units. */
 const MAX_ID_LENGTH = 256;
 
-type Members = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
-/** Members of each item, and whether they must be there. */
-const MEMBERS: Readonly<Record<ControlOp, Readonly<Record<string, boolean>>>> = {
+/** Fields of each item (`op` aside), and whether they must be there. */
+const FIELDS: Readonly<Record<ControlOp, Readonly<Record<string, boolean>>>> = {
   revoke: { user: false, self: false, sid: false, jti: false, before: false },
   unsubscribe: { user: false, self: false, sid: false, jti: false, channel: true, before: false },
   disconnect: { user: false, self: false, sid: false, jti: false, stop: false },
@@ -79,32 +79,32 @@ function idProblem(value: unknown): string | undefined {
 }
 
 export function isControlOp(op: unknown): op is ControlOp {
-  return typeof op === "string" && Object.hasOwn(MEMBERS, op);
+  return typeof op === "string" && Object.hasOwn(FIELDS, op);
 }
 
 /**
- * The item that an object is, or why it is none. Members that an item does not have are a mistake of
+ * The item that an object is, or why it is none. Fields that an item does not have are a mistake of
  * whoever sent it (who means one session must not hit all of a user's), so they are refused; `null` is
  * as good as absent.
  */
-export function readControl(object: Members): ControlItem | string {
+export function readControl(object: Fields): ControlItem | string {
   const { op } = object;
   if (!isControlOp(op)) {
-    return `op must be one of ${Object.keys(MEMBERS).join(", ")}`;
+    return `op must be one of ${Object.keys(FIELDS).join(", ")}`;
   }
-  const members = MEMBERS[op];
+  const fields = FIELDS[op];
   const item: Record<string, unknown> = { op };
   for (const [name, value] of Object.entries(object)) {
     if (name === "op" || value === null || value === undefined) continue;
-    if (!Object.hasOwn(members, name)) return `${op} has no member ${name.slice(0, 64)}`;
+    if (!Object.hasOwn(fields, name)) return `${op} has no member ${name.slice(0, 64)}`;
     const problem = CHECKS[name]?.(value);
     if (problem !== undefined) return `${name} ${problem}`;
     item[name] = value;
   }
-  for (const [name, required] of Object.entries(members)) {
+  for (const [name, required] of Object.entries(fields)) {
     if (required && item[name] === undefined) return `${op} needs ${name}`;
   }
-  if ("user" in members) {
+  if ("user" in fields) {
     const { user, self, sid, jti } = item;
     const meant = [user ?? self, sid, jti].filter((each) => each !== undefined);
     if (meant.length !== 1) return `${op} needs exactly one of user (or self), sid and jti`;

@@ -1,5 +1,5 @@
 /** The console's page: samples in, figures, charts and tables out. */
-import type { Hello, Sample, SessionInfo } from "../contract.ts";
+import type { AccessInfo, Hello, Sample } from "../contract.ts";
 import { bytes, count, countedUpTo, latency, perSecond, seconds, UNKNOWN } from "../format.ts";
 import { ConsoleModel, type Leg } from "../model.ts";
 import { ApiError, call } from "./api.ts";
@@ -19,7 +19,7 @@ const UNDER = "ten seconds a column; the stronger the colour, the more messages"
 
 const model = new ConsoleModel();
 const tail = new LiveTail();
-let access: SessionInfo["access"] = "none";
+let access: AccessInfo["access"] = "none";
 let leg: Leg = "dequeue";
 let listeners: string | null | undefined;
 let source: EventSource | undefined;
@@ -169,21 +169,21 @@ function leave(): void {
 /** Asks who this is, then looks on or asks for the token. */
 async function enter(): Promise<void> {
   try {
-    const session = await call<SessionInfo>("session");
-    access = session.access;
-    hide("signOut", !(session.tokenConfigured && access === "full"));
+    const info = await call<AccessInfo>("session");
+    access = info.access;
+    hide("signOut", !(info.tokenConfigured && access === "full"));
     if (access !== "none") {
       watch();
-      if (session.tokenConfigured && access === "read")
+      if (info.tokenConfigured && access === "read")
         offerSignIn("You may look. To put messages back, sign in.");
       return;
     }
     hide("content", true);
     offerSignIn(
-      session.tokenConfigured
+      info.tokenConfigured
         ? "This host looks without it; from elsewhere the console needs its token."
         : "Only the host itself may look, and no token is configured: set service.console.tokenFile, or open an SSH tunnel.",
-      session.tokenConfigured,
+      info.tokenConfigured,
     );
     show("badge", "signed out");
   } catch (error) {
