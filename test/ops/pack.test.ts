@@ -39,7 +39,7 @@ it("packs of build/ what runs, and nothing else that lies there", () => {
   const rooms = compiled.filter((name) => !["apex-plugins/exporter", "scripts"].includes(name));
   const packed: string[] = read("package.json").files;
   expect(packed.filter((path) => /^!?build/.test(path)).sort()).toEqual(
-    ["client", ...rooms].map((name) => `build/${name}`).sort(),
+    ["client", ...rooms].map((name) => join("build", name)).sort(),
   );
 });
 
