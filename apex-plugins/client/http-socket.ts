@@ -31,6 +31,7 @@ interface Token {
 
 interface Place {
   since: Since | undefined;
+  readonly events: readonly string[] | undefined;
   readonly presence: PresenceWish | undefined;
   /** When `since` was told: an age grows. */
   at: number;
@@ -92,8 +93,9 @@ export class HttpSocket implements Socket {
     }
     if (frame.token !== undefined) this.#tokens.push({ token: frame.token });
     const at = performance.now();
-    for (const { channel, since, presence } of ("subscribe" in frame && frame.subscribe) || []) {
-      this.#places.set(channel, { since, presence, at, asked: true, epoch: "", seq: 0 });
+    for (const entry of ("subscribe" in frame && frame.subscribe) || []) {
+      const { channel, since, events, presence } = entry;
+      this.#places.set(channel, { since, events, presence, at, asked: true, epoch: "", seq: 0 });
     }
     this.#askAnew();
     if (!this.#running) void this.#run();
@@ -145,10 +147,15 @@ export class HttpSocket implements Socket {
     this.#tokens = this.#tokens.filter(({ endsAt = now + 1 }) => endsAt > now);
     this.#answers = 0;
     const subscribe: SubscribeRequest[] = [];
-    for (const [channel, { since, presence, at }] of this.#places) {
+    for (const [channel, { since, events, presence, at }] of this.#places) {
       const aged = since && "ageMs" in since ? { ageMs: since.ageMs + Math.ceil(now - at) } : since;
       // Whoever polls is here and gone all the time.
-      subscribe.push({ channel, since: aged, presence: path === "poll" ? undefined : presence });
+      subscribe.push({
+        channel,
+        since: aged,
+        events,
+        presence: path === "poll" ? undefined : presence,
+      });
     }
     const tokens = this.#tokens.map(({ token }) => token);
     const body = JSON.stringify({ op: "connect", tokens, waitMs, subscribe });
@@ -255,6 +262,7 @@ export class HttpSocket implements Socket {
     const place = "channel" in frame ? this.#places.get(frame.channel!) : undefined;
     if (!place) return false;
     if (frame.op === "error" && frame.code.startsWith("presence_")) return true;
+    if (frame.op === "position") place.since = { epoch: place.epoch, seq: frame.seq };
     const { asked } = place;
     if (frame.op === "subscribed" || frame.op === "error") place.asked = false;
     if (frame.op === "subscribed") {
