@@ -7,11 +7,22 @@
 import type { Whom } from "../contract/control.ts";
 import type { Grant } from "./claims.ts";
 
-/** Parts whom from which channel; neither holds it. */
+/** Stands before a channel and behind it. A channel never holds it, but a user's name may. */
 const CHANNEL = "\0";
 
-/** Under which key a revocation lies: `sub:…`, `self:…`, `sid:…` or `jti:…`, with or without a channel. */
+/** Under which key a revocation lies: `sub:…`, `self:…`, `sid:…` or `jti:…`, a channel before it or not. */
 export type RevocationKey = string;
+
+function ofChannel(channel: string, key: RevocationKey): RevocationKey {
+  return CHANNEL + channel + CHANNEL + key;
+}
+
+/** The channel of a key that has one, and the key without it. */
+function parts(key: RevocationKey): { channel: string; whom: RevocationKey } | undefined {
+  if (!key.startsWith(CHANNEL)) return undefined;
+  const end = key.indexOf(CHANNEL, 1);
+  return { channel: key.slice(1, end), whom: key.slice(end + 1) };
+}
 
 /** The keys under which tokens of `whom` are found. */
 export function keysOfWhom({ user, self, sid, jti }: Whom, channel?: string): RevocationKey[] {
@@ -20,7 +31,7 @@ export function keysOfWhom({ user, self, sid, jti }: Whom, channel?: string): Re
   if (self !== undefined) keys.push(`self:${self}`);
   if (sid !== undefined) keys.push(`sid:${sid}`);
   if (jti !== undefined) keys.push(`jti:${jti}`);
-  return channel === undefined ? keys : keys.map((key) => `${key}${CHANNEL}${channel}`);
+  return channel === undefined ? keys : keys.map((key) => ofChannel(channel, key));
 }
 
 /** The keys that a token has. */
@@ -48,6 +59,7 @@ export class Revocations {
   readonly #entries = new Map<RevocationKey, Revocation>();
   /** By key without channel: the channels that have an entry. */
   readonly #channels = new Map<RevocationKey, Set<string>>();
+  #ofChannels = 0;
 
   /** @param tolerance how far the clocks of issuer and relay may differ, ms */
   constructor(tolerance: number) {
@@ -56,6 +68,11 @@ export class Revocations {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** How many of them are of one channel. */
+  get ofChannels(): number {
+    return this.#ofChannels;
   }
 
   get(key: RevocationKey): Revocation | undefined {
@@ -71,22 +88,23 @@ export class Revocations {
     const known = this.#entries.get(key);
     if (known && known.before >= revocation.before) return false;
     this.#entries.set(key, revocation);
-    const at = key.indexOf(CHANNEL);
-    if (at < 0) return true;
-    const whom = key.slice(0, at);
-    const channels = this.#channels.get(whom);
-    if (channels) channels.add(key.slice(at + 1));
-    else this.#channels.set(whom, new Set([key.slice(at + 1)]));
+    const of = parts(key);
+    if (!of) return true;
+    if (!known) this.#ofChannels++;
+    const channels = this.#channels.get(of.whom);
+    if (channels) channels.add(of.channel);
+    else this.#channels.set(of.whom, new Set([of.channel]));
     return true;
   }
 
   delete(key: RevocationKey): void {
-    this.#entries.delete(key);
-    const at = key.indexOf(CHANNEL);
-    if (at < 0) return;
-    const channels = this.#channels.get(key.slice(0, at));
-    channels?.delete(key.slice(at + 1));
-    if (channels?.size === 0) this.#channels.delete(key.slice(0, at));
+    const known = this.#entries.delete(key);
+    const of = parts(key);
+    if (!known || !of) return;
+    this.#ofChannels--;
+    const channels = this.#channels.get(of.whom);
+    channels?.delete(of.channel);
+    if (channels?.size === 0) this.#channels.delete(of.whom);
   }
 
   /** @param now ms since 1970 */
@@ -104,7 +122,7 @@ export class Revocations {
     const channels = new Set<string>();
     for (const key of keys) {
       for (const channel of this.#channels.get(key) ?? []) {
-        if (hits(`${key}${CHANNEL}${channel}`)) channels.add(channel);
+        if (hits(ofChannel(channel, key))) channels.add(channel);
       }
     }
     return channels.size === 0 ? "good" : channels;

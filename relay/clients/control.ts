@@ -10,6 +10,8 @@ import { type Revoking, revocationFact } from "./revoking.ts";
 
 /** Revocations that are remembered; beyond it further ones have to wait, and none is forgotten. */
 export const MAX_REVOCATIONS = 100_000;
+/** Of them those of one channel each: whoever may part users from some channels cannot fill the rest. */
+export const MAX_CHANNEL_REVOCATIONS = MAX_REVOCATIONS / 2;
 
 const DISCONNECT = "disconnect";
 
@@ -45,17 +47,29 @@ export class Control {
     const results: (ControlResult | undefined)[] = [];
     const notices: Notice[] = [];
     const owners: number[] = [];
-    let added = 0;
+    const { revocations } = this.#options.clients;
+    const added = new Set<string>();
+    const addedOfChannels = new Set<string>();
     for (const [index, item] of items.entries()) {
       const made = this.#noticesOf(item, now);
       if ("status" in made) {
         results[index] = made;
         continue;
       }
-      added += made.filter((notice) => this.#isNew(notice)).length;
-      if (added > 0 && this.#options.clients.revocations.size + added > MAX_REVOCATIONS) {
+      for (const notice of made) {
+        if (!this.#isNew(notice)) continue;
+        added.add(notice.key);
+        if (item.op === "unsubscribe") addedOfChannels.add(notice.key);
+      }
+      const full =
+        item.op === "unsubscribe"
+          ? revocations.ofChannels + addedOfChannels.size > MAX_CHANNEL_REVOCATIONS
+          : revocations.size + added.size > MAX_REVOCATIONS;
+      if (full) {
         // Nothing behind it is taken, so that the order holds when it is tried again.
-        const message = `${MAX_REVOCATIONS} revocations are in force: wait until some end`;
+        const kind = item.op === "unsubscribe" ? "of channels " : "";
+        const most = item.op === "unsubscribe" ? MAX_CHANNEL_REVOCATIONS : MAX_REVOCATIONS;
+        const message = `${most} revocations ${kind}are in force: wait until some end`;
         for (let rest = index; rest < items.length; rest++) {
           results[rest] ??= { status: "unavailable", code: "unavailable", message };
         }
@@ -93,7 +107,7 @@ export class Control {
     return shared || (file?.append(facts) ?? false);
   }
 
-  #isNew(notice: Notice): boolean {
+  #isNew(notice: Notice): notice is Fact {
     return isRevocation(notice) && !this.#options.clients.revocations.get(notice.key);
   }
 

@@ -1,5 +1,7 @@
 /** `POST /api/broadcast`: one message or control item, or an array of them (docs/protocol.md, REST). */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers/promises";
+import type { ApiKey } from "../access/keys.ts";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
 import type { Clients } from "../clients/clients.ts";
 import { IDS_HEADER } from "../contract/protocol.ts";
@@ -12,10 +14,16 @@ import {
   statusOf,
 } from "./api.ts";
 import type { ItemAnswer } from "./broadcast-answer.ts";
-import { readItem, takeItems } from "./items.ts";
-import { rawMember } from "./json-span.ts";
+import { type Item, readItem, takeItems } from "./items.ts";
+import { MAX_DEPTH, rawMember, splitItems } from "./json-span.ts";
 import { KeyRates } from "./key-rates.ts";
 import { Refusal, readText } from "./request-body.ts";
+
+/** How long items of one body are parsed before others have their turn, ms. */
+const TURN_MS = 10;
+/** More than what stands around the payload of a message, however it is laid out, UTF-16 units. */
+const ENVELOPE_BYTES = 65_536;
+const NOT_JSON = `the body is not JSON, or nested deeper than ${MAX_DEPTH}`;
 
 export interface BroadcastOptions {
   readonly clients: Clients;
@@ -48,21 +56,21 @@ async function broadcast(
     throw new Refusal("unsupported_media_type", "the body must be plain application/json");
   }
   refuseUnlessServing(response, notServing());
-  const { batchBytes, batchMessages } = clients.config.limits;
+  const { batchBytes, batchMessages, messageBytes } = clients.config.limits;
   const text = await readText(request, batchBytes, "batch_too_large");
-  const value = parse(text, batchMessages);
-  const count = Array.isArray(value) ? value.length : 1;
-  if (!rates.take(key, count, performance.now())) {
+  const texts = splitItems(text);
+  if (!texts) throw new Refusal("bad_json", NOT_JSON);
+  if (texts.length > batchMessages) {
+    throw new Refusal("batch_too_large", `more than ${batchMessages} items in one body`);
+  }
+  if (!rates.take(key, texts.length, performance.now())) {
     response.setHeader("retry-after", String(RETRY_AFTER_S));
     // A worker takes a code that it does not know for a refusal of the message.
     throw new Refusal(key.trusted ? "unavailable" : "rate_limited", "apiKeys[].itemsPerSecond");
   }
-  const raw = rawMember(text, "payload");
-  const items = (Array.isArray(value) ? value : [value]).map((item, index) =>
-    readItem(item, raw[index], key),
-  );
+  const items = await readItems(texts, messageBytes + ENVELOPE_BYTES, key);
   const answers = await takeItems(items, publisher, { name: `key:${key.name}` });
-  if (Array.isArray(value)) {
+  if (text.trimStart().startsWith("[")) {
     answerJson(response, 200, { ok: answers.every(({ ok }) => ok), results: answers });
     return;
   }
@@ -73,22 +81,36 @@ async function broadcast(
   answerJson(response, only.ok ? 200 : statusOf(only.code), only);
 }
 
-/** One object, or a list of at most `most` objects. */
-function parse(text: string, most: number): Record<string, unknown> | Record<string, unknown>[] {
+/**
+ * Reads one item after the other, and lets others have their turn between them.
+ * @param longest of an item's text, UTF-16 units; what is longer is not parsed
+ */
+async function readItems(texts: readonly string[], longest: number, key: ApiKey): Promise<Item[]> {
+  const items: Item[] = [];
+  let since = performance.now();
+  for (const text of texts) {
+    if (text.length > longest) {
+      const message = `the item has more than ${longest} characters; see limits.messageBytes`;
+      items.push({ ok: false, code: "message_too_large", message });
+      continue;
+    }
+    items.push(readItem(parse(text), rawMember(text, "payload")[0], key));
+    if (performance.now() - since < TURN_MS) continue;
+    await setImmediate();
+    since = performance.now();
+  }
+  return items;
+}
+
+function parse(text: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    throw new Refusal("bad_json", "the body is not JSON");
+    throw new Refusal("bad_json", NOT_JSON);
   }
-  const items = Array.isArray(value) ? value : [value];
-  if (items.length > most) {
-    throw new Refusal("batch_too_large", `more than ${most} items in one body`);
-  }
-  for (const item of items) {
-    if (typeof item !== "object" || item === null || Array.isArray(item)) {
-      throw new Refusal("bad_json", "the body must be an object or an array of objects");
-    }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Refusal("bad_json", "the body must be an object or an array of objects");
   }
   return value as Record<string, unknown>;
 }

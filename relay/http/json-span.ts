@@ -3,9 +3,18 @@
  * travels as it was written: parsing and printing it again would round long numbers.
  */
 
-const STRUCTURE = /["[\]{}]/g;
 const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /[^ \t\n\r,\]}]*/y;
+
+/** Deepest nesting of objects and lists that is taken: that of Oracle's JSON. */
+export const MAX_DEPTH = 1024;
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 
 function skipSpace(text: string, from: number): number {
   SPACE.lastIndex = from;
@@ -13,9 +22,10 @@ function skipSpace(text: string, from: number): number {
   return SPACE.lastIndex;
 }
 
-/** The position after the string that begins at `from`. */
+/** The position after the string that begins at `from`; 0 when it does not end. */
 function skipString(text: string, from: number): number {
   for (let quote = text.indexOf('"', from + 1); ; quote = text.indexOf('"', quote + 1)) {
+    if (quote < 0) return 0;
     let slashes = 0;
     while (text[quote - 1 - slashes] === "\\") slashes++;
     if (slashes % 2 === 0) return quote + 1;
@@ -34,17 +44,51 @@ function skipValue(text: string, from: number): number {
   let depth = 0;
   let at = from;
   do {
-    STRUCTURE.lastIndex = at;
-    at = (STRUCTURE.exec(text) as RegExpExecArray).index;
-    const character = text[at];
-    if (character === '"') {
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) {
       at = skipString(text, at);
       continue;
     }
-    depth += character === "{" || character === "[" ? 1 : -1;
+    if (character === OPEN_OBJECT || character === OPEN_LIST) depth++;
+    else if (character === CLOSE_OBJECT || character === CLOSE_LIST) depth--;
     at++;
   } while (depth > 0);
   return at;
+}
+
+/**
+ * The text itself, or that of each element when it is a list, cut without parsing: each can be parsed
+ * alone, and the whole is JSON when all of them are.
+ * @param text anything
+ * @returns undefined when it can be neither, or is nested deeper than `MAX_DEPTH`
+ */
+export function splitItems(text: string): string[] | undefined {
+  const first = skipSpace(text, 0);
+  const list = text.charCodeAt(first) === OPEN_LIST;
+  const items: string[] = [];
+  let from = first + 1;
+  let depth = 0;
+  for (let at = first; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) {
+      const end = skipString(text, at);
+      if (end === 0) return undefined;
+      at = end - 1;
+    } else if (character === OPEN_OBJECT || character === OPEN_LIST) {
+      if (++depth > MAX_DEPTH) return undefined;
+    } else if (character === CLOSE_OBJECT || character === CLOSE_LIST) {
+      depth--;
+      if (depth > 0 || !list) continue;
+      if (character !== CLOSE_LIST || skipSpace(text, at + 1) !== text.length) return undefined;
+      const last = text.slice(from, at);
+      if (items.length > 0 || skipSpace(last, 0) < last.length) items.push(last);
+      return items;
+    } else if (character === COMMA && depth === 1 && list) {
+      items.push(text.slice(from, at));
+      from = at + 1;
+    }
+  }
+  return list ? undefined : [text];
 }
 
 function keyOf(raw: string): string {

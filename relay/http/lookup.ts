@@ -1,5 +1,6 @@
 /** `GET /api/channels`, `/api/history` and `/api/members`, for keys that may read (docs/protocol.md, REST). */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import type { ApiKey } from "../access/keys.ts";
 import { messageText } from "../channels/encode.ts";
 import type { Hub } from "../channels/hub.ts";
@@ -29,18 +30,25 @@ export const LOOKUPS = {
   "/api/members": members,
 } as const satisfies Record<string, Lookup>;
 
-/** Answers one of them. @throws {Refusal} */
-export function answerLookup(
-  lookup: Lookup,
-  request: IncomingMessage,
-  response: ServerResponse,
+/**
+ * Makes the handlers. They answer one request after the other, each in a turn of its own: one may look
+ * through very many channels, and a connection can bring many requests at once.
+ */
+export function createLookups(
   options: LookupOptions,
-): void {
-  const key = authorize(request, options.clients);
-  needScope(key, "read");
-  refuseUnlessServing(response, options.notServing());
-  const { searchParams } = new URL(request.url ?? "", "http://relay");
-  answerJson(response, 200, lookup(new Query(searchParams), key, options));
+): (lookup: Lookup, request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve();
+  return async (lookup, request, response) => {
+    const key = authorize(request, options.clients);
+    needScope(key, "read");
+    const mine = last.then(() => setImmediate());
+    last = mine;
+    await mine;
+    if (response.destroyed) return;
+    refuseUnlessServing(response, options.notServing());
+    const { searchParams } = new URL(request.url ?? "", "http://relay");
+    answerJson(response, 200, lookup(new Query(searchParams), key, options));
+  };
 }
 
 /** The parameters of a request. */

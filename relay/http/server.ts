@@ -9,7 +9,7 @@ import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.t
 import type { Serving } from "../serving.ts";
 import { apiHandler } from "./api.ts";
 import { createBroadcast } from "./broadcast.ts";
-import { answerLookup, LOOKUPS } from "./lookup.ts";
+import { createLookups, LOOKUPS } from "./lookup.ts";
 import { endAfterBody, pipelineLimit } from "./request-bounds.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
 import { createStreams } from "./streams.ts";
@@ -38,11 +38,11 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
   app.disable("x-powered-by").disable("etag").disable("query parser");
   app.set("trust proxy", [...config.trustedProxies]);
   const broadcast = createBroadcast({ clients, publisher, notServing: () => serving.problem });
-  const lookup = { clients, notServing: () => serving.problem };
+  const answer = createLookups({ clients, notServing: () => serving.problem });
   const lookups = new Map(
-    Object.entries(LOOKUPS).map(([path, look]) => [
+    Object.entries(LOOKUPS).map(([path, lookup]) => [
       path,
-      apiHandler(clients, (request, response) => answerLookup(look, request, response, lookup)),
+      apiHandler(clients, (request, response) => answer(lookup, request, response)),
     ]),
   );
   addRestRoutes(app, { broadcast, lookups, isReady: options.isReady });

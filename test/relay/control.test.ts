@@ -246,6 +246,28 @@ describe("a revocation", () => {
     expect(left(slow).some(({ payload }) => payload === "after")).toBe(false);
   });
 
+  it("of single channels leave room for those of whole tokens", { timeout: 60_000 }, async () => {
+    relay = await start();
+    const before = Date.now();
+    const part = (from: number) =>
+      relay.publisher.control(
+        Array.from({ length: 1000 }, (_, n) =>
+          at({ op: "unsubscribe", user: "KING", channel: `sales${from + n}` }, before),
+        ),
+        SOURCE,
+      );
+    for (let from = 0; from < 50_000; from += 1000) {
+      expect((await part(from)).every(({ status }) => status === "accepted")).toBe(true);
+    }
+    expect(await told(at({ op: "unsubscribe", user: "KING", channel: "one-more" }))).toMatchObject({
+      status: "unavailable",
+      message: "50000 revocations of channels are in force: wait until some end",
+    });
+    const known = at({ op: "unsubscribe", user: "KING", channel: "sales1" }, before);
+    expect(await told(known)).toMatchObject({ status: "accepted" });
+    expect(await told(at({ op: "revoke", user: "SCOTT" }))).toMatchObject({ status: "accepted" });
+  });
+
   it("of a thousand people at once is done in one pass, and takes nothing from others", async () => {
     relay = await start();
     const [scott, king] = [await open(), await open({ user: "KING" })];

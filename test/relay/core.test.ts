@@ -8,7 +8,7 @@ import { Deadlines } from "../../relay/clients/deadlines.ts";
 import { RateLimit } from "../../relay/clients/rate-limit.ts";
 import { matchesAny, patternProblem } from "../../relay/contract/patterns.ts";
 import { CODES } from "../../relay/contract/protocol.ts";
-import { rawMember } from "../../relay/http/json-span.ts";
+import { MAX_DEPTH, rawMember, splitItems } from "../../relay/http/json-span.ts";
 import { frameText, textBytes, textFrame } from "../../relay/wire/frame.ts";
 
 describe("frames", () => {
@@ -85,6 +85,56 @@ describe("rawMember", () => {
     expect(rawMember(`{"payload":${deep}}`, "payload")[0]).toBe(deep);
     const escapes = JSON.stringify('\\"'.repeat(100_000));
     expect(rawMember(`{"payload":${escapes},"b":1}`, "payload")[0]).toBe(escapes);
+  });
+});
+
+describe("splitItems", () => {
+  const parse = (text: string): unknown => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      return undefined;
+    }
+  };
+
+  it("cuts a list where JSON.parse does, and nothing else", () => {
+    const spaced = fc
+      .tuple(fc.jsonValue({ maxDepth: 4 }), fc.constantFrom(0, 1, "\t", "\n "))
+      .map(([value, space]) => JSON.stringify(value, null, space));
+    fc.assert(
+      fc.property(spaced, (text) => {
+        const value = JSON.parse(text) as unknown;
+        expect(splitItems(` ${text}\n`)?.map(parse)).toEqual(
+          Array.isArray(value) ? value : [value],
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("makes no JSON of what is none", () => {
+    const broken = fc
+      .tuple(fc.jsonValue({ maxDepth: 3 }), fc.nat(), fc.nat(), fc.string({ maxLength: 2 }))
+      .map(([value, at, cut, put]) => {
+        const text = JSON.stringify([value, value]);
+        const place = at % (text.length + 1);
+        return text.slice(0, place) + put + text.slice(place + (cut % 3));
+      });
+    fc.assert(
+      fc.property(broken, (text) => {
+        const items = splitItems(text);
+        const good = items?.every((item) => parse(item) !== undefined) ?? false;
+        expect(good).toBe(parse(text) !== undefined);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it("takes nothing that is nested deeper than Oracle's JSON", () => {
+    const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
+    expect(splitItems(nested(MAX_DEPTH))).toHaveLength(1);
+    expect(splitItems(nested(MAX_DEPTH + 1))).toBeUndefined();
+    expect(splitItems("[".repeat(1_000_000))).toBeUndefined();
   });
 });
 

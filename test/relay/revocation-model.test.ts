@@ -10,8 +10,11 @@ import { Client, message, SOURCE, startTestRelay, token } from "./support.ts";
 const ROUNDS = process.env.RTM_TEST_LONG === "1" ? 200 : 15;
 const STEPS = 60;
 const CHANNELS = ["a", "b"];
-const USERS = ["SCOTT", "KING"];
+const USERS = ["SCOTT", "KING", "A\0a"];
 const SESSIONS = ["s1", "s2"];
+
+/** A user's own channel: the name of a channel holds no control characters. */
+const selfOf = (user: string) => `user:${user.replace("\0", "-")}`;
 
 interface Token {
   readonly user: string;
@@ -53,7 +56,7 @@ async function round(seed: number): Promise<void> {
     const claims = { sid: pick(SESSIONS), jti: `t${++made}`, iat: now - random.int(0, 9) };
     const text = await token(CHANNELS, {
       subject: user,
-      claims: { self: `user:${user}`, exp: now + 600, ...claims },
+      claims: { self: selfOf(user), exp: now + 600, ...claims },
     });
     return [{ user, ...claims, lost: new Set() }, text];
   };
