@@ -8,7 +8,6 @@ import { type Logger, RateLimitedLog } from "../common/logger.ts";
 import { loadKeys } from "./access/keys.ts";
 import { Hub } from "./channels/hub.ts";
 import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
-import { readBootId, restoreState, saveState } from "./channels/state-file.ts";
 import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
 import { Control } from "./clients/control.ts";
@@ -23,6 +22,7 @@ import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { closeServer, listen } from "./http/listen.ts";
 import { createHttp } from "./http/server.ts";
 import { Inspection } from "./inspection.ts";
+import { KeptHistory } from "./kept-history.ts";
 import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
@@ -136,14 +136,13 @@ class RunningRelay implements Relay {
   readonly #clients: Clients;
   readonly #revoking: Revoking;
   readonly #revocationFile: RevocationFile | undefined;
+  readonly #keptHistory: KeptHistory | undefined;
   readonly #serving = new Serving();
   readonly #server: Server;
   readonly #upgrades: Upgrades;
   readonly #timers: NodeJS.Timeout[] = [];
   /** A standby node has served nothing yet, so what it restored is still the latest. */
   #servedBefore = false;
-  #restored = false;
-  #saved = false;
   #closed: Promise<void> | undefined;
   #drained: Promise<void> | undefined;
 
@@ -178,11 +177,11 @@ class RunningRelay implements Relay {
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
     this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
-    const file =
-      this.#memory && options.stateDirectory !== undefined
-        ? new RevocationFile(options.stateDirectory, log)
-        : undefined;
+    const file = this.#ownFiles(({ directory }) => new RevocationFile(directory, log));
     this.#revocationFile = file;
+    this.#keptHistory = this.#ownFiles(
+      (own) => new KeptHistory({ ...own, hub: this.#hub, members: this.#presence, log, clock }),
+    );
     this.#revoking = new Revoking({ clients: this.#clients, messageLog: this.#messageLog, log });
     const control = new Control({
       clients: this.#clients,
@@ -220,6 +219,13 @@ class RunningRelay implements Relay {
     });
   }
 
+  /** What is kept in the state directory, which is for a log of this node's own. */
+  #ownFiles<T>(open: (own: { directory: string; messageLog: MemoryLog }) => T): T | undefined {
+    const { stateDirectory: directory } = this.#options;
+    const messageLog = this.#memory;
+    return messageLog && directory !== undefined ? open({ directory, messageLog }) : undefined;
+  }
+
   #openPresence(warnings: RateLimitedLog): Presence | undefined {
     if (this.#config.presence.rules.length === 0) return undefined;
     const presence = new Presence({
@@ -247,10 +253,14 @@ class RunningRelay implements Relay {
       await this.#messageLog.follow(this.#reader());
       // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
       // is accepted before the relay serves.
-      this.#restore();
+      this.#keptHistory?.restore();
     } catch (error) {
       await this.#stop();
       throw error;
+    }
+    const { stateDirectory } = this.#options;
+    if (stateDirectory !== undefined && !this.#keptHistory) {
+      this.#log.warn({ stateDirectory }, "the history is not kept there: it is in the shared log");
     }
     this.port = (this.#server.address() as AddressInfo).port;
     if (this.#memory && (this.#options.serving ?? true)) this.setServing(true);
@@ -347,33 +357,6 @@ class RunningRelay implements Relay {
     this.#log.info(numbers, "keys read");
   }
 
-  #restore(): void {
-    const { stateDirectory } = this.#options;
-    if (stateDirectory === undefined) return;
-    if (!this.#memory) {
-      this.#log.warn({ stateDirectory }, "the history is not kept there: it is in the shared log");
-      return;
-    }
-    const kept = { hub: this.#hub, messageLog: this.#memory, members: this.#presence };
-    this.#restored = restoreState(stateDirectory, kept, this.#log, readBootId(), this.#clock());
-  }
-
-  #save(): void {
-    const { stateDirectory } = this.#options;
-    if (this.#saved || stateDirectory === undefined || !this.#memory) return;
-    if (!this.#servedBefore && !this.#restored) return;
-    this.#saved = true;
-    this.#hub.flush();
-    const kept = { hub: this.#hub, messageLog: this.#memory, members: this.#presence };
-    if (saveState(stateDirectory, kept, readBootId(), this.#clock())) {
-      const text =
-        "another relay had saved its history there, which is replaced: each needs a directory of its own";
-      this.#log.warn({ stateDirectory }, text);
-    }
-    const { count, bytes } = this.#hub.history;
-    this.#log.info({ messages: count, bytes }, "history saved");
-  }
-
   drain(): Promise<void> {
     this.#drained ??= this.#drain();
     return this.#drained;
@@ -384,7 +367,7 @@ class RunningRelay implements Relay {
     this.#serving.set("draining");
     try {
       // What a node in standby has is worth less than what the serving one has.
-      if (!wasStandby) this.#save();
+      if (!wasStandby) this.#keptHistory?.save(this.#servedBefore);
     } catch (error) {
       this.#log.error({ err: error }, "the history could not be saved; clients will refresh");
     }
