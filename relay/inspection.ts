@@ -11,6 +11,7 @@ import type { Log } from "./log/log.ts";
 import type { LogStats } from "./log/valkey/stats.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 
+/** A channel as this node knows it. */
 export interface ChannelView {
   readonly channel: string;
   /** Number of its last message in this epoch. */
@@ -23,6 +24,7 @@ export interface ChannelView {
   readonly keptBytes: number;
 }
 
+/** A client for which something is held. */
 export interface SlowClientView {
   /** Of the client, behind trusted proxies. */
   readonly address: string | undefined;
@@ -43,6 +45,7 @@ export interface SharedLogView {
   readonly resets: LogStats["resets"];
 }
 
+/** A message of the history. */
 export interface MessageView {
   readonly seq: number;
   readonly eventName: string;
@@ -60,6 +63,7 @@ export interface Place {
   readonly seq: number;
 }
 
+/** What was published in a channel since a place. */
 export interface ChannelNews {
   /** Where to go on. */
   readonly place: Place;
@@ -68,6 +72,7 @@ export interface ChannelNews {
   readonly missed: number;
 }
 
+/** Reads only; every answer is of the moment it is asked for, and of this node unless it says otherwise. */
 export class Inspection {
   readonly #clients: Clients;
   readonly #messageLog: Log;

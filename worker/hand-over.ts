@@ -1,7 +1,7 @@
 /** Hands a batch to the relay and holds it while the relay cannot take it. */
 import { type Bounds, retryForever } from "../common/backoff.ts";
 import { messageOf, RtmError } from "../common/errors.ts";
-import type { ControlItem, ControlResult } from "../relay/contract/control.ts";
+import { type ControlItem, type ControlResult, isControl } from "../relay/contract/control.ts";
 import type { Message } from "../relay/contract/message.ts";
 import {
   inOrder,
@@ -13,10 +13,6 @@ import {
 /** What the relay is given: messages, and what it is told beside them. */
 export type Item = Message | ControlItem;
 type Result = PublishResult | ControlResult;
-
-export function isControl(item: Item): item is ControlItem {
-  return "op" in item;
-}
 
 /** Why the batch is held; internal to the retry, but logged with its code. */
 export class RelayUnavailableError extends RtmError {

@@ -6,7 +6,7 @@
 import type { Bounds } from "../common/backoff.ts";
 import { messageOf } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
-import type { ControlItem } from "../relay/contract/control.ts";
+import { type ControlItem, isControl } from "../relay/contract/control.ts";
 import type { Message } from "../relay/contract/message.ts";
 import type { Publisher } from "../relay/contract/publisher.ts";
 import type { WorkerConfig } from "./config.ts";
@@ -19,7 +19,7 @@ import {
   type Resolved,
   withClaim,
 } from "./decode.ts";
-import { handOver, type Item, isControl, type Settled } from "./hand-over.ts";
+import { handOver, type Item, type Settled } from "./hand-over.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import type { PoisonStore } from "./poison.ts";

@@ -31,6 +31,11 @@ export type ControlItem =
   /** The last value of the channel and event is removed. */
   | { readonly op: "forget"; readonly channel: string; readonly eventName: string };
 
+/** Whether what stands among messages is a control item. */
+export function isControl(item: object): item is ControlItem {
+  return "op" in item;
+}
+
 export type ControlOp = ControlItem["op"];
 
 /** The fate of one item, in the order of the call. */

@@ -72,6 +72,7 @@ export function apiHandler(
   };
 }
 
+/** The HTTP status of a refusal as a whole; 400 for codes without one of their own. */
 export function statusOf(code: string): number {
   return STATUS[code as Code] ?? 400;
 }

@@ -5,6 +5,7 @@ import type { Incoming, LocalPublisher } from "../channels/local-publisher.ts";
 import {
   type ControlItem,
   type ControlResult,
+  isControl,
   isControlOp,
   readControl,
 } from "../contract/control.ts";
@@ -23,7 +24,6 @@ function refused(code: Code, message: string): BroadcastRefusal {
 }
 
 const isRefusal = (item: Item): item is BroadcastRefusal => "ok" in item;
-const isControl = (item: Item): item is ControlItem => "op" in item;
 
 /**
  * An item of the body, or why it is refused.
