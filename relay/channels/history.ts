@@ -94,12 +94,48 @@ export class ChannelLog {
     return result;
   }
 
+  /** The first of the messages `seqs`, until they exceed `maxBytes` or one is not remembered. */
+  pick(seqs: readonly number[], maxBytes: number): Entry[] {
+    const result: Entry[] = [];
+    let bytes = 0;
+    for (const seq of seqs) {
+      const entry = this.get(seq);
+      if (!entry || (result.length > 0 && bytes + entry.frame.length > maxBytes)) break;
+      result.push(entry);
+      bytes += entry.frame.length;
+    }
+    return result;
+  }
+
   /** Bytes of the frames from `seq` on. */
   bytesFrom(seq: number): number {
     if (seq <= this.evictedSeq + 1) return this.bytes;
     let bytes = 0;
     for (let next = seq; next <= this.seq; next++) bytes += this.get(next)?.frame.length ?? 0;
     return bytes;
+  }
+
+  /**
+   * The newest `count` messages of each event, as far as they are remembered.
+   * @param events of these only; undefined: of all
+   */
+  newest(count: number, events: ReadonlySet<string> | undefined): Newest {
+    const left = new Map<string, number>();
+    for (const name of events ?? []) left.set(name, count);
+    const seqs: number[] = [];
+    let missing = events ? events.size * count : Number.POSITIVE_INFINITY;
+    for (let seq = this.seq; seq > this.evictedSeq && missing > 0; seq--) {
+      const { eventName } = this.get(seq) as Entry;
+      const more = left.get(eventName) ?? (events ? 0 : count);
+      if (more === 0) continue;
+      left.set(eventName, more - 1);
+      missing--;
+      seqs.push(seq);
+    }
+    // Nothing of this epoch was evicted, or what was is older than all that is wanted.
+    const whole = this.evictedSeq === 0 || missing === 0;
+    const none = events !== undefined && [...left.values()].some((more) => more === count);
+    return { seqs: seqs.reverse(), complete: whole && !none };
   }
 
   /** `seq` of the first message accepted at `at` or later; the next one when there is none. */
@@ -134,6 +170,14 @@ export class ChannelLog {
     }
     return kept;
   }
+}
+
+/** The newest messages of a channel. */
+export interface Newest {
+  /** Ascending. */
+  readonly seqs: readonly number[];
+  /** As `Last.complete`. */
+  readonly complete: boolean;
 }
 
 /** Where a subscription starts. */
@@ -254,6 +298,7 @@ export class History {
         ? { recovered: true, from: log.firstSince(point) }
         : nothing;
     }
+    if (!("epoch" in since)) return nothing;
     const { seq } = since;
     return since.epoch === epoch && seq <= log.seq && seq >= log.evictedSeq
       ? { recovered: true, from: seq + 1 }

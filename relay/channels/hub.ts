@@ -4,7 +4,7 @@
  */
 import type { RelayConfig } from "../config.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
-import type { Since } from "../contract/protocol.ts";
+import type { Last, Since } from "../contract/protocol.ts";
 import type { Numbered, Snapshot } from "../log/log.ts";
 import { Backlog } from "./backlog.ts";
 import { Bundle } from "./bundle.ts";
@@ -39,6 +39,8 @@ export interface Subscribed {
   readonly subscription: Subscription;
   readonly recovered: boolean;
   readonly seq: number;
+  /** Where the newest messages were asked for and nothing else is recovered. */
+  readonly last?: Last | undefined;
   /** Starts the replay. Nothing is written before, so that the answer comes first. */
   readonly replay: () => void;
 }
@@ -239,7 +241,8 @@ export class Hub implements OutletHost {
       recovery = { recovered: false, from: channel.log.seq + 1 };
     }
     // What is kept of the latest messages was chosen by the view of before.
-    const goesOn = old?.state === "behind" || (old?.state === "latest" && old.view === view);
+    const goesOn =
+      (old?.state === "behind" && !old.before) || (old?.state === "latest" && old.view === view);
     if (old && since === undefined && goesOn) {
       old.view = view;
       // What it still waits for comes after this answer, so the answer names the point before it.
@@ -256,8 +259,11 @@ export class Hub implements OutletHost {
       channel.add(subscription);
       this.stats.subscriptions++;
     }
-    if (since !== undefined) this.stats.recovery(recovery.recovered);
+    const judged = since !== undefined && ("epoch" in since || "ageMs" in since);
+    if (judged) this.stats.recovery(recovery.recovered);
     const { seq } = channel.log;
+    const count = since !== undefined && "last" in since && !recovery.recovered ? since.last : 0;
+    if (count) return this.#startLast(subscription, count, mayReplay);
     if (recovery.from > seq) {
       return { subscription, recovered: recovery.recovered, seq, replay: NO_REPLAY };
     }
@@ -268,12 +274,35 @@ export class Hub implements OutletHost {
     return { subscription, recovered: true, seq, replay };
   }
 
+  /** Begins with the newest messages of each event. */
+  #startLast(
+    subscription: Subscription,
+    count: number,
+    mayReplay: (bytes: number) => boolean,
+  ): Subscribed {
+    const { channel, outlet, view } = subscription;
+    const { log } = channel;
+    const { seqs, complete } = log.newest(count, view.events);
+    const bytes = seqs.reduce((sum, seq) => sum + (log.get(seq)?.frame.length ?? 0), 0);
+    const answer = { subscription, recovered: false, seq: log.seq };
+    if (bytes > 0 && !mayReplay(bytes)) {
+      return { ...answer, last: { sent: 0, complete: false }, replay: NO_REPLAY };
+    }
+    const last = { sent: seqs.length, complete };
+    if (seqs.length === 0) return { ...answer, last, replay: NO_REPLAY };
+    subscription.state = "behind";
+    subscription.cursor = log.seq + 1;
+    subscription.before = seqs;
+    const replay = () => this.settle(outlet, outlet.startBehind(subscription, subscription.cursor));
+    return { ...answer, last, replay };
+  }
+
   /**
    * Whether the position may be ahead of what this node has heard, or of an epoch that it has not
    * heard of: then it must catch up with the log before it judges.
    */
   mustCatchUp(name: string, since: Since | undefined): boolean {
-    if (!this.#keepsHeads || since === undefined || "ageMs" in since) return false;
+    if (!this.#keepsHeads || since === undefined || !("epoch" in since)) return false;
     return since.epoch !== this.epoch || since.seq > this.headOf(name);
   }
 

@@ -35,6 +35,8 @@ export interface Subscription {
   state: "live" | "behind" | "latest";
   /** While not live: `seq` of the first message that was not written. */
   cursor: number;
+  /** While behind: messages to be written before that one, in this order. */
+  before?: readonly number[] | undefined;
 }
 
 /** Stands for the subscription of an outlet that gets every public channel (the firehose). */
@@ -225,6 +227,7 @@ export class Outlet {
 
   /** The subscription ends or starts anew: what is kept for it goes. */
   forget(subscription: Subscription): void {
+    if (subscription.before) subscription.before = undefined;
     if (this.#behind) {
       this.#behind = this.#behind.filter((other) => other !== subscription);
       if (this.#behind.length === 0) this.#behind = undefined;
@@ -255,8 +258,9 @@ export class Outlet {
   #resumeBehind(): boolean {
     while (this.#behind) {
       const subscription = this.#behind[0] as Subscription;
-      const { log, offeredSeq } = subscription.channel;
-      if (subscription.cursor > offeredSeq) {
+      const { before, channel } = subscription;
+      const { log, offeredSeq } = channel;
+      if (!before && subscription.cursor > offeredSeq) {
         // What waits for the end of the turn is offered to it like to all others.
         this.#behind.shift();
         if (this.#behind.length === 0) this.#behind = undefined;
@@ -264,13 +268,20 @@ export class Outlet {
         if (subscription.view.events) this.owner.caughtUp(subscription);
         continue;
       }
-      if (subscription.cursor <= log.evictedSeq) return false;
       const pending = this.held;
       if (pending >= REPLAY_PENDING_BYTES) return true;
-      const entries = log.slice(subscription.cursor, offeredSeq, CHUNK_BYTES);
+      const entries = before
+        ? log.pick(before, CHUNK_BYTES)
+        : log.slice(subscription.cursor, offeredSeq, CHUNK_BYTES);
+      const last = entries.at(-1);
+      if (!last) return false;
       const frames = new Bundle(entries).frames(subscription.view);
       if (pending + frames.joined.length > this.#host.connectionBytes) return true;
-      subscription.cursor = (entries.at(-1) as Entry).seq + 1;
+      if (!before) subscription.cursor = last.seq + 1;
+      else {
+        const rest = before.slice(entries.length);
+        subscription.before = rest.length > 0 ? rest : undefined;
+      }
       if (frames.joined.length === 0) continue;
       this.wire.write(frames);
       this.#host.stats.delivered(frames.frames.length, frames.joined.length);

@@ -1,7 +1,13 @@
 /** Reads what clients send. Whatever they send, the result is a frame or a reason; never a throw. */
 import { z } from "zod";
 import { nameProblem } from "../contract/message.ts";
-import { type Code, MAX_EVENTS, type Since, type SubscribeRequest } from "../contract/protocol.ts";
+import {
+  type Code,
+  MAX_EVENTS,
+  MAX_LAST,
+  type Since,
+  type SubscribeRequest,
+} from "../contract/protocol.ts";
 
 export interface FrameProblem {
   readonly code: Code;
@@ -54,12 +60,16 @@ const frames = {
   pong: z.object({}),
 } as const;
 
+const last = z.number().int().min(1).max(MAX_LAST);
+
 const since = z.union([
   z.object({
     epoch: z.string().min(1).max(MAX_EPOCH_LENGTH),
     seq: z.number().int().min(0),
+    last: last.optional(),
   }),
   z.object({ ageMs: z.number().min(0) }),
+  z.strictObject({ last }),
 ]);
 
 /** Tells a refusal from what it stands in for. */
@@ -80,16 +90,17 @@ function badFrame(message: string): FrameProblem {
 /** `null` is what some clients send for an absent member. */
 function parseSince(value: unknown): Since | undefined | FrameProblem {
   if (value === undefined || value === null) return undefined;
-  const { epoch, seq } = value as { epoch?: unknown; seq?: unknown };
+  const { epoch, seq, last } = value as { epoch?: unknown; seq?: unknown; last?: unknown };
   // What nearly every page sends that comes back; a schema for it costs more than the frame's JSON.
-  if (typeof epoch === "string" && epoch !== "" && epoch.length <= MAX_EPOCH_LENGTH) {
+  const usual = typeof epoch === "string" && epoch !== "" && epoch.length <= MAX_EPOCH_LENGTH;
+  if (usual && last === undefined) {
     if (Number.isSafeInteger(seq) && (seq as number) >= 0) return { epoch, seq: seq as number };
   }
   const parsed = since.safeParse(value);
   if (parsed.success) return parsed.data;
   return {
     code: "bad_since",
-    message: 'since must be {"epoch":"...","seq":n} or {"ageMs":n}',
+    message: `since must be {"epoch":"...","seq":n}, {"ageMs":n} or {"last":n}; last (1 to ${MAX_LAST}) may stand beside a position`,
   };
 }
 

@@ -240,7 +240,7 @@ export class RtmConnection extends ClientConnection {
       return undefined;
     }
     const { hub } = this.clients;
-    const { subscription, seq, recovered, replay } = hub.subscribe(this.outlet, channel, {
+    const { subscription, seq, recovered, last, replay } = hub.subscribe(this.outlet, channel, {
       since,
       old,
       view: viewOf(this.outlet.view.format, events),
@@ -254,7 +254,13 @@ export class RtmConnection extends ClientConnection {
       subscription,
       subscription.state === "behind" ? subscription.cursor - 1 : seq,
     );
-    this.outlet.control({ ...answer, ...filter, ...(user === undefined ? {} : { user }) });
+    const newest = last ? { last } : {};
+    this.outlet.control({
+      ...answer,
+      ...newest,
+      ...filter,
+      ...(user === undefined ? {} : { user }),
+    });
     if (problem) {
       this.clients.stats.authFailed(problem.code);
       this.outlet.control({ op: "error", ...problem, channel });

@@ -5,8 +5,25 @@
 
 export const SUBPROTOCOL = "rtm.v1";
 
-/** Everything after message `seq` of `epoch`, or everything the relay accepted within `ageMs`. */
-export type Since = { readonly epoch: string; readonly seq: number } | { readonly ageMs: number };
+/** How many messages of each event `last` may ask for. */
+export const MAX_LAST = 10;
+
+/**
+ * Everything after message `seq` of `epoch`, or everything the relay accepted within `ageMs`. `last`: the
+ * newest so many messages of each event, alone or where the position cannot be recovered.
+ */
+export type Since =
+  | { readonly epoch: string; readonly seq: number; readonly last?: number | undefined }
+  | { readonly ageMs: number }
+  | { readonly last: number };
+
+/** What of the newest messages follows an answer. */
+export interface Last {
+  /** So many messages follow, with their own `seq`, in its order. */
+  readonly sent: number;
+  /** They are the newest of each event in this epoch, and each event of a filter is among them. */
+  readonly complete: boolean;
+}
 
 /** Whether to be seen by others in the channel, and whether to see them. */
 export interface PresenceWish {
@@ -68,6 +85,8 @@ export type ServerFrame =
       readonly epoch: string;
       readonly seq: number;
       readonly recovered: boolean;
+      /** Where `last` was asked for and nothing else is recovered. */
+      readonly last?: Last;
       /** The filter that is in force; absent: none. */
       readonly events?: readonly string[];
       /** Under which id others see the subscriber, where it asked for that. */

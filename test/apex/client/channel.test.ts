@@ -50,7 +50,7 @@ class Memory {
       const from = this.published.findLast(({ n }) => n < navigatedAt)?.seq ?? 0;
       recovered = navigatedAt > this.bornAt && from >= this.evictedUpTo;
       if (recovered) replay = after(from);
-    } else if (since) {
+    } else if (since && "epoch" in since) {
       recovered =
         since.epoch === `e${this.epoch}` && since.seq <= this.seq && since.seq >= this.evictedUpTo;
       if (recovered) replay = after(since.seq);
