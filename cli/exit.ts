@@ -18,6 +18,9 @@ export class CommandError extends RtmError {
   }
 }
 
+/** Arguments that cannot mean anything; nothing was asked of anybody. */
+export class UsageError extends CommandError {}
+
 /** Prints what went wrong and returns the exit code. A stack is shown only for a defect. */
 export function reportError(error: unknown): number {
   if (error instanceof ConfigError) {
@@ -26,7 +29,7 @@ export function reportError(error: unknown): number {
   }
   if (error instanceof RtmError) {
     process.stderr.write(`rtm: ${printable(error.message)} (${error.code})\n`);
-    return EXIT.failed;
+    return error instanceof UsageError ? EXIT.usage : EXIT.failed;
   }
   const shown = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`rtm: ${printable(shown)}\n`);

@@ -90,6 +90,6 @@ export function init({ dir, root = "/" }: InitOptions): void {
   }
   process.stdout.write(
     `next: edit ${join(named, "rtm.json")}, write the database password to ${join(named, "db-password")} (mode 600),\n` +
-      `      then: rtm check-config --role serve; rtm doctor\n`,
+      `      then: rtm check-config --role serve --config ${join(named, "rtm.json")}; rtm doctor --config ${join(named, "rtm.json")}\n`,
   );
 }

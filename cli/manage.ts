@@ -3,7 +3,7 @@ import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { rawElements, rawMember } from "../relay/http/json-span.ts";
 import { type Answer, AnswerError, ask } from "./ask.ts";
-import { CommandError } from "./exit.ts";
+import { CommandError, UsageError } from "./exit.ts";
 import { apiKey } from "./publish.ts";
 import { oneLine } from "./tail.ts";
 
@@ -40,11 +40,33 @@ async function request(
   }
   const { status, text } = said;
   if (status !== 200) throw new CommandError(`${url} answered ${status}: ${text}`);
+  let answer: unknown;
   try {
-    return { answer: JSON.parse(text) as Record<string, unknown>, text };
+    answer = JSON.parse(text);
   } catch {
     throw new CommandError(`${url} answered what is not JSON`);
   }
+  if (!isObject(answer)) throw notARelays(url);
+  return { answer, text };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function notARelays(url: string): CommandError {
+  return new CommandError(`${url} gave an answer that is not a relay's`);
+}
+
+/** The entries of a list in an answer. @throws {CommandError} it is none */
+function entriesOf(
+  answer: Record<string, unknown>,
+  member: string,
+  { url }: ManageOptions,
+): Record<string, unknown>[] {
+  const entries = answer[member];
+  if (!Array.isArray(entries) || !entries.every(isObject)) throw notARelays(url);
+  return entries;
 }
 
 function print(line: string): void {
@@ -55,10 +77,11 @@ function print(line: string): void {
 async function control(item: object, done: string, options: WhomOptions): Promise<void> {
   const { user, sid, jti, json } = options;
   if ([user, sid, jti].filter((each) => each !== undefined).length !== 1) {
-    throw new CommandError("exactly one of --user, --sid and --jti is needed");
+    throw new UsageError("exactly one of --user, --sid and --jti is needed");
   }
   const body = JSON.stringify({ ...item, user, sid, jti });
   const { answer, text } = await request("/api/broadcast", options, { method: "POST", body });
+  if (answer.ok !== true) throw notARelays(options.url);
   if (json) print(text);
   else if (answer.durable === false) print(`${done}; a crash of the relay would forget it`);
   else print(done);
@@ -99,10 +122,9 @@ async function list(
   options: ManageOptions,
 ): Promise<Record<string, unknown>> {
   const { answer, text } = await request(path, options);
-  const entries = answer[member];
+  const entries = entriesOf(answer, member, options);
   if (options.json) print(text);
-  else if (Array.isArray(entries)) for (const entry of entries) print(lineOf(entry));
-  else throw new CommandError(`${options.url} gave an answer that is not a relay's`);
+  else for (const entry of entries) print(lineOf(entry));
   return answer;
 }
 
@@ -129,6 +151,7 @@ export async function history(channel: string, options: ListOptions): Promise<vo
   const { since, limit } = options;
   const path = `/api/history?${query({ channel, since, limit })}`;
   const { answer, text } = await request(path, options);
+  entriesOf(answer, "messages", options);
   if (options.json) print(text);
   else {
     // As they were written: parsing and printing them again would round long numbers.

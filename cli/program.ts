@@ -17,6 +17,12 @@ function portNumber(text: string): number {
   return port;
 }
 
+function entryNumber(text: string): number {
+  const entries = wholeNumber(text);
+  if (entries < 1 || entries > 1000) throw new InvalidArgumentError("1 to 1000 are possible");
+  return entries;
+}
+
 function nodeNumber(text: string): number {
   const nodes = wholeNumber(text);
   if (nodes < 1 || nodes > 9) throw new InvalidArgumentError("1 to 9 nodes are possible");
@@ -255,7 +261,7 @@ export function program(): Command {
   managing("channels", "lists channels: name, subscribers, messages in the history, last number")
     .option("--prefix <text>", "only names that begin so")
     .option("--after <name>", "goes on behind this name")
-    .option("-n, --limit <channels>", "at most so many; default 100, up to 1000", wholeNumber)
+    .option("-n, --limit <channels>", "at most so many; default 100, up to 1000", entryNumber)
     .action(async (options) => {
       const { channels } = await import("./manage.ts");
       await channels(options);
@@ -263,7 +269,7 @@ export function program(): Command {
   managing("history", "prints the messages that a relay remembers, as JSON lines")
     .argument("<channel>")
     .option("--since <position>", "behind <epoch>:<seq>; default the newest")
-    .option("-n, --limit <messages>", "at most so many; default 100, up to 1000", wholeNumber)
+    .option("-n, --limit <messages>", "at most so many; default 100, up to 1000", entryNumber)
     .action(async (channel, options) => {
       const { history } = await import("./manage.ts");
       await history(channel, options);
@@ -271,7 +277,7 @@ export function program(): Command {
   managing("members", "lists who is present in a channel: user, connections")
     .argument("<channel>")
     .option("--after <user>", "goes on behind this user")
-    .option("-n, --limit <members>", "at most so many; default 100, up to 1000", wholeNumber)
+    .option("-n, --limit <members>", "at most so many; default 100, up to 1000", entryNumber)
     .action(async (channel, options) => {
       const { members } = await import("./manage.ts");
       await members(channel, options);

@@ -5,7 +5,7 @@ import { printable } from "../common/printable.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import { apiKeyProblem } from "../relay/access/keys.ts";
 import { type Answer, AnswerError, ask } from "./ask.ts";
-import { CommandError } from "./exit.ts";
+import { CommandError, UsageError } from "./exit.ts";
 
 /** As long as a worker waits for the answer to a POST. */
 const ANSWER_LIMIT_MS = 10_000;
@@ -23,10 +23,10 @@ export function apiKey(keyFile: string | undefined): string | undefined {
   try {
     key = keyFile === undefined ? process.env.RTM_API_KEY : readSecretFile(keyFile);
   } catch (error) {
-    throw new CommandError(`${where}: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`${where}: ${messageOf(error)}`, { cause: error });
   }
   const problem = key && apiKeyProblem(key);
-  if (problem) throw new CommandError(`${where}: ${problem}`);
+  if (problem) throw new UsageError(`${where}: ${problem}`);
   return key;
 }
 
@@ -40,7 +40,7 @@ export async function publish(
   try {
     JSON.parse(json);
   } catch (error) {
-    throw new CommandError(`the payload is not JSON: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`the payload is not JSON: ${messageOf(error)}`, { cause: error });
   }
   const key = apiKey(keyFile);
   const names = JSON.stringify({ channel, eventName: event }).slice(0, -1);

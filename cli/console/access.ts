@@ -15,7 +15,7 @@ const COOKIE = "rtm_console";
 const SIGN_IN_MS = 8 * 3_600_000;
 /** Sign-ins that are remembered; the oldest go first. */
 const MOST_SIGN_INS = 50;
-/** Wrong tokens in a minute, from wherever, before none is looked at. */
+/** Wrong tokens in a minute, from wherever, before further ones are told to wait. */
 const WRONG_PER_MINUTE = 20;
 export const MIN_TOKEN_BYTES = 32;
 /** What a proxy adds: the request is not of this host although its connection is. */
@@ -101,13 +101,14 @@ export class ConsoleAccess {
 
   #verify(presented: string): "accepted" | "wrong" | "too_many" | "no_token" {
     if (!this.#token) return "no_token";
+    // Looked at first: others' wrong tokens must not lock out who has the right one, and 32 bytes are not guessed.
+    if (timingSafeEqual(digest(presented), this.#token)) return "accepted";
     const now = performance.now();
     if (now - this.#wrongSince > 60_000) {
       this.#wrongSince = now;
       this.#wrong = 0;
     }
     if (this.#wrong >= WRONG_PER_MINUTE) return "too_many";
-    if (timingSafeEqual(digest(presented), this.#token)) return "accepted";
     this.#wrong++;
     return "wrong";
   }

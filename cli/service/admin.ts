@@ -7,6 +7,14 @@ import { endAfterBody, pipelineLimit } from "../../relay/http/request-bounds.ts"
 import type { ReadinessReason } from "../../relay/serving.ts";
 import { collectProcessMetrics } from "./metrics.ts";
 
+/** There are few sockets: whoever sends nothing must not keep one for long. ms */
+const TIMEOUTS = {
+  headersTimeout: 5000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+};
+
 export interface AdminOptions {
   /** Names, beside localhost and addresses, that a request may be for. */
   readonly hosts?: readonly string[];
@@ -65,7 +73,7 @@ export function createAdminServer(options: AdminOptions): Server {
     app.get("/", (_request, response) => response.redirect("/console/"));
   }
   const mayAnswer = pipelineLimit(({ socket }) => onTooMany?.(socket.remoteAddress));
-  return createServer((request, response) => {
+  return createServer(TIMEOUTS, (request, response) => {
     if (!mayAnswer(request)) return;
     endAfterBody(request, response);
     app(request, response);

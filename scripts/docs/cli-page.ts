@@ -25,6 +25,9 @@ A command with \`--config\` reads what [configuration.md](configuration.md) desc
 arguments, because \`ps\` shows them: they come from files or from \`RTM_API_KEY\`, \`RTM_TOKEN\` and the
 variables of the configuration.
 
+Keys have scopes (\`relay.apiKeys[].scopes\`): \`rtm publish\` needs \`publish\`, \`rtm channels\`, \`history\` and
+\`members\` need \`read\`, \`rtm revoke\` and \`disconnect\` need \`manage\`.
+
 \`RTM_URL\` says where the relay is to the commands that have \`--url\`, which wins over it.
 
 ## Output

@@ -48,8 +48,15 @@ copyFileSync(staged.tarball, tarball);
 const made = [tarball];
 for (const name of named.length > 0 ? named : Object.keys(KINDS)) {
   const { needs, build } = KINDS[name] as Kind;
-  if (has(needs)) made.push(...build(staged));
-  else if (named.length > 0) {
+  if (has(needs)) {
+    try {
+      made.push(...build(staged));
+    } catch (error) {
+      // What else was made is of use, and has its checksum.
+      console.error(`${name}: ${error instanceof Error ? error.message : error}`);
+      process.exitCode = 1;
+    }
+  } else if (named.length > 0) {
     console.error(`${name}: the program ${needs} is missing`);
     process.exit(1);
   } else console.log(`${name}: skipped, the program ${needs} is missing`);

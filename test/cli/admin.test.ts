@@ -85,3 +85,9 @@ it("reads no body", async () => {
     "GET /healthz HTTP/1.1\r\nHost: x.y\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
   expect(await raw(endless.replace("x.y", "localhost"))).toMatch(/200 OK[\s\S]*Connection: close/);
 });
+
+it("keeps no socket whose client sends nothing", { timeout: 30_000 }, async () => {
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, "127.0.0.1").resume();
+  await once(socket, "close");
+});

@@ -189,7 +189,7 @@ describe("publish and tail", () => {
 
   it("refuses a payload that is no JSON, and a relay that is not there", async () => {
     expect(await run(["publish", "c", "{"])).toMatchObject({
-      code: 1,
+      code: 2,
       output: expect.stringContaining("the payload is not JSON"),
     });
     const url = "http://127.0.0.1:9";

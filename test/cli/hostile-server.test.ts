@@ -187,3 +187,23 @@ it("rtm publish meets an answer without end", async () => {
   expect(code).toBe(1);
   expect(stderr).toContain("the answer is longer than 256KiB");
 });
+
+it("commands of a manager meet answers that are none of a relay", {
+  timeout: 120_000,
+}, async () => {
+  let answer = "";
+  const url = await serve((_request, response) => response.end(answer));
+  for (answer of ["5", "null", "[null]", '{"messages":5}', '{"messages":[null]}', '{"ok":false}']) {
+    const commands = [
+      ["revoke", "--user", "a"],
+      ["history", "a"],
+    ];
+    const ended = commands.map((args) => rtm([...args, "--url", url]).finished);
+    for (const { code, stderr } of await Promise.all(ended)) {
+      expect(stderr, answer).toBe(
+        `rtm: ${url} gave an answer that is not a relay's (RTM_COMMAND_FAILED)\n`,
+      );
+      expect(code).toBe(1);
+    }
+  }
+});

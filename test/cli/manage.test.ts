@@ -75,7 +75,7 @@ it("says what is wrong: nobody named, two named, a key without the scope", {
   await start();
   for (const args of [["revoke"], ["disconnect", "--user", "a", "--sid", "b"]]) {
     expect(await run(...args)).toMatchObject({
-      code: 1,
+      code: 2,
       stderr: expect.stringContaining("exactly one of --user, --sid and --jti"),
     });
   }

@@ -37,7 +37,7 @@ it.each([
   [["serve", "--no-such-flag"], 2],
   [["publish"], 2],
   [["check-config", "--config", "/nonexistent"], 2],
-  [["publish", "sales", "{", "--url", "http://127.0.0.1:1"], 1],
+  [["publish", "sales", "{", "--url", "http://127.0.0.1:1"], 2],
 ])("rtm %j exits with %i", async (args, code) => {
   expect((await rtm(args).finished).code).toBe(code);
 });
