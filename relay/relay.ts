@@ -10,10 +10,10 @@ import { Hub } from "./channels/hub.ts";
 import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
 import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
-import { Control } from "./clients/control.ts";
+import { Control, MAX_REVOCATIONS } from "./clients/control.ts";
 import { closeSpread } from "./clients/drain.ts";
 import { RevocationFile } from "./clients/revocation-file.ts";
-import { Revoking } from "./clients/revoking.ts";
+import { inForce, Revoking } from "./clients/revoking.ts";
 import type { Upgrades } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { PresenceFeed } from "./contract/presence-feed.ts";
@@ -50,7 +50,10 @@ export interface RelayOptions {
   readonly registry?: Registry;
   /** Starts as a standby node; `setServing(true)` follows. Default true. */
   readonly serving?: boolean;
-  /** Where the history is kept during a restart. Without it a restart forgets it. */
+  /**
+   * Where the history is kept during a restart, and revocations always. Without it a restart forgets
+   * them; a shared log has the history, and has revocations as long as it loses nothing.
+   */
   readonly stateDirectory?: string | undefined;
   /** What numbers the messages and feeds this node. Default: as `relay.log` says. */
   readonly messageLog?: Log;
@@ -177,12 +180,29 @@ class RunningRelay implements Relay {
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
     this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
-    const file = this.#ownFiles(({ directory }) => new RevocationFile(directory, log));
+    const { stateDirectory } = options;
+    const file =
+      stateDirectory === undefined
+        ? undefined
+        : new RevocationFile(stateDirectory, log, MAX_REVOCATIONS);
     this.#revocationFile = file;
-    this.#keptHistory = this.#ownFiles(
-      (own) => new KeptHistory({ ...own, hub: this.#hub, members: this.#presence, log, clock }),
-    );
-    this.#revoking = new Revoking({ clients: this.#clients, messageLog: this.#messageLog, log });
+    this.#keptHistory =
+      this.#memory && stateDirectory !== undefined
+        ? new KeptHistory({
+            directory: stateDirectory,
+            messageLog: this.#memory,
+            hub: this.#hub,
+            members: this.#presence,
+            log,
+            clock,
+          })
+        : undefined;
+    this.#revoking = new Revoking({
+      clients: this.#clients,
+      messageLog: this.#messageLog,
+      log,
+      heardFile: this.#memory ? undefined : file,
+    });
     const control = new Control({
       clients: this.#clients,
       messageLog: this.#messageLog,
@@ -219,13 +239,6 @@ class RunningRelay implements Relay {
     });
   }
 
-  /** What is kept in the state directory, which is for a log of this node's own. */
-  #ownFiles<T>(open: (own: { directory: string; messageLog: MemoryLog }) => T): T | undefined {
-    const { stateDirectory: directory } = this.#options;
-    const messageLog = this.#memory;
-    return messageLog && directory !== undefined ? open({ directory, messageLog }) : undefined;
-  }
-
   #openPresence(warnings: RateLimitedLog): Presence | undefined {
     if (this.#config.presence.rules.length === 0) return undefined;
     const presence = new Presence({
@@ -247,9 +260,7 @@ class RunningRelay implements Relay {
     this.#startTimers();
     try {
       await listen(this.#server, host, port, "relay.port");
-      for (const fact of this.#revocationFile?.open(Date.now()) ?? []) {
-        this.#memory?.tables.apply(fact);
-      }
+      this.#revokeAgain();
       await this.#messageLog.follow(this.#reader());
       // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
       // is accepted before the relay serves.
@@ -260,11 +271,22 @@ class RunningRelay implements Relay {
     }
     const { stateDirectory } = this.#options;
     if (stateDirectory !== undefined && !this.#keptHistory) {
-      this.#log.warn({ stateDirectory }, "the history is not kept there: it is in the shared log");
+      const text = "revocations are kept there, not the history: it is in the shared log";
+      this.#log.info({ stateDirectory }, text);
     }
     this.port = (this.#server.address() as AddressInfo).port;
     if (this.#memory && (this.#options.serving ?? true)) this.setServing(true);
     this.#log.info({ host, port: this.port, epoch: this.#hub.epoch }, "relay listens");
+  }
+
+  /** Puts into force what is kept, before anything is accepted. */
+  #revokeAgain(): void {
+    const kept = this.#revocationFile?.open() ?? [];
+    for (const fact of inForce(kept, Date.now())) {
+      if (this.#memory) this.#memory.tables.apply(fact);
+      else this.#revoking.apply(fact);
+    }
+    this.#revoking.applied();
   }
 
   #startTimers(): void {

@@ -46,7 +46,8 @@ export const serviceConfig = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "Directory for the relay's history during a restart, which without it is forgotten, and for " +
-        "poison that the database cannot keep (default there: apex-rtm in the user's state directory).",
+      "Directory for the relay's history during a restart, which without it is forgotten, for " +
+        "revocations (with a shared log too; each node needs one of its own), and for poison " +
+        "that the database cannot keep (default there: apex-rtm in the user's state directory).",
     ),
 });

@@ -104,7 +104,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         // With a worker it is not known yet whether this node leads.
         serving: !roles.worker,
         // The other node may have served since this one saved its history.
-        stateDirectory: config.worker.standby ? undefined : stateDirectory,
+        stateDirectory: sharing === "standby" ? undefined : stateDirectory,
         ...(options.extend ? { extend: options.extend } : {}),
       });
     } else {

@@ -19,7 +19,7 @@ export interface ControlOptions {
   readonly clients: Clients;
   readonly messageLog: Log;
   readonly revoking: Revoking;
-  /** Where revocations are kept; undefined where they are not. With a shared log they are there. */
+  /** Where revocations are kept; undefined where they are not. With a shared log they are there too. */
   readonly file: RevocationFile | undefined;
   readonly shared: boolean;
 }
@@ -104,7 +104,7 @@ export class Control {
     // A log elsewhere may take a moment until it is heard.
     for (const fact of facts) revoking.apply(fact);
     revoking.applied();
-    return shared || (file?.append(facts) ?? false);
+    return file ? file.append(facts) : shared;
   }
 
   #isNew(notice: Notice): notice is Fact {

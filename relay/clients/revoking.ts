@@ -8,11 +8,27 @@ import type { Fact } from "../log/fact.ts";
 import type { Log, ResetReason } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
 import type { Clients } from "./clients.ts";
+import type { RevocationFile } from "./revocation-file.ts";
 
 /** How often what has ended is removed, ms, and how much of that is left to chance: nodes take turns. */
 const SWEEP_MS = 60_000;
+/**
+ * For how long what has ended is still remembered, ms, so that a clock that is ahead by less forgets
+ * nothing that is in force.
+ */
+const SPARE_MS = 7 * 86_400_000;
+/** At more revocations what has ended goes at once. */
+const CROWDED = 25_000;
 /** Facts that are said at a time. */
 const SAY = 1000;
+
+export interface RevokingOptions {
+  readonly clients: Clients;
+  readonly messageLog: Log;
+  readonly log: Logger;
+  /** Keeps what is heard from other nodes: theirs may be gone when the log has lost it. */
+  readonly heardFile: RevocationFile | undefined;
+}
 
 /** The fact that says it. */
 export function revocationFact(
@@ -28,26 +44,35 @@ export function revocationOf({ value, rank, untilMs }: Fact): Revocation | undef
   return { before: rank, untilMs };
 }
 
+/** Of those that were kept what is in force, or was lately, by the clock `now`. */
+export function inForce(kept: readonly Fact[], now: number): readonly Fact[] {
+  return kept.filter(({ untilMs }) => (untilMs as number) + SPARE_MS > now);
+}
+
 export class Revoking implements FactReader {
   readonly #clients: Clients;
   readonly #messageLog: Log;
   readonly #log: Logger;
+  readonly #heardFile: RevocationFile | undefined;
+  #heard: Fact[] = [];
   /** What the log has lost and is to be told again. */
   readonly #unsaid = new Set<RevocationKey>();
   #changed = false;
   #saying = false;
   #sweepAt = 0;
 
-  constructor({ clients, messageLog, log }: { clients: Clients; messageLog: Log; log: Logger }) {
+  constructor({ clients, messageLog, log, heardFile }: RevokingOptions) {
     this.#clients = clients;
     this.#messageLog = messageLog;
     this.#log = log;
+    this.#heardFile = heardFile;
   }
 
   /** What is known here stays: revocations are never taken back. */
   reset(facts: readonly Fact[], reason: ResetReason): void {
     const { revocations } = this.#clients;
-    if (reason === "lost") {
+    // At the start there is what this node has kept.
+    if (reason !== "behind") {
       const there = new Map(facts.map(({ key, rank }) => [key, rank ?? 0]));
       for (const [key, { before }] of revocations.entries()) {
         if ((there.get(key) ?? -1) < before) this.#unsaid.add(key);
@@ -61,15 +86,24 @@ export class Revoking implements FactReader {
   apply(fact: Fact): void {
     const { revocations } = this.#clients;
     const revocation = revocationOf(fact);
-    if (revocation) this.#changed = revocations.add(fact.key, revocation) || this.#changed;
-    else if ((revocations.get(fact.key)?.before ?? 0) <= (fact.rank ?? 0)) {
-      revocations.delete(fact.key);
+    if (revocation) {
+      if (!revocations.add(fact.key, revocation)) return;
+      this.#changed = true;
+      if (this.#heardFile) this.#heard.push(fact);
+      return;
     }
+    const known = revocations.get(fact.key);
+    if (!known || known.before > (fact.rank ?? 0)) return;
+    // The clock of the node that swept it is ahead of this one's.
+    if (known.untilMs > Date.now()) this.#unsaid.add(fact.key);
+    else revocations.delete(fact.key);
   }
 
   applied(): void {
     if (!this.#changed) return;
     this.#changed = false;
+    const heard = this.#heard;
+    this.#heard = [];
     const { connections, presence, revocations } = this.#clients;
     for (const connection of [...connections]) connection.endRevoked();
     const now = Date.now();
@@ -77,6 +111,7 @@ export class Revoking implements FactReader {
       const verdict = revocations.judge(grant, now);
       return verdict === "revoked" || (verdict !== "good" && verdict.has(channel));
     });
+    this.#heardFile?.append(heard);
   }
 
   /** Called every few seconds. */
@@ -111,13 +146,16 @@ export class Revoking implements FactReader {
 
   /** Removes what no token can be left for. */
   async #sweep(): Promise<void> {
+    const { revocations } = this.#clients;
+    const spareMs = revocations.size > CROWDED ? 0 : SPARE_MS;
     const now = Date.now();
     const ended: Fact[] = [];
-    for (const [key, { before, untilMs }] of this.#clients.revocations.entries()) {
-      if (untilMs > now) continue;
+    for (const [key, { before, untilMs }] of revocations.entries()) {
+      if (untilMs + spareMs > now) continue;
       ended.push({ table: "revoked", key, value: null, rank: before });
-      if (ended.length === SAY) break;
     }
-    if (ended.length > 0) await this.#messageLog.note(ended);
+    for (let at = 0; at < ended.length; at += SAY) {
+      await this.#messageLog.note(ended.slice(at, at + SAY));
+    }
   }
 }

@@ -1,8 +1,16 @@
 /** Revoke, unsubscribe, disconnect: who is cut off, and that nothing accepted later reaches them. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { ControlItem, ControlResult } from "../../relay/contract/control.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
@@ -425,6 +433,15 @@ describe("over REST", () => {
   });
 });
 
+const path = () => join(directory, "relay-revoked.jsonl");
+const keys = () =>
+  readFileSync(path(), "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line).key as string);
+const lineOf = (key: string, untilMs = Date.now() + 60_000) =>
+  `${JSON.stringify({ key, before: 1, untilMs })}\n`;
+
 describe("what is revoked survives", () => {
   const refused = async () =>
     (await (await Client.connect(relay, { token: await tokenOf({}) })).end()).code;
@@ -443,7 +460,9 @@ describe("what is revoked survives", () => {
   it("a line that a crash cut off, without taking it or its neighbours for something else", async () => {
     relay = await start({ stateDirectory: directory });
     await told(at({ op: "revoke", user: "SCOTT" }));
-    appendFileSync(join(directory, "relay-revoked.jsonl"), '{"key":"sub:KING","bef');
+    await relay.close();
+    appendFileSync(path(), '{"key":"sub:KING","bef');
+    relay = await start({ stateDirectory: directory });
     await told(at({ op: "revoke", user: "ADAMS" }));
     await relay.close();
     relay = await start({ stateDirectory: directory });
@@ -464,16 +483,84 @@ describe("what is revoked survives", () => {
     expect(await refused()).toBe(4103);
   });
 
-  it("no longer than a token can: what has ended is not read back", async () => {
+  it("no longer than a token can: what has ended long ago is kept, but not in force again", async () => {
     relay = await start({ stateDirectory: directory });
     await told(at({ op: "revoke", user: "SCOTT" }, Date.now() - 2 * 86_400_000));
     await told(at({ op: "revoke", user: "KING" }));
     await relay.close();
-    const path = join(directory, "relay-revoked.jsonl");
-    appendFileSync(path, `${JSON.stringify({ key: "sub:OLD", before: 1, untilMs: 2 })}\n`);
+    appendFileSync(path(), lineOf("sub:OLD", 1));
     relay = await start({ stateDirectory: directory });
-    const lines = readFileSync(path, "utf8").trim().split("\n");
-    expect(lines.map((line) => JSON.parse(line).key)).toEqual(["sub:KING"]);
+    expect(keys()).toEqual(["sub:OLD", "sub:KING"]);
+    expect(await relay.registry.metrics()).toMatch(/^rtm_relay_revocations 1$/m);
+  });
+
+  it("a start with a clock that is days ahead", async () => {
+    relay = await start({ stateDirectory: directory });
+    await told(at({ op: "revoke", user: "SCOTT" }));
+    await relay.close();
+    const ahead = Date.now() + 30 * 86_400_000;
+    const clock = vi.spyOn(Date, "now").mockReturnValue(ahead);
+    relay = await start({ stateDirectory: directory });
+    await relay.close();
+    clock.mockRestore();
+    relay = await start({ stateDirectory: directory });
+    expect(await refused()).toBe(4103);
+  });
+
+  it.each([
+    ["damaged", '{"key":"sub:KING","bef\n'],
+    ["of another version", '{"key":"sub:KING","before":5,"untilMs":9e15,"reason":"left"}\n'],
+  ])(
+    "nothing that is guessed: with a line that is %s there is no start, and the file stays",
+    async (_, line) => {
+      const file = `${lineOf("sub:A")}${line}${lineOf("sub:B")}`;
+      writeFileSync(path(), file);
+      relay = await start();
+      const refusal = start({ stateDirectory: directory });
+      await expect(refusal).rejects.toThrow(
+        /relay-revoked\.jsonl: line 2 is no revocation of this version; bring back .* or move it away/,
+      );
+      expect(readFileSync(path(), "utf8")).toBe(file);
+    },
+  );
+
+  it("no file that is far too large: it is refused unread", async () => {
+    writeFileSync(path(), "");
+    truncateSync(path(), 3 * 1024 ** 3);
+    relay = await start();
+    await expect(start({ stateDirectory: directory })).rejects.toThrow(
+      "it has 3221225472 bytes, more than 268435456; bring back",
+    );
+  });
+
+  it("what is said again and again, without a file that grows", async () => {
+    relay = await start({ stateDirectory: directory });
+    const item = at({ op: "unsubscribe", user: "SCOTT", channel: "sales" });
+    await relay.publisher.control(Array(1000).fill(item), SOURCE);
+    await relay.publisher.control([item], SOURCE);
+    expect(keys()).toHaveLength(1);
+    const before = Date.now();
+    const round = (n: number) =>
+      Array.from({ length: 1000 }, (_, user) =>
+        at({ op: "revoke", user: `${user}${"x".repeat(200)}` }, before + n),
+      );
+    for (let n = 0; n < 20; n++) {
+      for (const result of await relay.publisher.control(round(n), SOURCE)) {
+        expect(result).toEqual({ status: "accepted" });
+      }
+    }
+    expect(statSync(path()).size).toBeLessThan(1.1 * 1024 ** 2);
+    await relay.close();
+    relay = await start({ stateDirectory: directory });
+    expect(await relay.registry.metrics()).toMatch(/^rtm_relay_revocations 1001$/m);
+  });
+
+  it("a file that somebody removes while the relay runs: it is there again with the next one", async () => {
+    relay = await start({ stateDirectory: directory });
+    await told(at({ op: "revoke", user: "SCOTT" }));
+    rmSync(path());
+    await told(at({ op: "revoke", user: "KING" }));
+    expect(keys().sort()).toEqual(["sub:KING", "sub:SCOTT"]);
   });
 
   it("only where the directory can be used: otherwise there is no start", async () => {
@@ -486,8 +573,9 @@ describe("what is revoked survives", () => {
 });
 
 describe.skipIf(ENGINE_MISSING !== "")(`on a shared log${ENGINE_MISSING}`, () => {
-  async function node(engine: RedisServer): Promise<Relay> {
-    const started = await start({ log: { kind: "valkey", url: engine.url, grace: "60s" } });
+  async function node(engine: RedisServer, overrides: object = {}): Promise<Relay> {
+    const log = { kind: "valkey", url: engine.url, grace: "60s" };
+    const started = await start({ log, ...overrides });
     onTestFinished(() => started.close());
     return started;
   }
@@ -538,4 +626,29 @@ describe.skipIf(ENGINE_MISSING !== "")(`on a shared log${ENGINE_MISSING}`, () =>
     const client = await Client.connect(late, { token: await tokenOf({}) });
     expect((await client.end()).code).toBe(4103);
   });
+
+  it.each(["answered", "heard"])(
+    "survives the death of the engine and of all nodes, when the node that %s it comes back",
+    async (what) => {
+      const engine = await RedisServer.start();
+      relay = await node(engine, what === "answered" ? { stateDirectory: directory } : {});
+      const other = await node(engine, what === "heard" ? { stateDirectory: directory } : {});
+      expect(await told(at({ op: "revoke", user: "SCOTT" }))).toEqual({ status: "accepted" });
+      // What is on the disk now is what a crash leaves.
+      await until("it to be kept", () => keys().includes("sub:SCOTT"));
+      await Promise.all([relay.close(), other.close()]);
+      await engine.kill();
+      await engine.restart();
+      expect(await engine.command("EXISTS", "{rtm}:t:revoked")).toBe(0);
+      relay = await node(engine, { stateDirectory: directory });
+      await until(
+        "the engine to know it again",
+        async () => (await engine.command("HEXISTS", "{rtm}:t:revoked", "sub:SCOTT")) === 1,
+      );
+      for (const each of [relay, await node(engine)]) {
+        const client = await Client.connect(each, { token: await tokenOf({}) });
+        expect((await client.end()).code).toBe(4103);
+      }
+    },
+  );
 });
