@@ -140,7 +140,7 @@ class RunningRelay implements Relay {
   readonly #revoking: Revoking;
   readonly #revocationFile: RevocationFile | undefined;
   readonly #keptHistory: KeptHistory | undefined;
-  readonly #serving = new Serving();
+  readonly #serving: Serving;
   readonly #server: Server;
   readonly #upgrades: Upgrades;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -159,6 +159,7 @@ class RunningRelay implements Relay {
     const keys = loadKeys(config);
     this.#messageLog = options.messageLog ?? openLog(config, { log, clock });
     this.#memory = this.#messageLog instanceof MemoryLog ? this.#messageLog : undefined;
+    this.#serving = new Serving(this.#memory === undefined);
     const stats = new Stats();
     const { keepsHeads } = this.#messageLog;
     this.#hub = new Hub({ config, stats, clock, keepsHeads });

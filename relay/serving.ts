@@ -21,8 +21,14 @@ const MESSAGES: Readonly<Record<NotServing, string>> = {
 };
 
 export class Serving {
+  readonly #shared: boolean;
   #reason: NotServing | undefined = "starting";
   #detail: string | undefined;
+
+  /** @param shared other nodes serve the same log at the same time */
+  constructor(shared: boolean) {
+    this.#shared = shared;
+  }
 
   get reason(): NotServing | undefined {
     return this.#reason;
@@ -37,6 +43,15 @@ export class Serving {
   get closeName(): CloseName | undefined {
     if (this.#reason === undefined) return undefined;
     return this.#reason === "standby" ? "standby" : "going_away";
+  }
+
+  /**
+   * Why a load balancer should give a request for a connection to another node; undefined when this one
+   * answers it itself. It knows of a refusal by its status only: a connection that is accepted and then
+   * closed counts as a success, and as one fewer, so the node that cannot serve would be sent all.
+   */
+  get passOn(): string | undefined {
+    return this.#shared ? this.problem : undefined;
   }
 
   set(reason: NotServing | undefined, detail?: string): void {

@@ -34,6 +34,11 @@ export class Admission {
     this.#origins = new Set(clients.config.origins.map((origin) => originOf(origin) as string));
   }
 
+  /** Why the request is to go to another node, before anything else is asked; as `Serving.passOn`. */
+  get passOn(): string | undefined {
+    return this.#serving.passOn;
+  }
+
   /** Why the client is closed at once; undefined when it may stay. */
   refusalOf({ headers }: IncomingMessage): Refusal | undefined {
     const { config, stats } = this.#clients;

@@ -33,6 +33,11 @@ export const LOST = {
     text: "Too many clients of this address were refused lately.",
     headers: ["Retry-After: 10"],
   },
+  not_serving: {
+    status: 503,
+    text: "This node does not serve now.",
+    headers: ["Retry-After: 1"],
+  },
   headers_too_large: {
     status: 431,
     text: `The headers, cookies among them, are larger than ${maxHeaderSize} bytes.`,

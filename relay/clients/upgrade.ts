@@ -74,7 +74,9 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
   /** A handshake becomes no WebSocket: says so where an administrator looks. */
   function note(reason: Lost, address: string | undefined, fields: object = {}): void {
     clients.stats.handshakeRefused(reason);
-    if (reason !== "address") addressLimits.refused(address, performance.now());
+    // Not what the client did.
+    const ours = reason === "address" || reason === "not_serving";
+    if (!ours) addressLimits.refused(address, performance.now());
     const key = `handshake ${reason}`;
     clients.warnings.warn(key, { reason, address, ...fields }, "handshake refused");
   }
@@ -115,6 +117,8 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
       }
       const offered = subprotocols(request);
       if (offered && !offered.includes(SUBPROTOCOL)) return refuse(request, socket, "subprotocol");
+      const { passOn } = admission;
+      if (passOn !== undefined) return refuse(request, socket, "not_serving", passOn);
       const address = clients.addressOf(request);
       const unwanted = admission.refusalOf(request);
       if (admission.shutsOut(address, unwanted !== undefined))

@@ -17,12 +17,16 @@ import { endAfterBody } from "./request-bounds.ts";
 /** When an EventSource comes back whose address was refused too often, ms. */
 const REFUSED_RETRY_MS = 10_000;
 
+/** When a client may ask again whose node does not serve, s. */
+const UNAVAILABLE_RETRY_S = 1;
+
 const SHUT_OUT = "too many clients of this address were refused lately";
 
 const STATUS: Partial<Record<Code, number>> = {
   message_too_large: 413,
   unsupported_media_type: 415,
   internal_error: 500,
+  unavailable: 503,
 };
 
 export interface Streams {
@@ -51,6 +55,17 @@ export function createStreams(clients: Clients, admission: Admission): Streams {
     peer.refuse(name, reason);
   }
 
+  /**
+   * Before anything of the client's is read. Not for an EventSource, which never comes back after a
+   * status other than 200. @throws {Refusal} another node must answer
+   */
+  function refuseUnlessServing(response: ServerResponse): void {
+    const { passOn } = admission;
+    if (passOn === undefined) return;
+    response.setHeader("retry-after", String(UNAVAILABLE_RETRY_S));
+    throw new Refusal("unavailable", passOn);
+  }
+
   function sse(request: IncomingMessage, response: ServerResponse): void {
     endAfterBody(request, response);
     const address = clients.addressOf(request);
@@ -77,10 +92,11 @@ export function createStreams(clients: Clients, admission: Admission): Streams {
   async function refuse(
     request: IncomingMessage,
     response: ServerResponse,
-    { code, message }: Refusal,
+    { code, message, counts }: Refusal,
     status = STATUS[code] ?? 400,
   ): Promise<void> {
-    const exhausted = clients.requestRefused(code, request);
+    if (!counts) clients.stats.requestRefused(code);
+    const exhausted = counts && clients.requestRefused(code, request);
     if (!request.complete) {
       response.setHeader("connection", "close");
       await discard(request);
@@ -99,6 +115,7 @@ export function createStreams(clients: Clients, admission: Admission): Streams {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
+    refuseUnlessServing(response);
     const address = clients.addressOf(request);
     const unwanted = admission.refusalOf(request);
     if (admission.shutsOut(address, unwanted !== undefined)) {

@@ -1,7 +1,10 @@
 /** The files of examples/cluster/ with ports and paths of the test: engine, three nodes, load balancer. */
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+
+import { once } from "node:events";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
 import { type ServeProcess, serveProcess } from "../faults/serve-process.ts";
 import { Authority } from "../support/certificates.ts";
 import { documentedRights } from "../support/engine-rights.ts";
@@ -9,6 +12,7 @@ import { freePort } from "../support/free-port.ts";
 import { expectWholePages, movingPages } from "../support/pages.ts";
 import { has, Program, temporaryDirectory } from "../support/programs.ts";
 import { ENGINE_MISSING, ENGINE_PROGRAM } from "../support/redis-server.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 import { World } from "../worker/support.ts";
 import { runNginx } from "./nginx.ts";
@@ -24,7 +28,7 @@ function withPorts(text: string, ports: readonly number[]): string {
 }
 
 /** The engine, as engine.conf and users.acl say. */
-async function startEngine(directory: string): Promise<void> {
+async function startEngine(directory: string): Promise<number> {
   const authority = new Authority(directory, "engine-ca");
   const { certFile, keyFile } = authority.issue("engine", "IP:127.0.0.1");
   const [port, aclFile] = [await freePort(), join(directory, "users.acl")];
@@ -49,10 +53,21 @@ async function startEngine(directory: string): Promise<void> {
   chmodSync(url, 0o600);
   const engine = new Program(ENGINE_PROGRAM as string, [join(directory, "engine.conf")]);
   await engine.printed(/Ready to accept connections/i);
+  return port;
 }
 
-async function startNodes(directory: string, world: World): Promise<ServeProcess[]> {
-  await startEngine(directory);
+interface Nodes {
+  readonly nodes: readonly ServeProcess[];
+  /** The way of the first node to the engine. */
+  readonly way: TcpProxy;
+}
+
+async function startNodes(directory: string, world: World): Promise<Nodes> {
+  const way = await TcpProxy.to(await startEngine(directory));
+  onTestFinished(() => way.close());
+  const url = readFileSync(join(directory, "engine-url"), "utf8");
+  const other = join(directory, "engine-url-by-proxy");
+  writeFileSync(other, url.replace(/:\d+\//, `:${way.port}/`), { mode: 0o600 });
   let config = example("rtm.json");
   for (const name of ["token-secret", "api-key"]) {
     const path = join(directory, name);
@@ -75,18 +90,29 @@ async function startNodes(directory: string, world: World): Promise<ServeProcess
     RTM_SERVICE_STATE_DIRECTORY: directory,
   };
   const nodes = await Promise.all(
-    Array.from({ length: 3 }, () => serveProcess(world, env, PATIENCE)),
+    Array.from({ length: 3 }, (_, index) =>
+      serveProcess(world, index === 0 ? { ...env, RTM_RELAY_LOG_URL_FILE: other } : env, PATIENCE),
+    ),
   );
   for (const node of nodes) {
     await until("it is ready", async () => (await node.ready()).status === 200, PATIENCE);
   }
-  return nodes;
+  return { nodes, way };
 }
 
 const FRONTS = {
   nginx: async (directory: string, ports: readonly number[]) => {
     const [port, plainPort] = [await freePort(), await freePort()];
     const upstream = withPorts(example("nginx.conf"), ports);
+    const vhost = readFileSync("nginx/rtm.conf", "utf8");
+    mkdirSync(join(directory, "conf"));
+    // The vhost's own locations, without its certificate.
+    writeFileSync(
+      join(directory, "conf/locations.inc"),
+      vhost
+        .slice(vhost.indexOf("    location = / {"), vhost.lastIndexOf("}"))
+        .replaceAll("/etc/nginx/apex-rtm/", `${directory}/conf/`),
+    );
     runNginx({
       directory,
       relayPort: 0,
@@ -95,7 +121,7 @@ const FRONTS = {
           .replace(/upstream apex_rtm \{[^}]*\}/, upstream)
           .replace("listen 80;", `listen 127.0.0.1:${plainPort};`),
       http: `include ${directory}/conf/rtm-http.conf; server { listen 127.0.0.1:${port};
-        location / { include ${directory}/conf/rtm-proxy.inc; proxy_pass http://apex_rtm; } }`,
+        include ${directory}/conf/locations.inc; }`,
     });
     return port;
   },
@@ -129,7 +155,7 @@ describe.skipIf(missing !== "")(`examples/cluster${missing}`, () => {
         const world = await World.start();
         onTestFinished(() => world[Symbol.asyncDispose]());
         const directory = temporaryDirectory();
-        const nodes = await startNodes(directory, world);
+        const { nodes } = await startNodes(directory, world);
         const front = await start(
           directory,
           nodes.map(({ port }) => port),
@@ -161,6 +187,61 @@ describe.skipIf(missing !== "")(`examples/cluster${missing}`, () => {
           body: '{"channel":"other","payload":1}',
         };
         for (let n = 0; n < 6; n++) expect(await status("/api/broadcast", send)).toBe(200);
+      },
+    );
+
+    it.skipIf(!has(name))(
+      `pages behind ${name} leave a node that is cut off from the engine, and new ones come in${why}`,
+      { timeout: 4 * PATIENCE },
+      async () => {
+        const world = await World.start();
+        onTestFinished(() => world[Symbol.asyncDispose]());
+        const directory = temporaryDirectory();
+        const { nodes, way } = await startNodes(directory, world);
+        const front = await start(
+          directory,
+          nodes.map(({ port }) => port),
+        );
+        await until("it passes requests on", () =>
+          fetch(`http://127.0.0.1:${front}/readyz`).then(
+            ({ status }) => status === 200,
+            () => false,
+          ),
+        );
+        const pages = movingPages(12, "sales", () => [front]);
+        await until("all pages are there", () => pages.every((page) => page.refreshes() === 1));
+        way.swallow();
+        const [deaf] = nodes as [ServeProcess];
+        await until(
+          "the first node knows that it is cut off",
+          async () => (await deaf.ready()).reasons.includes("log_lost"),
+          PATIENCE,
+        );
+        await world.publish(1, 20);
+        const later = movingPages(6, "sales", () => [front]);
+        await until(
+          "all pages have everything, and new ones are in",
+          () =>
+            pages.every(({ client }) => client.stream.length >= 20) &&
+            later.every((page) => page.refreshes() === 1),
+          PATIENCE,
+        );
+        expectWholePages(pages, 20);
+        // HAProxy learns it from its own checks, nginx from the answers alone.
+        if (name === "haproxy") return;
+        for (let n = 0; n < 20; n++) {
+          const ws = new WebSocket(`ws://127.0.0.1:${front}/ws`, ["rtm.v1"]);
+          onTestFinished(() => ws.terminate());
+          await once(ws, "open");
+          ws.send('{"op":"connect"}');
+          const [first] = await once(ws, "message");
+          expect(first.toString()).toContain('"op":"connected"');
+          const polled = await fetch(`http://127.0.0.1:${front}/poll`, {
+            method: "POST",
+            body: '{"op":"connect","waitMs":0}',
+          });
+          expect(polled.status).toBe(200);
+        }
       },
     );
   }
