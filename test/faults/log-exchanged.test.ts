@@ -67,6 +67,49 @@ describe.skipIf(ENGINE_MISSING !== "")(`the log's data is exchanged${ENGINE_MISS
     await expectWhole("after", 100, publisher, follower);
   });
 
+  for (const [what, ...write] of [
+    [
+      "an entry of a later generation",
+      "XADD",
+      "{rtm}:log",
+      "99-1",
+      ..."p x t y s 1 b".split(" "),
+      "",
+    ],
+    ["an entry with other fields", "XADD", "{rtm}:log", "*", "foo", "bar"],
+    ["another type", "SET", "{rtm}:log", "x"],
+  ] as const) {
+    it(`log-foreign: ${what}, written by somebody else, begins a new epoch`, async () => {
+      const server = await RedisServer.start();
+      const [publisher, follower] = [await logNode(server.url), await logNode(server.url)];
+      await publishMany(publisher, "before", 20);
+      await untilSettled(publisher, follower);
+      const { epoch } = follower.log;
+      await server.command(...(write as [string, ...string[]]));
+      await untilReset(follower, epoch);
+      await untilReset(publisher, epoch);
+      await expectWhole("before", 100, publisher, follower);
+      await publishMany(publisher, "after", 20);
+      await untilSettled(publisher, follower);
+      expect(seen(follower, "after")).toEqual(ids("after", 100));
+    });
+  }
+
+  it("log-foreign-gone: an entry of somebody else that was deleted again does not stop appends", async () => {
+    const server = await RedisServer.start();
+    const [publisher, follower] = [await logNode(server.url), await logNode(server.url)];
+    await publishMany(publisher, "before", 20);
+    await untilSettled(publisher, follower);
+    const { epoch } = follower.log;
+    // In one step, so that no probe sees the entry: what stays is the stream's last id.
+    const both =
+      "redis.call('XADD', KEYS[1], '99-1', 'a', 'b') redis.call('XDEL', KEYS[1], '99-1')";
+    await server.command("EVAL", both, 1, "{rtm}:log");
+    await publishMany(publisher, "after", 20);
+    await untilReset(follower, epoch);
+    await expectWhole("after", 100, publisher, follower);
+  });
+
   it("log-failover: a replica that had lost the tail is promoted", async () => {
     const master = await RedisServer.start();
     const replica = await replicaOf(master);

@@ -45,6 +45,23 @@ if not string.find(info, 'role:master', 1, true) then
 end
 `;
 
+/**
+ * `add` appends the entry. Somebody else's write to our stream stops every XADD for ever: by an id that
+ * is higher than all of ours, which stays when the entry is deleted, or by another type. Then it marks
+ * the state, so that the next attach begins a new epoch with a new stream. Returns what the script is
+ * to return; nothing when the entry is in.
+ */
+const ADD = `
+local function add(state, log, ...)
+  local reply = redis.pcall('XADD', log, ...)
+  if type(reply) ~= 'table' or not reply.err then return nil end
+  if not string.find(reply.err, 'equal or smaller', 1, true)
+    and not string.find(reply.err, 'WRONGTYPE', 1, true) then return reply end
+  redis.call('HSET', state, 'r', 'foreign')
+  return {'moved'}
+end
+`;
+
 /** Deletes what `node` owns. */
 const DROP_OWNED = `
 local function drop_owned(prefix, node)
@@ -73,10 +90,17 @@ local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't')
 local known = tonumber(ARGV[2])
 local g, n, why = tonumber(m[4] or 0), tonumber(m[5] or 0), nil
 if not m[1] then why = 'empty'
+elseif m[2] == 'foreign' then why = 'foreign'
 elseif m[2] ~= run then why = 'restarted'
 elseif m[3] ~= rid then why = 'replicated'
 elseif g < known then why = 'older'
 elseif redis.call('HLEN', KEYS[1]) > ${MAX_CHANNELS} then why = 'channels'
+end
+if not why then
+  -- Behind the last entry of ours there is nothing, unless somebody else wrote it.
+  local x = redis.pcall('XRANGE', KEYS[2], '(' .. g .. '-' .. n, '+', 'COUNT', 1)
+  if x.err and not string.find(x.err, 'WRONGTYPE', 1, true) then return x end
+  if x.err or x[1] then why = 'foreign' end
 end
 for i = 6, #ARGV, 3 do
   local k, token = tonumber(ARGV[i + 1]), ARGV[i + 2]
@@ -116,7 +140,7 @@ return {m[1], g, n, m[6], '', run}
  */
 export const APPEND = script(
   "append",
-  `${FENCE}
+  `${FENCE}${ADD}
 local function many(command, key, list)
   local out = {}
   for first = 1, #list, ${CHUNK} do
@@ -174,7 +198,8 @@ if #body > 0 then
   n = n + 1
   local total = tonumber(m[7]) + bytes
   local sum = string.format('%.0f', total)
-  redis.call('XADD', KEYS[2], m[4] .. '-' .. n, 'p', m[6], 't', ARGV[4], 's', sum, 'b', table.concat(body))
+  local failed = add(KEYS[1], KEYS[2], m[4] .. '-' .. n, 'p', m[6], 't', ARGV[4], 's', sum, 'b', table.concat(body))
+  if failed then return failed end
   local set = {'n', n, 't', ARGV[4], 's', sum}
   for i = 1, #channels do
     if seqs[i] then set[#set + 1], set[#set + 2] = channels[i], seqs[i] end
@@ -208,7 +233,7 @@ return {'ok', n, out}
  */
 export const NOTE = script(
   "note",
-  `${FENCE}${DROP_OWNED}
+  `${FENCE}${DROP_OWNED}${ADD}
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't', 's')
 if m[1] ~= ARGV[1] or m[2] ~= run or m[3] ~= rid then return {'moved'} end
 local alive, ranks, body, writes, out, bytes = {}, {}, {}, {}, {}, 0
@@ -241,7 +266,8 @@ local n = tonumber(m[5])
 if #body > 0 then
   n = n + 1
   local sum = string.format('%.0f', tonumber(m[7]) + bytes)
-  redis.call('XADD', KEYS[2], m[4] .. '-' .. n, 'p', m[6], 't', ARGV[2], 's', sum, 'b', table.concat(body))
+  local failed = add(KEYS[1], KEYS[2], m[4] .. '-' .. n, 'p', m[6], 't', ARGV[2], 's', sum, 'b', table.concat(body))
+  if failed then return failed end
   redis.call('HSET', KEYS[1], 'n', n, 't', ARGV[2], 's', sum)
   for _, at in ipairs(writes) do
     local name, key = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2]
