@@ -1,7 +1,9 @@
 /**
  * Says in the log who is on this node, under a name that is new in each life of the node. What it says
  * is absolute, so saying it twice does no harm. When the log refuses its name, because other nodes took
- * this one for dead, it takes a new name and says all of it again: nothing of the old one is left.
+ * this one for dead, it takes a new name and says all of it again: nothing of the old one is left. When
+ * the log has something else under its name than it said last, because what it said on a connection that
+ * it has given up came late, it says it again.
  */
 import { randomUUID } from "node:crypto";
 import type { Fact } from "../log/fact.ts";
@@ -30,6 +32,8 @@ export class Announcer {
   /** What was said under `#id`; nothing for a key means that nobody is there. */
   readonly #said = new Map<string, string | typeof UNKNOWN>();
   readonly #unsaid = new Set<string>();
+  /** What the log has that is not what was said last, or is only read before the answer came. */
+  readonly #strange = new Map<string, string | null>();
   /** Only the number of connections is another; that can wait. */
   readonly #counts = new Set<string>();
   #busy = false;
@@ -67,6 +71,35 @@ export class Announcer {
     if (!this.#busy) this.#options.onUnsaid();
   }
 
+  /** The log has this under the name of this node. */
+  heard(key: string, value: string | null): void {
+    if ((this.#said.get(key) ?? null) === value) this.#strange.delete(key);
+    else this.#strange.set(key, value);
+  }
+
+  /** The log has only this under the name of this node. */
+  heardAll(facts: Iterable<Fact>): void {
+    const missing = new Set(this.#said.keys());
+    this.#strange.clear();
+    for (const { key, value } of facts) {
+      missing.delete(key);
+      this.heard(key, value);
+    }
+    for (const key of missing) this.#strange.set(key, null);
+  }
+
+  /** Says again what the log does not have as it was said; called now and then. */
+  correct(): void {
+    if (this.#busy) return;
+    for (const [key, value] of this.#strange) {
+      if ((this.#said.get(key) ?? null) === value) continue;
+      this.#said.set(key, UNKNOWN);
+      this.#unsaid.add(key);
+    }
+    this.#strange.clear();
+    if (this.hasUnsaid) this.#options.onUnsaid();
+  }
+
   /** Numbers of connections are said too. */
   sayCounts(): void {
     for (const key of this.#counts) this.#unsaid.add(key);
@@ -78,6 +111,7 @@ export class Announcer {
   renew(): void {
     this.#id = undefined;
     this.#said.clear();
+    this.#strange.clear();
     this.#counts.clear();
     this.#unsaid.clear();
     for (const key of this.#options.locals.keys) this.#unsaid.add(key);
@@ -135,6 +169,7 @@ export class Announcer {
       if (answer.status === "accepted") {
         if (value === null) this.#said.delete(key);
         else this.#said.set(key, value);
+        if (this.#strange.get(key) === value) this.#strange.delete(key);
       } else {
         failure = answer.message;
         this.#said.set(key, UNKNOWN);

@@ -149,6 +149,7 @@ export class Presence implements FactReader {
     }
     const { id } = this.#announcer;
     if (id !== undefined && !this.roster.hasNode(id)) this.#announcer.renew();
+    else this.#announcer.heardAll(facts.filter(({ owner }) => owner !== undefined && owner === id));
     for (const audience of this.#audiences.values()) {
       audience.forget();
       this.#tellSoon(audience);
@@ -161,6 +162,7 @@ export class Presence implements FactReader {
     this.roster.apply(fact);
     if (table !== "node") {
       this.#neighbours.heard(owner as string);
+      if (owner === this.#announcer.id) this.#announcer.heard(key, value);
       return;
     }
     if (value !== null) {
@@ -232,6 +234,7 @@ export class Presence implements FactReader {
 
   readonly #beat = (): void => {
     if (!this.#isCurrent) return;
+    this.#announcer.correct();
     void this.#announcer.beat();
     const { clock, log } = this.#options;
     const silent = this.#neighbours.silent(clock(), this.#announcer.id);

@@ -1,6 +1,6 @@
 /** What a node says of itself, in which portions. */
 import { expect, it } from "vitest";
-import { FactTables, type Notice } from "../../relay/log/fact.ts";
+import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
 import type { Noted } from "../../relay/log/log.ts";
 import { Announcer } from "../../relay/presence/announcer.ts";
 import type { Here } from "../../relay/presence/member.ts";
@@ -80,4 +80,34 @@ it("what had no answer is said again, also when it is as it was before", () => {
   set("c\0SCOTT", 1);
   announcer.announce();
   expect(batches.at(-1)).toMatchObject([{ key: "c\0SCOTT", value: '{"n":1,"s":1,"t":0}' }]);
+});
+
+it("what the log has of it from before is said again as it is now, once, and nothing while it agrees", () => {
+  const { announcer, batches, set } = start((batch) => {
+    // Its own words are read before the answer.
+    for (const notice of batch) {
+      if (isFact(notice) && notice.table === "here") announcer.heard(notice.key, notice.value);
+    }
+    return batch.map(() => ACCEPTED);
+  });
+  set("c\0SCOTT", 1);
+  announcer.announce();
+  const [, joined] = batches[0] as [Fact, Fact];
+  set("c\0SCOTT", 0);
+  announcer.announce();
+  announcer.correct();
+  expect(announcer.hasUnsaid).toBe(false);
+  announcer.heard(joined.key, joined.value);
+  announcer.correct();
+  announcer.announce();
+  expect(batches.at(-1)).toMatchObject([{ key: "c\0SCOTT", value: null }]);
+  set("c\0SCOTT", 1);
+  announcer.announce();
+  announcer.heardAll([]);
+  announcer.correct();
+  announcer.announce();
+  expect(batches.at(-1)).toEqual([joined]);
+  announcer.heardAll([joined]);
+  announcer.correct();
+  expect([announcer.hasUnsaid, batches.length]).toEqual([false, 5]);
 });

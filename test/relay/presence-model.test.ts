@@ -1,5 +1,6 @@
 /**
- * Random histories of nodes on one ordered log, with pauses, kills, trims, false deaths and lost answers:
+ * Random histories of nodes on one ordered log, with pauses, kills, trims, false deaths, lost answers and
+ * notes that come twice, the second time late:
  * at rest every node, and everybody who watches, sees exactly who is there.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -101,6 +102,8 @@ class SimNode {
   paused = false;
   /** Answers of the log are lost for now. */
   deaf = false;
+  /** What it said while no answer came, and what a connection that it has given up may still bring. */
+  stalled: (readonly Notice[])[] = [];
   #cursor = 0;
 
   constructor(engine: Engine, random: (n: number) => number) {
@@ -136,9 +139,15 @@ class SimNode {
   /** What has no answer may have been taken or not. */
   #note(batch: readonly Notice[]): readonly Noted[] {
     const lost = batch.map(() => ({ status: "unavailable", message: "lost" }) as const);
+    if (this.deaf) this.stalled.push(batch);
     if (this.deaf && this.#random(2) === 0) return lost;
     const answers = this.#engine.note(batch);
     return this.deaf ? lost : answers;
+  }
+
+  /** All or one of what has stalled arrives, in its order. */
+  arrive(): void {
+    for (const batch of this.stalled.splice(0, 1 + this.#random(10))) this.#engine.note(batch);
   }
 
   #attach(reason: "start" | "behind" | "lost"): void {
@@ -187,7 +196,7 @@ async function history(seed: number): Promise<void> {
   };
   for (let step = 0; step < 60; step++) {
     const node = any(nodes);
-    switch (random(11)) {
+    switch (random(12)) {
       case 0:
       case 1:
       case 2:
@@ -226,6 +235,9 @@ async function history(seed: number): Promise<void> {
         break;
       case 10:
         any(node.watching).busy = random(2) === 0;
+        break;
+      case 11:
+        node.arrive();
     }
     await pass(random(5) * 250);
   }
@@ -234,7 +246,11 @@ async function history(seed: number): Promise<void> {
     node.deaf = false;
     for (const each of node.watching) each.busy = false;
   }
-  await pass(20_000);
+  await pass(5000);
+  // The last ones when all is quiet: nothing else would be said that could mend it.
+  for (const node of nodes) while (node.stalled.length > 0) node.arrive();
+  // Long enough also for a name that came to life again to be taken for dead.
+  await pass(40_000);
   for (const node of nodes) node.read(Number.POSITIVE_INFINITY);
   await pass(1000);
   for (const [at, channel] of CHANNELS.entries()) {
