@@ -90,6 +90,8 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     function get_keys return json_key_list;
     function get_string(key in varchar2) return varchar2;
     function get(key in varchar2) return json_element_t;
+    function get_object(key in varchar2) return json_object_t;
+    procedure remove(key in varchar2);
     function to_string return varchar2;
     function to_clob return clob;`,
 };

@@ -63,7 +63,7 @@ describe("the files of compose/", () => {
     });
     const text = readFileSync(root(script), "utf8").replaceAll("/run/rtm/", `${folder}/secrets/`);
     const env = { PATH: `${folder}:${process.env.PATH}` };
-    const run = spawnSync("bash", ["-c", text], { encoding: "utf8", env });
+    const run = spawnSync("bash", ["--norc", "-c", text], { encoding: "utf8", env });
     expect(run.stderr).toBe("");
     const read = (name: string) => readFileSync(join(folder, name), "utf8");
     return { arguments: read("arguments"), input: read("input") };

@@ -149,7 +149,7 @@ describe("an uninstallation", () => {
     const refuses = script.indexOf("check_no_watch;");
     expect(script).toContain("from rtm_watched_table");
     expect(script).toContain("table_owner || '.' || table_name");
-    for (const drop of ["drop_jobs;", "drop_watches;", "drop_queue;"]) {
+    for (const drop of ["drop_jobs;", "drop_watches;", "drop_queue("]) {
       expect(script.lastIndexOf(`\n  ${drop}`)).toBeGreaterThan(refuses);
     }
   });
