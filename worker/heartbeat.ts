@@ -25,6 +25,11 @@ const HEARTBEAT_STATES: Readonly<Record<QueueStateName, Heartbeat["state"] | und
   backoff: undefined,
 };
 
+/** How soon it is told that a queue is served which was not yet when it was looked at, ms. */
+const CONNECTING_MS = 500;
+
+const isConnecting = ({ state }: QueueConsumer) => state.name === "connecting";
+
 export interface SideOptions {
   readonly logon: Logon;
   readonly worker: WorkerConfig;
@@ -61,11 +66,15 @@ export async function runSide(
     session = undefined;
   };
   while (!signal.aborted) {
+    const early = consumers.some(isConnecting);
     await round(async (on, consumer) => {
       await beat(options, on, consumer);
       await look(options, on, consumer);
     });
-    await sleep(worker.sideInterval, signal).catch(() => {});
+    const end = performance.now() + worker.sideInterval;
+    const wait = early ? Math.min(CONNECTING_MS, worker.sideInterval) : worker.sideInterval;
+    do await sleep(wait, signal).catch(() => {});
+    while (!signal.aborted && consumers.some(isConnecting) && performance.now() < end);
   }
   await consumersEnded;
   if (session) await round((on, consumer) => beat(options, on, consumer));
