@@ -61,15 +61,18 @@ export class Control {
         added.add(notice.key);
         if (item.op === "unsubscribe") addedOfChannels.add(notice.key);
       }
-      const full =
-        item.op === "unsubscribe"
-          ? revocations.ofChannels + addedOfChannels.size > MAX_CHANNEL_REVOCATIONS
-          : revocations.size + added.size > MAX_REVOCATIONS;
+      const full = [
+        { known: revocations.size, added, most: MAX_REVOCATIONS, kind: "" },
+        {
+          known: revocations.ofChannels,
+          added: addedOfChannels,
+          most: MAX_CHANNEL_REVOCATIONS,
+          kind: "of channels ",
+        },
+      ].find(({ known, added, most }) => added.size > 0 && known + added.size > most);
       if (full) {
         // Nothing behind it is taken, so that the order holds when it is tried again.
-        const kind = item.op === "unsubscribe" ? "of channels " : "";
-        const most = item.op === "unsubscribe" ? MAX_CHANNEL_REVOCATIONS : MAX_REVOCATIONS;
-        const message = `${most} revocations ${kind}are in force: wait until some end`;
+        const message = `${full.most} revocations ${full.kind}are in force: wait until some end`;
         for (let rest = index; rest < items.length; rest++) {
           results[rest] ??= { status: "unavailable", code: "unavailable", message };
         }
