@@ -1,7 +1,7 @@
 /** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
 import { type View, viewOf } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
-import { type CloseName, MAX_EVENTS, type Since } from "../contract/protocol.ts";
+import { type CloseName, MAX_EVENTS, MAX_LAST, type Since } from "../contract/protocol.ts";
 import { ClientConnection, LOST_REASONS, type LostCode } from "./client-connection.ts";
 import { isProblem, parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
@@ -11,6 +11,8 @@ import type { Peer } from "./peer.ts";
 export interface PlainRequest {
   readonly channels: readonly string[];
   readonly since: Since | undefined;
+  /** It begins with the newest messages of each event where nothing is recovered. */
+  readonly lasting: boolean;
   readonly view: View;
   readonly token: string | undefined;
 }
@@ -48,6 +50,22 @@ export function parseNames(
   return { channels, events: events.length === 0 ? undefined : events };
 }
 
+/** Reads `last`: how many of the newest messages of each event are wanted; undefined: none. */
+export function parseLast(parameters: URLSearchParams): number | undefined | PlainRefusal {
+  const [text, another] = parameters.getAll("last");
+  if (text === undefined) return undefined;
+  const last = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  return another === undefined && last >= 1 && last <= MAX_LAST
+    ? last
+    : bad(`last must be a whole number from 1 to ${MAX_LAST}`);
+}
+
+/** A place in a channel, or the newest messages where that cannot be gone on from. */
+export function withLast(since: Since | undefined, last: number | undefined): Since | undefined {
+  if (last === undefined) return since;
+  return since && "epoch" in since ? { ...since, last } : { last };
+}
+
 /** Reads the parameters; unknown ones are ignored. */
 export function parsePlainRequest(
   parameters: URLSearchParams,
@@ -65,17 +83,28 @@ export function parsePlainRequest(
   }
   const since = position[0] === undefined ? undefined : parsePosition(position[0]);
   if (position.length > 0 && since === undefined) return bad("since must be <epoch>:<seq>");
-  const view = viewOf(format, events);
-  return { channels, since, view, token: parameters.get("token") ?? undefined };
+  const last = parseLast(parameters);
+  if (typeof last === "object") return last;
+  if (last !== undefined && channels.length === 0) return bad("last needs a channel");
+  return {
+    channels,
+    since: withLast(since, last),
+    lasting: last !== undefined,
+    view: viewOf(format, events),
+    token: parameters.get("token") ?? undefined,
+  };
 }
 
 export class PlainConnection extends ClientConnection {
   /** It was promised everything after a position. */
   readonly #recovers: boolean;
+  /** It was promised the newest messages where that is not possible. */
+  readonly #lasting: boolean;
 
   constructor(clients: Clients, peer: Peer, request: PlainRequest) {
     super(clients, peer, request.view);
     this.#recovers = request.since !== undefined;
+    this.#lasting = request.lasting;
     this.#start(request);
   }
 
@@ -86,7 +115,10 @@ export class PlainConnection extends ClientConnection {
   }
 
   override restarted(): void {
-    if (this.#recovers) this.close("not_recovered", "the relay began anew; connect without since");
+    // No frame could tell it: it comes back, and is given the newest again.
+    if (this.#lasting) this.close("going_away", "the relay began anew");
+    else if (this.#recovers)
+      this.close("not_recovered", "the relay began anew; connect without since");
   }
 
   /** It has no frames but messages. */
@@ -133,7 +165,7 @@ export class PlainConnection extends ClientConnection {
       this.subscriptions.set(channel, subscription);
       return { recovered, replay };
     });
-    if (since !== undefined && !started.every(({ recovered }) => recovered)) {
+    if (this.#recovers && !this.#lasting && !started.every(({ recovered }) => recovered)) {
       this.close("not_recovered", "since cannot be recovered; connect without it and refresh");
       return;
     }

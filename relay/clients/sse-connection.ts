@@ -12,7 +12,7 @@ import {
 import { isProblem } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
-import { bad, type PlainRefusal, parseNames } from "./plain-connection.ts";
+import { bad, type PlainRefusal, parseLast, parseNames, withLast } from "./plain-connection.ts";
 import { CONTROL_EVENT, type StreamPeer } from "./stream-peer.ts";
 
 /** What the request asks for. */
@@ -20,6 +20,8 @@ export interface SseRequest {
   readonly channels: readonly string[];
   /** For each channel; undefined when the request names no position at all. */
   readonly since: readonly (Since | undefined)[] | undefined;
+  /** How many of the newest messages of each event are wanted where nothing is recovered. */
+  readonly last: number | undefined;
   readonly events: ReadonlySet<string> | undefined;
   readonly token: string | undefined;
 }
@@ -41,6 +43,8 @@ export function parseSseRequest(
   const { channels, events } = names;
   if (channels.length === 0) return bad("the URL names no channel");
   if (parameters.has("format")) return bad("an event stream has messages only: leave out format");
+  const last = parseLast(parameters);
+  if (typeof last === "object") return last;
   const [given, another] = parameters.getAll("since");
   const asked = given === undefined ? undefined : parsePositionId(given, channels.length);
   if (another !== undefined || (given !== undefined && !asked)) {
@@ -52,6 +56,7 @@ export function parseSseRequest(
   return {
     channels,
     since,
+    last,
     events: events && new Set(events),
     token: bearer ?? parameters.get("token") ?? undefined,
   };
@@ -137,20 +142,22 @@ export class SseConnection extends ClientConnection {
     const { hub } = this.clients;
     this.#epoch = hub.epoch;
     const started = granted.map((channel) => {
-      const { subscription, seq, recovered, replay } = hub.subscribe(this.outlet, channel, {
+      const { subscription, seq, recovered, last, replay } = hub.subscribe(this.outlet, channel, {
         since: this.#sinceOf(channel),
         view: this.#viewOf(channel),
         mayReplay: (bytes) => this.mayReplay(channel, bytes),
       });
       this.subscriptions.set(channel, subscription);
-      this.#moved(channel, subscription.state === "behind" ? subscription.cursor - 1 : seq);
-      return { channel, seq, recovered, replay };
+      const from = subscription.state === "behind" ? subscription.cursor - 1 : seq;
+      // Whoever is cut off before the newest have come is to ask for them again.
+      this.#moved(channel, last && last.sent > 0 ? undefined : from);
+      return { channel, seq, recovered, newest: last ? { last } : {}, replay };
     });
     const { outlet } = this;
     const { epoch } = hub;
     outlet.wire.cork();
-    for (const { channel, seq, recovered } of started) {
-      this.#control({ op: "subscribed", channel, epoch, seq, recovered });
+    for (const { channel, seq, recovered, newest } of started) {
+      this.#control({ op: "subscribed", channel, epoch, seq, recovered, ...newest });
     }
     outlet.wire.uncork();
     if (outlet.dead) return;
@@ -170,7 +177,8 @@ export class SseConnection extends ClientConnection {
   }
 
   #sinceOf(channel: string): Since | undefined {
-    return this.#request.since?.[this.#places.get(channel) as number];
+    const { since, last } = this.#request;
+    return withLast(since?.[this.#places.get(channel) as number], last);
   }
 
   #moved(channel: string, seq: number | undefined): void {

@@ -1,9 +1,10 @@
 /** Clients that want the newest messages of each event where nothing can be recovered. */
 import { afterEach, describe, expect, it } from "vitest";
 import { ChannelLog } from "../../relay/channels/history.ts";
+import { MemoryLog } from "../../relay/log/memory-log.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { EventReader, poll } from "../protocol-kit/event-stream.ts";
-import { Client, type Frame, message, SOURCE, startTestRelay } from "./support.ts";
+import { Client, type Frame, message, SOURCE, startTestRelay, testConfig } from "./support.ts";
 
 let relay: Relay;
 const clients: Client[] = [];
@@ -168,5 +169,94 @@ describe("last", () => {
     expect(await reader.nextN(4)).toMatchObject(wanted);
     reader.destroy();
     expect((await poll(relay, connect)).frames).toMatchObject(wanted);
+  });
+});
+
+describe("last in a URL", () => {
+  const ids = async (client: Client, count: number) =>
+    (await client.nextN(count)).map(({ seq, channel }) => `${channel}${seq}`);
+
+  async function open(query: string): Promise<Client> {
+    const client = await Client.open(relay, `/ws?${query}`);
+    clients.push(client);
+    return client;
+  }
+
+  it("begins a plain subscription with the newest of each event of its channels", async () => {
+    await start();
+    await publish("a", "b", "a");
+    await relay.publisher.publish([message("d", 0)], SOURCE);
+    const both = await open("channel=c&channel=d&last=1");
+    expect((await ids(both, 3)).sort()).toEqual(["c2", "c3", "d1"]);
+    const filtered = await open("channel=c&last=2&event=a");
+    expect(await ids(filtered, 2)).toEqual(["c1", "c3"]);
+    const bare = await open("channel=c&last=1&event=b&format=payload");
+    expect(await bare.nextText()).toBe('"b"');
+    await publish("b");
+    expect(await ids(both, 1)).toEqual(["c4"]);
+    expect(await bare.nextText()).toBe('"b"');
+  });
+
+  it("takes the place of 4205 where a position cannot be recovered, and not of the position", async () => {
+    await start({ history: { count: 2 } });
+    const { answer } = await subscribe({});
+    await publish("a", "b", "a");
+    const back = await open(`channel=c&last=1&since=${answer.epoch}:2`);
+    expect(await ids(back, 1)).toEqual(["c3"]);
+    const late = await open(`channel=c&last=1&since=${answer.epoch}:0`);
+    expect(await ids(late, 2)).toEqual(["c2", "c3"]);
+    const without = await open(`channel=c&since=${answer.epoch}:0`);
+    expect((await without.end()).code).toBe(4205);
+  });
+
+  it("makes a plain subscription come back when the log begins anew", async () => {
+    const { duplicates } = testConfig();
+    const messageLog = new MemoryLog({ duplicates, clock: () => performance.now() });
+    relay = await startTestRelay({ publicChannels: ["*"] }, { messageLog });
+    await publish("a");
+    const lasting = await open("channel=c&last=1");
+    await lasting.next();
+    messageLog.beginAnew();
+    expect((await lasting.end()).code).toBe(4000);
+  });
+
+  it("is answered on an event stream, and asked for again until all have come", async () => {
+    await start();
+    await publish("a", "b", "a");
+    const reader = await EventReader.open(relay, "/sse?channel=c&channel=d&last=1");
+    const events = [];
+    for (let n = 0; n < 4; n++) events.push(await reader.nextEvent());
+    expect(events.map(({ data }) => JSON.parse(data))).toMatchObject([
+      { op: "subscribed", channel: "c", last: { sent: 2, complete: true } },
+      { op: "subscribed", channel: "d", last: { sent: 0, complete: true } },
+      { seq: 2 },
+      { seq: 3 },
+    ]);
+    const epoch = JSON.parse(events[0]?.data as string).epoch as string;
+    expect(events.map(({ id }) => id)).toEqual(
+      ["-,0", "-,0", "2,0", "3,0"].map((place) => `${epoch}:${place}`),
+    );
+    reader.destroy();
+    // Cut after the answers, after the first of them, after the second.
+    for (const [cut, rest] of [[2, 3], [3], []].entries()) {
+      const headers = { "last-event-id": events[cut + 1]?.id as string };
+      const again = await EventReader.open(relay, "/sse?channel=c&channel=d&last=1", { headers });
+      expect((await again.nextN(2 + rest.length)).slice(2).map(({ seq }) => seq)).toEqual(rest);
+      again.destroy();
+    }
+  });
+
+  it.each(["0", "11", "1.5", "-1", "", "x", "1&last=2"])("%j is refused", async (last) => {
+    await start();
+    expect((await (await open(`channel=c&last=${last}`)).end()).code).toBe(4204);
+    const reader = await EventReader.open(relay, `/sse?channel=c&last=${last}`);
+    expect(reader.response.statusCode).toBe(400);
+    await reader.end();
+    expect(reader.raw).toContain("last must be a whole number from 1 to 10");
+  });
+
+  it("needs a channel", async () => {
+    await start({ compat: { firehose: true } });
+    expect((await (await open("last=1")).end()).reason).toBe("last needs a channel");
   });
 });
