@@ -2,7 +2,8 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { Revocations } from "../../relay/access/revocations.ts";
 import type { Clients } from "../../relay/clients/clients.ts";
-import { Revoking, revocationFact } from "../../relay/clients/revoking.ts";
+import { revocationFact } from "../../relay/control/revocation-fact.ts";
+import { Revoking } from "../../relay/control/revoking.ts";
 import { FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
 import type { Log } from "../../relay/log/log.ts";
 import { log as logger } from "./support.ts";

@@ -1,12 +1,13 @@
 /** Revokes, disconnects, unsubscribes and forgets: items of the queue and of REST become notices. */
 import { keysOfWhom } from "../access/revocations.ts";
+import type { Clients } from "../clients/clients.ts";
 import type { ControlItem, ControlResult, Whom } from "../contract/control.ts";
 import { type Fact, isFact, type Notice } from "../log/fact.ts";
 import type { Log, Noted } from "../log/log.ts";
 import type { Notices } from "../log/notices.ts";
-import type { Clients } from "./clients.ts";
+import { revocationFact } from "./revocation-fact.ts";
 import type { RevocationFile } from "./revocation-file.ts";
-import { type Revoking, revocationFact } from "./revoking.ts";
+import type { Revoking } from "./revoking.ts";
 
 /** Revocations that are remembered; beyond it further ones have to wait, and none is forgotten. */
 export const MAX_REVOCATIONS = 100_000;

@@ -3,20 +3,16 @@
  * before anything that was accepted later. What a log has lost is said again by whoever knows it.
  */
 import type { Logger } from "../../common/logger.ts";
-import type { Revocation, RevocationKey } from "../access/revocations.ts";
+import type { RevocationKey } from "../access/revocations.ts";
+import type { Clients } from "../clients/clients.ts";
 import type { Fact } from "../log/fact.ts";
 import type { Log, ResetReason } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
-import type { Clients } from "./clients.ts";
+import { revocationFact, revocationOf, SPARE_MS } from "./revocation-fact.ts";
 import type { RevocationFile } from "./revocation-file.ts";
 
 /** How often what has ended is removed, ms, and how much of that is left to chance: nodes take turns. */
 const SWEEP_MS = 60_000;
-/**
- * For how long what has ended is still remembered, ms, so that a clock that is ahead by less forgets
- * nothing that is in force.
- */
-const SPARE_MS = 7 * 86_400_000;
 /** At more revocations what has ended goes at once. */
 const CROWDED = 25_000;
 /** Facts that are said at a time. */
@@ -28,25 +24,6 @@ export interface RevokingOptions {
   readonly log: Logger;
   /** Keeps what is heard from other nodes: theirs may be gone when the log has lost it. */
   readonly heardFile: RevocationFile | undefined;
-}
-
-/** The fact that says it. */
-export function revocationFact(
-  key: RevocationKey,
-  { before, untilMs }: Revocation,
-): Fact & { readonly rank: number } {
-  return { table: "revoked", key, value: JSON.stringify({ before }), rank: before, untilMs };
-}
-
-/** What such a fact says; undefined for a removal, or one that never ends or begins. */
-export function revocationOf({ value, rank, untilMs }: Fact): Revocation | undefined {
-  if (value === null || rank === undefined || untilMs === undefined) return undefined;
-  return { before: rank, untilMs };
-}
-
-/** Of those that were kept what is in force, or was lately, by the clock `now`. */
-export function inForce(kept: readonly Fact[], now: number): readonly Fact[] {
-  return kept.filter(({ untilMs }) => (untilMs as number) + SPARE_MS > now);
 }
 
 export class Revoking implements FactReader {

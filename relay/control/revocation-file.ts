@@ -23,6 +23,7 @@ import { z } from "zod";
 import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import type { Fact } from "../log/fact.ts";
+import { revocationFact } from "./revocation-fact.ts";
 
 const FILE = "relay-revoked.jsonl";
 /** A larger file is not ours: 100,000 revocations with names of usual length have 20 MB. */
@@ -67,8 +68,8 @@ function lineOf({ key, rank, untilMs }: Fact): string {
 
 function factOf(text: string): Fact | undefined {
   try {
-    const { key, before, untilMs } = line.parse(JSON.parse(text));
-    return { table: "revoked", key, value: JSON.stringify({ before }), rank: before, untilMs };
+    const { key, ...revocation } = line.parse(JSON.parse(text));
+    return revocationFact(key, revocation);
   } catch {
     return undefined;
   }
