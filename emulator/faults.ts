@@ -1,6 +1,6 @@
 /** Faults at named moments. A rule fires by what happens, never by time, so tests are repeatable. */
 import type { OraError } from "./errors.ts";
-import type { SessionView } from "./views.ts";
+import type { CallName, SessionView } from "./views.ts";
 
 /**
  * - `request`: a call has arrived, nothing of it is done.
@@ -10,17 +10,6 @@ import type { SessionView } from "./views.ts";
  * - `answer`: the call is done; with `kill`, half of the answer leaves first.
  */
 export type Moment = "request" | "waiting" | "before-commit" | "after-commit" | "answer";
-
-export type CallName =
-  | "logon"
-  | "ping"
-  | "commit"
-  | "rollback"
-  | "logoff"
-  | "execute"
-  | "enqueue"
-  | "dequeue"
-  | "other";
 
 /**
  * - `kill`: the server process dies: the transaction is rolled back as lost, the socket is reset.

@@ -1,39 +1,20 @@
 /** One client connection: takes requests in order, runs them in a session, sends the answers. */
 import type { Socket } from "node:net";
-import type { AqEngine } from "./aq-engine.ts";
-import {
-  type DequeueRequest,
-  dequeueAnswer,
-  type EnqueueRequest,
-  enqueueAnswer,
-  readArray,
-  readDequeue,
-  readEnqueue,
-} from "./aq-wire.ts";
-import { Reader, WireError } from "./codec.ts";
+import { answerCall, type CallHost } from "./calls.ts";
 import { OraError, ora } from "./errors.ts";
-import type { CallName, FaultRules, Moment } from "./faults.ts";
-import { Handshake } from "./handshake.ts";
-import { lobOperation } from "./lobs.ts";
-import { type Notifications, readSubscribe } from "./notifications.ts";
-import { Network } from "./packets.ts";
-import type { Profile } from "./profiles.ts";
-import type { Session, SessionIdentity } from "./session.ts";
-import { readExecute } from "./sql.ts";
-import { execute } from "./sql-answer.ts";
-import type { Statements } from "./statements.ts";
-import { type Call, errorAnswer, FUNCTION, readCall, statusAnswer } from "./ttc.ts";
-import type { SessionView } from "./views.ts";
+import type { FaultRules, Moment } from "./faults.ts";
+import { Reader, WireError } from "./net/codec.ts";
+import { Handshake, type SessionIdentity } from "./net/handshake.ts";
+import { Network } from "./net/packets.ts";
+import { type Call, errorAnswer, FUNCTION, readCall } from "./net/ttc.ts";
+import type { Session } from "./session.ts";
+import type { CallName, SessionView } from "./views.ts";
 
 /** What a connection needs of the server. */
-export interface Host {
-  readonly profile: Profile;
+export interface Host extends CallHost {
   readonly serviceName: string;
   readonly users: ReadonlyMap<string, string>;
-  readonly engine: AqEngine;
-  readonly statements: Statements;
   readonly faults: FaultRules;
-  readonly notifications: Notifications;
   openSession(identity: SessionIdentity): Session;
   /** Something that `waitFor` may be looking at has changed. */
   changed(): void;
@@ -221,7 +202,15 @@ export class NetConnection {
     try {
       if (this.#terminated) throw ora.sessionKilled();
       this.#hit("request", running);
-      answer = await this.#dispatch(call, session, running);
+      answer = await answerCall(call, this.#host, {
+        session,
+        signal: running.controller.signal,
+        commit: () => this.#commit(session, running),
+        listen: (clientId) => {
+          const push = (payload: Buffer) => this.network.answer(payload, true);
+          this.#stopListening = this.#host.notifications.listen(clientId, push);
+        },
+      });
       this.#hit("answer", running, answer);
     } catch (error) {
       if (error instanceof Killed) throw error;
@@ -260,97 +249,10 @@ export class NetConnection {
     else throw action.error;
   }
 
-  /** The answer; nothing for a request that only opens a stream. */
-  async #dispatch(call: Call, session: Session, running: Running): Promise<Buffer | undefined> {
-    const { fieldVersion } = this.#host.profile;
-    const { reader } = call;
-    switch (call.function) {
-      case FUNCTION.ping:
-      case FUNCTION.pipelineEnd:
-        return statusAnswer(session.transaction.active);
-      case FUNCTION.commit:
-        this.#commit(session, running);
-        return statusAnswer(false);
-      case FUNCTION.rollback:
-        session.rollback();
-        return statusAnswer(false);
-      case FUNCTION.logoff:
-        session.logoff();
-        return statusAnswer(false);
-      case FUNCTION.enqueue:
-        return this.#enqueue(readEnqueue(reader, fieldVersion), false, session);
-      case FUNCTION.dequeue:
-        return this.#dequeue(readDequeue(reader, fieldVersion), false, session, running);
-      case FUNCTION.aqArray: {
-        const array = readArray(reader, fieldVersion);
-        return "enqueue" in array
-          ? this.#enqueue(array.enqueue, true, session)
-          : this.#dequeue(array.dequeue, true, session, running);
-      }
-      case FUNCTION.execute: {
-        const request = readExecute(reader, fieldVersion, session.lobs);
-        return execute(request, () => this.#host.statements.find(request.sql), {
-          session,
-          signal: running.controller.signal,
-          fieldVersion,
-          commit: () => this.#commit(session, running),
-        });
-      }
-      case FUNCTION.lobOperation:
-        return lobOperation(reader, session.lobs, session.transaction.active);
-      case FUNCTION.subscribe: {
-        const request = readSubscribe(reader);
-        const queue = session.resolve(request.queue);
-        return this.#host.notifications.subscribe(request, queue, session.transaction.active);
-      }
-      case FUNCTION.notify: {
-        const push = (payload: Buffer) => this.network.answer(payload, true);
-        this.#stopListening = this.#host.notifications.listen(reader.sizedBytes()!, push);
-        return undefined;
-      }
-      default:
-        throw ora.unsupported(`function ${call.function}`);
-    }
-  }
-
   #commit(session: Session, running: Running): void {
     this.#hit("before-commit", running);
     session.commit();
     this.#hit("after-commit", running);
-  }
-
-  #enqueue(request: EnqueueRequest, array: boolean, session: Session): Buffer {
-    const { engine } = this.#host;
-    const name = session.resolve(request.queue);
-    const messages = request.messages.map((message) => ({
-      ...message,
-      properties: {
-        ...message.properties,
-        exceptionQueue: message.properties.exceptionQueue
-          ? session.resolve(message.properties.exceptionQueue)
-          : "",
-      },
-    }));
-    const ids = request.immediate
-      ? engine.enqueueImmediately(name, messages)
-      : engine.enqueue(session, name, messages);
-    return enqueueAnswer(ids, array, session.transaction.active);
-  }
-
-  async #dequeue(
-    request: DequeueRequest,
-    array: boolean,
-    session: Session,
-    running: Running,
-  ): Promise<Buffer> {
-    const name = session.resolve(request.queue);
-    const messages = await session.dequeueBytes(name, request.kind, {
-      ...request.options,
-      signal: running.controller.signal,
-    });
-    if (messages.length === 0) throw ora.noMessages(name);
-    const { fieldVersion } = this.#host.profile;
-    return dequeueAnswer(messages, array, fieldVersion, session.transaction.active);
   }
 
   #error(error: OraError): Buffer {

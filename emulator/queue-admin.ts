@@ -1,7 +1,7 @@
 /** Queues as administrators and tests see them: outside any session, committed at once. */
-import type { AqEngine } from "./aq-engine.ts";
-import type { MessageProperties, PayloadKind } from "./aq-message.ts";
-import type { MessageView } from "./aq-options.ts";
+import type { AqEngine } from "./aq/engine.ts";
+import type { MessageProperties, PayloadKind } from "./aq/message.ts";
+import type { MessageView } from "./aq/options.ts";
 import { encodePayload, type Payload, received } from "./session.ts";
 
 export interface CreateQueue {

@@ -1,5 +1,16 @@
 /** What tests may look at. Copies: they do not change afterwards. */
-import type { CallName } from "./faults.ts";
+
+/** What a client can ask for, as rules and counts name it. */
+export type CallName =
+  | "logon"
+  | "ping"
+  | "commit"
+  | "rollback"
+  | "logoff"
+  | "execute"
+  | "enqueue"
+  | "dequeue"
+  | "other";
 
 export interface SessionView {
   readonly id: number;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { AqEngine } from "../../emulator/aq-engine.ts";
-import type { MessageProperties } from "../../emulator/aq-message.ts";
+import { AqEngine } from "../../emulator/aq/engine.ts";
+import type { MessageProperties } from "../../emulator/aq/message.ts";
 import {
   type AqOwner,
   type DequeueOptions,
@@ -8,8 +8,8 @@ import {
   NAVIGATION,
   newOwner,
   WAIT_FOREVER,
-} from "../../emulator/aq-options.ts";
-import type { QueueDefinition } from "../../emulator/aq-queue.ts";
+} from "../../emulator/aq/options.ts";
+import type { QueueDefinition } from "../../emulator/aq/queue.ts";
 import { ManualClock } from "../../emulator/clock.ts";
 import { ora } from "../../emulator/errors.ts";
 

@@ -1,8 +1,8 @@
 /** The engine against a model that is too simple to be wrong: lists of names. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { AqEngine } from "../../emulator/aq-engine.ts";
-import { type AqOwner, NAVIGATION, newOwner } from "../../emulator/aq-options.ts";
+import { AqEngine } from "../../emulator/aq/engine.ts";
+import { type AqOwner, NAVIGATION, newOwner } from "../../emulator/aq/options.ts";
 import { ManualClock } from "../../emulator/clock.ts";
 
 const SESSIONS = 3;

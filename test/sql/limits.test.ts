@@ -3,7 +3,7 @@ import oracledb from "oracledb";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../common/config.ts";
 import { startEmulator } from "../../emulator/index.ts";
-import { RtmSchema } from "../../emulator/rtm-schema.ts";
+import { RtmSchema } from "../../emulator/schema/rtm-schema.ts";
 import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
 import { relayConfig } from "../../relay/config.ts";
 import { nameProblem } from "../../relay/contract/message.ts";

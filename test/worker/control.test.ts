@@ -2,7 +2,7 @@
 import type { Connection } from "oracledb";
 import { afterEach, describe, expect, it } from "vitest";
 import type { RtmSchemaOptions } from "../../emulator/index.ts";
-import { sessionClaim } from "../../emulator/rtm-control.ts";
+import { sessionClaim } from "../../emulator/schema/rtm-control.ts";
 import type { Message } from "../../relay/contract/message.ts";
 import type { Source } from "../../relay/contract/publisher.ts";
 import { until } from "../support/until.ts";

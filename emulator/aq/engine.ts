@@ -4,6 +4,8 @@
  * Follows the Oracle documentation of DBMS_AQ for classic single-consumer queues. Where the
  * documentation is silent or two sources disagree, docs/emulator.md names the choice.
  */
+import type { Clock } from "../clock.ts";
+import { OraError } from "../errors.ts";
 import {
   type DequeuedMessage,
   dequeued,
@@ -12,7 +14,8 @@ import {
   type PayloadKind,
   type QueueRow,
   STATE,
-} from "./aq-message.ts";
+} from "./message.ts";
+import { ChangeNumber, QueueMonitor } from "./monitor.ts";
 import {
   type AqOwner,
   type DequeueOptions,
@@ -21,34 +24,22 @@ import {
   MODE,
   NAVIGATION,
   newOwner,
-  WAIT_FOREVER,
-} from "./aq-options.ts";
-import { Queue, type QueueDefinition, type Waiter } from "./aq-queue.ts";
-import type { Clock } from "./clock.ts";
-import { Schedule } from "./due.ts";
-import { OraError } from "./errors.ts";
+} from "./options.ts";
+import { Queue, type QueueDefinition } from "./queue.ts";
 import type { UndoCause } from "./transaction.ts";
+import { waitFor } from "./wait.ts";
 
+/** All queues of one emulator, whatever their schema. Names are OWNER.NAME, upper case. */
 export class AqEngine {
   readonly #queues = new Map<string, Queue>();
   readonly #clock: Clock;
-  readonly #options: EngineOptions;
-  readonly #due: Schedule<{ queue: Queue; row: QueueRow }>;
-  readonly #toWake = new Set<Queue>();
+  readonly #monitor: QueueMonitor;
+  readonly #scn = new ChangeNumber();
   #step = 0;
-  #scn = 0;
 
   constructor(options: EngineOptions) {
-    this.#options = options;
     this.#clock = options.clock;
-    this.#due = new Schedule(
-      options.clock,
-      () => {
-        this.sweep();
-        options.changed?.();
-      },
-      (entry) => entry.row.gone,
-    );
+    this.#monitor = new QueueMonitor(options, this.#scn, (name) => this.#queues.get(name));
   }
 
   createQueue(definition: QueueDefinition): Queue {
@@ -164,8 +155,8 @@ export class AqEngine {
       undo: () => queue.remove(row),
       commit: () => {
         row.uncommitted = null;
-        row.visibleScn = ++this.#scn;
-        this.#available(queue, row);
+        row.visibleScn = this.#scn.next();
+        this.#monitor.available(queue, row);
       },
     });
     return row;
@@ -187,7 +178,7 @@ export class AqEngine {
     if (options.messageId) {
       const id = options.messageId;
       const row = [...queue.rows()].find((other) => other.id.equals(id));
-      if (!row || !this.#isAvailable(owner, queue, row)) {
+      if (!row || !this.#monitor.isAvailable(owner, queue, row)) {
         throw new OraError(
           25263,
           `no message in queue ${queue.name} with message ID ${id.toString("hex").toUpperCase()}`,
@@ -199,51 +190,8 @@ export class AqEngine {
     const wait = options.wait ?? 0;
     if (found.length > 0 || wait === 0) return found;
     options.signal?.throwIfAborted();
-    return this.#wait(owner, queue, options, wait);
-  }
-
-  #wait(
-    owner: AqOwner,
-    queue: Queue,
-    options: DequeueOptions,
-    wait: number,
-  ): Promise<DequeuedMessage[]> {
-    const { signal } = options;
-    return new Promise((resolve, reject) => {
-      const end = () => {
-        queue.waiters.delete(waiter);
-        cancelTimer?.();
-        signal?.removeEventListener("abort", onAbort);
-      };
-      const waiter: Waiter = {
-        attempt: () => {
-          const found = this.#takeNext(owner, queue, options);
-          if (found.length === 0) return false;
-          end();
-          resolve(found);
-          return true;
-        },
-        fail: (error) => {
-          end();
-          reject(error);
-        },
-      };
-      const onAbort = () => waiter.fail(signal!.reason);
-      signal?.addEventListener("abort", onAbort);
-      const cancelTimer =
-        wait === WAIT_FOREVER
-          ? undefined
-          : this.#clock.timer(wait * 1000, () => {
-              end();
-              resolve([]);
-            });
-      queue.waiters.add(waiter);
-      try {
-        options.onWait?.();
-      } catch (error) {
-        waiter.fail(error);
-      }
-    });
+    const attempt = () => this.#takeNext(owner, queue, options);
+    return waitFor(queue, attempt, { ...options, wait, clock: this.#clock });
   }
 
   #takeNext(owner: AqOwner, queue: Queue, options: DequeueOptions): DequeuedMessage[] {
@@ -253,7 +201,7 @@ export class AqEngine {
     let cursor = owner.cursors.get(queue);
     let fresh = false;
     if (!cursor || options.navigation !== NAVIGATION.next) {
-      cursor = { scn: this.#scn, after: undefined };
+      cursor = { scn: this.#scn.now, after: undefined };
       fresh = true;
     }
     for (;;) {
@@ -262,7 +210,7 @@ export class AqEngine {
         // One's own uncommitted rows belong to every snapshot.
         if (row.visibleScn > cursor.scn && row.uncommitted !== owner) continue;
         if (!matches(row.properties.correlation)) continue;
-        if (!this.#isAvailable(owner, queue, row)) continue;
+        if (!this.#monitor.isAvailable(owner, queue, row)) continue;
         cursor.after = row;
         taken.push(this.#take(owner, queue, row, options));
       }
@@ -270,26 +218,13 @@ export class AqEngine {
       // The snapshot is exhausted: NEXT_MESSAGE takes a new one. Who browses has removed nothing and
       // goes on behind what was seen: such a loop ends with ORA-25228.
       cursor = {
-        scn: this.#scn,
+        scn: this.#scn.now,
         after: options.mode === MODE.browse ? cursor.after : undefined,
       };
       fresh = true;
     }
     owner.cursors.set(queue, cursor);
     return taken;
-  }
-
-  #isAvailable(owner: AqOwner, queue: Queue, row: QueueRow): boolean {
-    if (row.gone || (row.uncommitted !== null && row.uncommitted !== owner)) return false;
-    if (row.lockedBy !== null && row.lockedBy !== owner) return false;
-    if (row.state === STATE.processed) return false;
-    const now = this.#clock.now();
-    if (row.readyAt > now) return false;
-    if (row.expiresAt <= now && !queue.isExceptionQueue) {
-      if (row.uncommitted === null && row.lockedBy === null) this.#exile(queue, row);
-      return false;
-    }
-    return true;
   }
 
   #take(owner: AqOwner, queue: Queue, row: QueueRow, options: DequeueOptions): DequeuedMessage {
@@ -308,7 +243,7 @@ export class AqEngine {
       const unlock = () => {
         row.lockedBy = lockedBy;
         owner.lockedMessages -= locks;
-        if (lockedBy === null) this.#available(queue, row);
+        if (lockedBy === null) this.#monitor.available(queue, row);
       };
       owner.transaction.add({ undo: unlock, commit: unlock });
       return message;
@@ -319,7 +254,7 @@ export class AqEngine {
         row.lockedBy = lockedBy;
         row.state = state;
         owner.lockedMessages -= locks;
-        if (row.uncommitted === null) this.#returned(queue, row, cause);
+        if (row.uncommitted === null) this.#monitor.returned(queue, row, cause);
       },
       commit: () => {
         owner.lockedMessages -= locks;
@@ -329,92 +264,24 @@ export class AqEngine {
     return mode === MODE.removeNoData ? { ...message, payload: Buffer.alloc(0) } : message;
   }
 
-  /** A dequeued message comes back. */
-  #returned(queue: Queue, row: QueueRow, cause: UndoCause): void {
-    const counts =
-      cause === "rollback" || (cause === "lost" && this.#options.lostSessionCountsAttempt);
-    if (counts && !queue.isExceptionQueue) {
-      row.attempts += 1;
-      if (row.attempts > queue.maxRetries) {
-        this.#exile(queue, row);
-        return;
-      }
-      if (queue.retryDelay > 0) {
-        row.readyAt = this.#clock.now() + queue.retryDelay * 1000;
-        row.state = STATE.waiting;
-      }
-    }
-    this.#available(queue, row);
-  }
-
-  /** Moves a message to the exception queue. It keeps its id, its order and its attempts. */
-  #exile(queue: Queue, row: QueueRow): void {
-    queue.remove(row);
-    const own = row.properties.exceptionQueue;
-    const target = (own && this.#queues.get(own)) || this.queue(queue.exceptionQueue);
-    const exiled: QueueRow = {
-      ...row,
-      state: STATE.expired,
-      lockedBy: null,
-      visibleScn: ++this.#scn,
-      readyAt: 0,
-      gone: false,
-    };
-    target.insert(exiled);
-    this.#available(target, exiled);
-    this.wake();
-  }
-
-  /** The row may have become available now, or will later. */
-  #available(queue: Queue, row: QueueRow): void {
-    if (row.readyAt > this.#clock.now()) {
-      this.#due.add(row.readyAt, { queue, row });
-    } else {
-      if (row.state === STATE.waiting) row.state = STATE.ready;
-      this.#toWake.add(queue);
-    }
-    if (!queue.isExceptionQueue && Number.isFinite(row.expiresAt)) {
-      this.#due.add(row.expiresAt, { queue, row });
-    }
-  }
-
-  /** Does what Oracle's queue monitor does: releases delayed messages, exiles expired ones. */
-  sweep(): void {
-    const now = this.#clock.now();
-    for (const { queue, row } of this.#due.takeDue()) {
-      if (row.gone || row.uncommitted !== null || row.lockedBy !== null) continue;
-      if (row.expiresAt <= now) this.#exile(queue, row);
-      else if (row.readyAt <= now) {
-        if (row.state === STATE.waiting) row.state = STATE.ready;
-        this.#toWake.add(queue);
-      }
-    }
-    this.wake();
-  }
-
-  /** Serves who waits for what became available. Call it after a commit or a rollback. */
-  wake(): void {
-    for (const queue of this.#toWake) {
-      this.#toWake.delete(queue);
-      this.#options.available?.(queue.name);
-      for (const waiter of [...queue.waiters]) {
-        if (queue.waiters.has(waiter)) waiter.attempt();
-      }
-    }
-  }
-
   commit(owner: AqOwner): void {
     owner.transaction.commit();
-    this.wake();
+    this.#monitor.wake();
   }
 
   rollback(owner: AqOwner, cause: UndoCause = "rollback"): void {
     owner.transaction.rollback(cause);
-    this.wake();
+    this.#monitor.wake();
   }
 
+  /** Serves who waits for what became available. Call it after a rollback to a savepoint. */
+  wake(): void {
+    this.#monitor.wake();
+  }
+
+  /** Live messages of a queue in the order of dequeue, uncommitted ones too. */
   messages(queue: Queue): MessageView[] {
-    this.sweep();
+    this.#monitor.sweep();
     return [...queue.rows()].map((row) => ({
       ...dequeued(row),
       status: statusOf(row, this.#clock.now()),
@@ -423,7 +290,7 @@ export class AqEngine {
 
   /** Committed messages that are not finally gone, whoever has locked them. */
   depth(queue: Queue): number {
-    this.sweep();
+    this.#monitor.sweep();
     let count = 0;
     for (const row of queue.rows()) if (row.uncommitted === null) count += 1;
     return count;
@@ -431,7 +298,7 @@ export class AqEngine {
 
   /** Stops the timer. Waiting dequeues are ended by their sessions. */
   close(): void {
-    this.#due.close();
+    this.#monitor.close();
   }
 }
 

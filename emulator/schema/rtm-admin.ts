@@ -1,7 +1,7 @@
 /** RTM_ADMIN and what an owner reads of RTM_LOG, as far as the console asks for them. */
-import { OraError } from "./errors.ts";
-import type { Emulator } from "./server.ts";
-import type { SqlValue } from "./statements.ts";
+import { OraError } from "../errors.ts";
+import type { Emulator } from "../server.ts";
+import type { SqlValue } from "../sql/values.ts";
 
 /** What the handlers need of the schema. */
 export interface AdminSchema {

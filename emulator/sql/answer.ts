@@ -1,14 +1,14 @@
 /** Runs a statement's handler and encodes what the client waits for. */
-import { Writer } from "./codec.ts";
-import { OraError } from "./errors.ts";
+import { Writer } from "../net/codec.ts";
+import { OraError } from "../errors.ts";
 import { type Lobs, writeLob } from "./lobs.ts";
-import type { Session } from "./session.ts";
-import type { Bind, ExecuteRequest } from "./sql.ts";
-import { cellsOf, writeDefinedRows, writeQuery } from "./sql-rows.ts";
-import { encodeValue } from "./sql-values.ts";
-import type { SqlValue, StatementHandler, StatementResult } from "./statements.ts";
-import { MESSAGE, writeError } from "./ttc.ts";
-import { TYPE } from "./values.ts";
+import type { Session } from "../session.ts";
+import type { Bind, ExecuteRequest } from "./execute.ts";
+import { type Cells, writeDefinedRows, writeQuery } from "./rows.ts";
+import { encodeValue, type SqlValue } from "./values.ts";
+import type { StatementHandler, StatementResult } from "./statements.ts";
+import { MESSAGE, writeError } from "../net/ttc.ts";
+import { TYPE } from "../net/values.ts";
 
 const DIRECTION = { out: 16, in: 32, inOut: 48 } as const;
 const NO_DATA_FOUND = 1403;
@@ -65,6 +65,20 @@ async function run(
     signal.throwIfAborted();
   }
   return results;
+}
+
+function cellsOf(result: StatementResult): Cells {
+  const given = result.rows ?? [];
+  const first = given[0];
+  const columns =
+    result.columns ?? (first && !Array.isArray(first) ? Object.keys(first) : undefined);
+  if (!columns) throw new TypeError("a query's handler must return rows as objects, or columns");
+  const rows = given.map((row) =>
+    columns.map((name, i) =>
+      Array.isArray(row) ? (row[i] ?? null) : ((row as Record<string, SqlValue>)[name] ?? null),
+    ),
+  );
+  return { columns, rows };
 }
 
 function outValue(

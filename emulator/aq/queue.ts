@@ -1,4 +1,4 @@
-import { compareRows, type PayloadKind, type QueueRow } from "./aq-message.ts";
+import { compareRows, type PayloadKind, type QueueRow } from "./message.ts";
 
 export interface QueueDefinition {
   /** OWNER.NAME, upper case. */

@@ -1,8 +1,8 @@
 /** Temporary LOBs: how long texts and bytes travel as binds, and CLOB columns as Lob objects. */
-import { type Reader, WireError, Writer } from "./codec.ts";
-import { OraError, ora } from "./errors.ts";
-import { MESSAGE, writeStatus } from "./ttc.ts";
-import { TYPE } from "./values.ts";
+import { type Reader, WireError, Writer } from "../net/codec.ts";
+import { OraError, ora } from "../errors.ts";
+import { MESSAGE, writeStatus } from "../net/ttc.ts";
+import { TYPE } from "../net/values.ts";
 
 const OPERATION = {
   getLength: 0x0001,

@@ -3,8 +3,8 @@
  * everywhere in the emulator there are no privileges; a test registers a handler of its own for what
  * a user may not see.
  */
-import type { Emulator } from "./server.ts";
-import type { SqlValue } from "./statements.ts";
+import type { Emulator } from "../server.ts";
+import type { SqlValue } from "../sql/values.ts";
 
 const yes = (enabled: boolean) => (enabled ? "YES" : "NO");
 

@@ -1,11 +1,11 @@
 /** The execute call (94) on the wire. */
-import { type Reader, WireError } from "./codec.ts";
-import { OraError, ora } from "./errors.ts";
+import { type Reader, WireError } from "../net/codec.ts";
+import { OraError, ora } from "../errors.ts";
 import type { Lobs } from "./lobs.ts";
-import { SINCE } from "./profiles.ts";
-import { readValue, type WireType } from "./sql-values.ts";
-import { type SqlValue, type StatementShape, shapeOf } from "./statements.ts";
-import { MESSAGE } from "./ttc.ts";
+import { SINCE } from "../net/profiles.ts";
+import { readValue, type SqlValue, type WireType } from "./values.ts";
+import { type StatementShape, shapeOf } from "./statement-shape.ts";
+import { MESSAGE } from "../net/ttc.ts";
 
 const OPTION = { commit: 0x100, define: 0x10 } as const;
 const BIND_ARRAY = 0x40;

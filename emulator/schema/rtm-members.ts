@@ -3,8 +3,8 @@
  * complete lists in parts, the 15 seconds after which a silent source is passed over. RTM_EVENTS is not
  * here: nothing of ours reads it.
  */
-import { OraError } from "./errors.ts";
-import type { SqlValue } from "./statements.ts";
+import { OraError } from "../errors.ts";
+import type { SqlValue } from "../sql/values.ts";
 
 const SILENT_MS = 15_000;
 
@@ -23,7 +23,7 @@ interface Source {
 }
 
 /** Autonomous, as the package: what is reported is committed. */
-export class RtmPresence {
+export class RtmMembers {
   readonly sources = new Map<string, Source>();
   readonly #now: () => number;
 

@@ -1,4 +1,4 @@
-import { OraError } from "./errors.ts";
+import { OraError } from "../errors.ts";
 
 /**
  * Why a change is undone. `savepoint`: rollback to a savepoint or of a failed statement;

@@ -1,33 +1,19 @@
 /** The rows of a query. */
-import type { Writer } from "./codec.ts";
+import type { Writer } from "../net/codec.ts";
 import { type Lobs, writeLob } from "./lobs.ts";
-import { SINCE } from "./profiles.ts";
-import { encodeValue } from "./sql-values.ts";
-import type { SqlValue, StatementResult } from "./statements.ts";
-import { MESSAGE } from "./ttc.ts";
-import { TYPE } from "./values.ts";
+import { SINCE } from "../net/profiles.ts";
+import { encodeValue, type SqlValue } from "./values.ts";
+import { MESSAGE } from "../net/ttc.ts";
+import { TYPE } from "../net/values.ts";
 
 const CHARSET_AL32UTF8 = 873;
 const CSFRM_IMPLICIT = 1;
 const MAX_STRING_BYTES = 32_767;
 
+/** A query's answer as a table. */
 export interface Cells {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly SqlValue[])[];
-}
-
-export function cellsOf(result: StatementResult): Cells {
-  const given = result.rows ?? [];
-  const first = given[0];
-  const columns =
-    result.columns ?? (first && !Array.isArray(first) ? Object.keys(first) : undefined);
-  if (!columns) throw new TypeError("a query's handler must return rows as objects, or columns");
-  const rows = given.map((row) =>
-    columns.map((name, i) =>
-      Array.isArray(row) ? (row[i] ?? null) : ((row as Record<string, SqlValue>)[name] ?? null),
-    ),
-  );
-  return { columns, rows };
 }
 
 /**

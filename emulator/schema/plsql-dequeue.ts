@@ -2,10 +2,11 @@
  * What PL/SQL can dequeue although a driver cannot: text in pieces, as worker/plsql-dequeue.ts and
  * RTM_WORKER_API.DEQUEUE_TEXT ask for it; and the dictionary's answer about a queue's payload.
  */
-import { OraError } from "./errors.ts";
-import type { QueueAdmin } from "./queue-admin.ts";
-import type { Emulator } from "./server.ts";
-import type { SqlValue, StatementCall } from "./statements.ts";
+import { OraError } from "../errors.ts";
+import type { QueueAdmin } from "../queue-admin.ts";
+import type { Emulator } from "../server.ts";
+import type { StatementCall } from "../sql/statements.ts";
+import type { SqlValue } from "../sql/values.ts";
 
 const PIECE_CHARS = 8000;
 const MAX_PIECES = 32;

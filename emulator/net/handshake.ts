@@ -1,14 +1,21 @@
 /** From the first message of a connection to the logged-on session. */
 import { Reader } from "./codec.ts";
-import { OraError, ora } from "./errors.ts";
+import { OraError, ora } from "../errors.ts";
 import { Logon, readLogon } from "./logon.ts";
 import { dataTypesAnswer, protocolAnswer, skipFastAuthPrefix } from "./negotiation.ts";
 import type { Profile } from "./profiles.ts";
-import type { SessionIdentity } from "./session.ts";
 import { type Call, FUNCTION, MESSAGE, readCall, statusAnswer } from "./ttc.ts";
 
 /** The field version in which the logon inside a fast-auth message is encoded. */
 const FAST_AUTH_FIELD_VERSION = 13;
+
+/** Who has logged on, by what the client says of itself. */
+export interface SessionIdentity {
+  user: string;
+  serviceName: string;
+  program: string;
+  machine: string;
+}
 
 export interface HandshakeAnswer {
   payload: Buffer;

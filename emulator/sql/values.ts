@@ -1,9 +1,8 @@
 /** Single values of binds and columns. */
-import type { Reader } from "./codec.ts";
-import { ora } from "./errors.ts";
-import { decodeJson } from "./json.ts";
+import type { Reader } from "../net/codec.ts";
+import { ora } from "../errors.ts";
+import { decodeJson } from "../net/oson.ts";
 import type { Lobs } from "./lobs.ts";
-import type { SqlValue } from "./statements.ts";
 import {
   decodeDate,
   decodeFloat,
@@ -12,7 +11,10 @@ import {
   encodeFloat,
   encodeNumber,
   TYPE,
-} from "./values.ts";
+} from "../net/values.ts";
+
+/** A value as statement handlers see it. NUMBER: a number when a double holds it exactly, else its text. */
+export type SqlValue = string | number | bigint | boolean | Date | Buffer | null;
 
 /** The data type of a bind or column as it is on the wire. */
 export interface WireType {

@@ -3,10 +3,8 @@
  * sql/api/public/rtm_control.pkb: an item on the queue and, for a revocation, a row, in one transaction.
  */
 import { createHmac } from "node:crypto";
-import type { Session } from "./session.ts";
-import type { SqlValue } from "./statements.ts";
-
-type Args = readonly (SqlValue | SqlValue[])[];
+import type { Session } from "../session.ts";
+import type { Args } from "./procedures.ts";
 
 const LIFE_MS = 90_000_000;
 /** As many as one call of REVOCATIONS gives. */
