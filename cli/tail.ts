@@ -83,7 +83,7 @@ export async function tail(
   };
   let reached = false;
   for (let attempt = 1; !signal.aborted; attempt++) {
-    const outcome = await session(channels, options, positions, print, signal, () => {
+    const outcome = await oneConnection(channels, options, positions, print, signal, () => {
       attempt = 0;
       reached = true;
     });
@@ -98,7 +98,8 @@ function say(text: string): void {
   process.stderr.write(`rtm tail: ${printableLine(text)}\n`);
 }
 
-function session(
+/** Prints until the connection ends, and says how it ended. */
+function oneConnection(
   channels: readonly string[],
   { url, tokenFile }: TailOptions,
   positions: Map<string, Position>,

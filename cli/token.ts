@@ -50,7 +50,7 @@ export async function mintWith(relay: RelayConfig, request: MintRequest): Promis
   return mintToken({ subject, channels, lifetimeMs, kid, secret });
 }
 
-export interface MintOptions {
+export interface MintFlags {
   readonly config?: string;
   readonly sub: string;
   /** ms */
@@ -59,7 +59,7 @@ export interface MintOptions {
 }
 
 /** Prints a token. */
-export async function mint(channels: readonly string[], options: MintOptions): Promise<void> {
+export async function mint(channels: readonly string[], options: MintFlags): Promise<void> {
   const { config, sub, lifetime, kid } = options;
   const { relay } = readConfig(config);
   const token = await mintWith(relay, {

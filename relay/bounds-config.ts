@@ -3,18 +3,16 @@
  * slow clients.
  */
 import { z } from "zod";
-import { count, duration, type Problem, size, textWithout } from "../common/schema.ts";
+import { count, duration, type Problem, size } from "../common/schema.ts";
 import { formatSize } from "../common/units.ts";
-import { patternProblem } from "./contract/patterns.ts";
 import { MEMBER_BYTES, type PresenceConfig } from "./presence-config.ts";
+import { channelPattern } from "./names-config.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /** What an encoded message may need beside its payload's JSON text: names, id, numbers, keys. */
 const ENVELOPE_BYTES = 4 * KIB;
-
-const pattern = textWithout(patternProblem);
 
 export const limitsConfig = z.strictObject({
   messageBytes: size({ min: KIB, max: 64 * MIB })
@@ -102,7 +100,7 @@ export const slowClientsConfig = z.strictObject({
   policies: z
     .array(
       z.strictObject({
-        channels: pattern.describe("Exact name, or a prefix with a trailing *."),
+        channels: channelPattern.describe("Exact name, or a prefix with a trailing *."),
         policy: z
           .enum(["disconnect", "latest"])
           .describe(

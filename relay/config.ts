@@ -1,7 +1,7 @@
 /** The relay's part of the configuration; its larger sections are in files of their own beside this one. */
 import proxyAddr from "proxy-addr";
 import { z } from "zod";
-import { duration, type Problem, port, textWithout } from "../common/schema.ts";
+import { duration, type Problem, port } from "../common/schema.ts";
 import {
   boundProblems,
   duplicatesConfig,
@@ -9,12 +9,10 @@ import {
   limitsConfig,
   slowClientsConfig,
 } from "./bounds-config.ts";
-import { patternProblem } from "./contract/patterns.ts";
 import { apiKeysConfig, keyProblems, tokensConfig } from "./keys-config.ts";
 import { logConfig } from "./log-config.ts";
 import { presenceConfig } from "./presence-config.ts";
-
-const pattern = textWithout(patternProblem);
+import { channelPattern } from "./names-config.ts";
 
 export const relayConfig = z
   .strictObject({
@@ -27,7 +25,7 @@ export const relayConfig = z
         "No authorization at all: every client may read and write every channel. For demos.",
       ),
     publicChannels: z
-      .array(pattern)
+      .array(channelPattern)
       .default([])
       .describe("Channels that may be read without a token: names, or prefixes with a trailing *."),
     origins: z

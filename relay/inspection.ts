@@ -12,7 +12,7 @@ import type { LogStats } from "./log/valkey/stats.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 
 /** A channel as this node knows it. */
-export interface ChannelView {
+export interface ChannelFigures {
   readonly channel: string;
   /** Number of its last message in this epoch. */
   readonly seq: number;
@@ -25,7 +25,7 @@ export interface ChannelView {
 }
 
 /** A client for which something is held. */
-export interface SlowClientView {
+export interface SlowClientFigures {
   /** Of the client, behind trusted proxies. */
   readonly address: string | undefined;
   /** Unsent bytes that this process holds for it. */
@@ -36,7 +36,7 @@ export interface SlowClientView {
 }
 
 /** The log that nodes share; see `ValkeyLog`. */
-export interface SharedLogView {
+export interface SharedLogFigures {
   readonly current: boolean;
   readonly lag: number;
   readonly engineBytes: number;
@@ -46,7 +46,7 @@ export interface SharedLogView {
 }
 
 /** A message of the history. */
-export interface MessageView {
+export interface KeptMessage {
   readonly seq: number;
   readonly eventName: string;
   /** Of the encoded message. */
@@ -57,17 +57,17 @@ export interface MessageView {
   readonly payload?: string;
 }
 
-/** Where a reader of a channel stands. */
-export interface Place {
+/** Where somebody who looks at a channel stands. */
+export interface Position {
   readonly epoch: string;
   readonly seq: number;
 }
 
-/** What was published in a channel since a place. */
+/** What was published in a channel since a position. */
 export interface ChannelNews {
   /** Where to go on. */
-  readonly place: Place;
-  readonly messages: readonly MessageView[];
+  readonly position: Position;
+  readonly messages: readonly KeptMessage[];
   /** Messages that were passed over: they are not remembered any more, or were too many. */
   readonly missed: number;
 }
@@ -106,7 +106,7 @@ export class Inspection {
   }
 
   /** Undefined where this node numbers its messages itself. */
-  sharedLog(): SharedLogView | undefined {
+  sharedLog(): SharedLogFigures | undefined {
     const log = this.#messageLog;
     if (!(log instanceof ValkeyLog)) return undefined;
     const { isCurrent: current, lag, engineBytes, stats } = log;
@@ -115,7 +115,7 @@ export class Inspection {
   }
 
   /** All channels: the caller takes what it needs, so that many of them cost no array. */
-  *channels(): Generator<ChannelView> {
+  *channels(): Generator<ChannelFigures> {
     const { hub, presence } = this.#clients;
     for (const { name, log, subscriptions } of hub.channels.values()) {
       const { seq, size: kept, bytes: keptBytes } = log;
@@ -132,7 +132,7 @@ export class Inspection {
   }
 
   /** The clients for which most is held, at most `limit`, the fullest first. */
-  slowClients(limit: number): SlowClientView[] {
+  slowClients(limit: number): SlowClientFigures[] {
     const { hub } = this.#clients;
     hub.measure();
     return [...hub.holding]
@@ -145,34 +145,34 @@ export class Inspection {
       });
   }
 
-  /** Where a reader of `channel` begins that wants the last `messages`. */
-  placeBehind(channel: string, messages: number): Place {
+  /** Where to begin for the last `messages`. */
+  positionBehind(channel: string, messages: number): Position {
     const { hub } = this.#clients;
     return { epoch: hub.epoch, seq: Math.max(0, hub.headOf(channel) - messages) };
   }
 
   /**
-   * What the channel has carried since `place`, from the history: at most the last `limit` messages.
+   * What the channel has carried since `position`, from the history: at most the last `limit` messages.
    * @param payloadBytes of each payload; 0 for none of it
    */
-  newsOf(channel: string, place: Place, limit: number, payloadBytes: number): ChannelNews {
+  newsOf(channel: string, position: Position, limit: number, payloadBytes: number): ChannelNews {
     const { hub } = this.#clients;
     const log = hub.channels.get(channel)?.log;
     const { epoch } = hub;
-    if (!log) return { place: { epoch, seq: hub.headOf(channel) }, messages: [], missed: 0 };
+    if (!log) return { position: { epoch, seq: hub.headOf(channel) }, messages: [], missed: 0 };
     // A new epoch counts from elsewhere: what it has is shown from its beginning.
-    const from = epoch === place.epoch ? place.seq + 1 : log.evictedSeq + 1;
+    const from = epoch === position.epoch ? position.seq + 1 : log.evictedSeq + 1;
     const first = Math.max(from, log.evictedSeq + 1, log.seq - limit + 1);
     return {
-      place: { epoch, seq: log.seq },
+      position: { epoch, seq: log.seq },
       messages: this.#messages(log, first, payloadBytes),
       missed: Math.max(0, first - from),
     };
   }
 
-  #messages(log: ChannelLog, first: number, payloadBytes: number): MessageView[] {
+  #messages(log: ChannelLog, first: number, payloadBytes: number): KeptMessage[] {
     const now = this.#clock();
-    const messages: MessageView[] = [];
+    const messages: KeptMessage[] = [];
     for (let seq = first; seq <= log.seq; seq++) {
       const entry = log.get(seq);
       if (!entry) continue;

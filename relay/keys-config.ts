@@ -1,17 +1,13 @@
 /** The part of the configuration about who may do what: secrets that sign tokens, and API keys. */
 import { z } from "zod";
-import { count, duration, type Problem, textWithout } from "../common/schema.ts";
+import { count, duration, type Problem } from "../common/schema.ts";
 import { formatDuration } from "../common/units.ts";
-import { nameProblem } from "./contract/message.ts";
-import { patternProblem } from "./contract/patterns.ts";
+import { channelPattern, plainName } from "./names-config.ts";
 
 /** Shortest HS256 secret: RFC 7518 section 3.2 asks for a key as long as the hash, 32 bytes. */
 export const MIN_SECRET_BYTES = 32;
 /** Shortest API key. */
 export const MIN_API_KEY_BYTES = 16;
-
-const pattern = textWithout(patternProblem);
-const name = textWithout(nameProblem);
 
 /** Exactly one of an inline value and a file that holds it. */
 function inlineOrFile(
@@ -35,7 +31,7 @@ function inlineOrFile(
 
 const tokenSecret = z
   .strictObject({
-    kid: name.describe("Name of the secret; a token's header says which one signed it."),
+    kid: plainName.describe("Name of the secret; a token's header says which one signed it."),
     secret: z
       .string()
       .optional()
@@ -51,11 +47,11 @@ const tokenSecret = z
 
 const apiKey = z
   .strictObject({
-    name: name.describe("Name of the key, for logs and metrics."),
+    name: plainName.describe("Name of the key, for logs and metrics."),
     key: z.string().optional().describe("The key, at least 16 bytes. Prefer keyFile."),
     keyFile: z.string().optional().describe("File that holds the key: one line of UTF-8 text."),
     channels: z
-      .array(pattern)
+      .array(channelPattern)
       .min(1)
       .default(["*"])
       .describe(

@@ -1,17 +1,15 @@
 /** The part of the configuration about who is seen where (docs/protocol.md, Presence). */
 import { z } from "zod";
-import { duration, textWithout } from "../common/schema.ts";
-import { patternProblem } from "./contract/patterns.ts";
+import { duration } from "../common/schema.ts";
+import { channelPattern } from "./names-config.ts";
 
 /** Shortest secret from which the ids of hidden users are made, bytes. */
 export const MIN_HASH_SECRET_BYTES = 32;
 /** The most bytes that one member takes of a list: its id, what it shows of itself, and keys. */
 export const MEMBER_BYTES = 2048;
 
-const pattern = textWithout(patternProblem);
-
 const rule = z.strictObject({
-  channels: pattern.describe("Exact name, or a prefix with a trailing *."),
+  channels: channelPattern.describe("Exact name, or a prefix with a trailing *."),
   watchOnly: z
     .boolean()
     .default(false)

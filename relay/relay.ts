@@ -216,7 +216,7 @@ class RunningRelay implements Relay {
     this.publisher = new LocalPublisher({
       control: (items) => control.take(items),
       hub: this.#hub,
-      log: this.#messageLog,
+      messageLog: this.#messageLog,
       serving: this.#serving,
       messageBytes: config.limits.messageBytes,
       quantum: this.#memory
@@ -246,8 +246,8 @@ class RunningRelay implements Relay {
     const presence = new Presence({
       config: this.#config,
       hub: this.#hub,
-      log: this.#messageLog,
-      logger: this.#log,
+      messageLog: this.#messageLog,
+      log: this.#log,
       warnings,
       clock: this.#clock,
       shared: !this.#memory,

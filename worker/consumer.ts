@@ -16,7 +16,7 @@ import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import { type PoisonStore, PoisonUnkeptError } from "./poison.ts";
-import { prepareQueue, type QueueAccess } from "./queue-access.ts";
+import { prepareQueue, type KnownQueue } from "./known-queue.ts";
 import { QueueState } from "./queue-state.ts";
 import { revocationsInForce } from "./revocations.ts";
 import { type Session, SessionHungError } from "./session.ts";
@@ -73,7 +73,7 @@ export class QueueConsumer {
   readonly state: QueueState;
   readonly queueName: string;
   /** What is known of the queue; undefined until the first session has looked. */
-  access: QueueAccess | undefined;
+  known: KnownQueue | undefined;
   /** The database's clock minus ours, ms; the side connection keeps it current. */
   clockOffsetMs: number | undefined;
   readonly #options: ConsumerOptions;
@@ -168,18 +168,18 @@ export class QueueConsumer {
 
   async #consume(session: Session, signal: AbortSignal): Promise<void> {
     const { worker, queue } = this.#options;
-    const access = await prepareQueue(session, queue, worker, this.#warnings);
-    this.access = access;
-    this.clockOffsetMs = access.clockOffsetMs;
+    const known = await prepareQueue(session, queue, worker, this.#warnings);
+    this.known = known;
+    this.clockOffsetMs = known.clockOffsetMs;
     let fence: number | undefined;
-    if (access.leasePossible) fence = await this.#lead(access, signal);
+    if (known.leasePossible) fence = await this.#lead(known, signal);
     else if (worker.lease === "auto") this.#warnNoLease();
     const sizer = new BatchSizer(queue.batch, session.serverVersion);
-    const dequeuer = new Dequeuer(session, access, sizer, this.#warnings);
+    const dequeuer = new Dequeuer(session, known, sizer, this.#warnings);
     const settlement = new Settlement({
       ...this.#options,
       session,
-      access,
+      known,
       fence,
       queue: queue.name,
       warnings: this.#warnings,
@@ -187,10 +187,10 @@ export class QueueConsumer {
       onAttempt: () => this.state.move(),
       onHold: () => this.state.set("holding", "RTM_RELAY_UNAVAILABLE"),
     });
-    await settlement.tell(await revocationsInForce(access, this.#warnings), signal);
-    this.#log.info({ kind: access.kind, lease: access.leasePossible }, "dequeuing");
+    await settlement.tell(await revocationsInForce(known, this.#warnings), signal);
+    this.#log.info({ kind: known.kind, lease: known.leasePossible }, "dequeuing");
     const notifier =
-      queue.mode === "notify" ? new Notifier(access.name, this.#warnings) : undefined;
+      queue.mode === "notify" ? new Notifier(known.name, this.#warnings) : undefined;
     try {
       while (!signal.aborted && !session.isOld) {
         this.#checkMayLead();
@@ -278,14 +278,14 @@ export class QueueConsumer {
    * session may hold the lease for a moment more.
    * @returns the number of this holder of the lease; undefined without a lease
    */
-  async #lead(access: QueueAccess, signal: AbortSignal): Promise<number | undefined> {
+  async #lead(known: KnownQueue, signal: AbortSignal): Promise<number | undefined> {
     for (let waitMs = this.#hasLed ? LEASE_WAIT_MS : 0; ; waitMs = LEASE_WAIT_MS) {
       signal.throwIfAborted();
-      const outcome = await access.api!.acquireLease(access.name, waitMs);
+      const outcome = await known.api!.acquireLease(known.name, waitMs);
       this.#progress = true;
       this.state.tick();
       this.#hasLed = outcome === "ACQUIRED";
-      if (outcome === "ACQUIRED") return access.api!.leaseToken(access.name);
+      if (outcome === "ACQUIRED") return known.api!.leaseToken(known.name);
       if (outcome === "NO_GRANT") {
         this.#warnNoLease();
         return undefined;

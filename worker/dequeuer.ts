@@ -9,7 +9,7 @@ import type { BatchSizer } from "./batch-sizer.ts";
 import type { Dequeued } from "./decode.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import { dequeueTextByBlock } from "./plsql-dequeue.ts";
-import type { QueueAccess } from "./queue-access.ts";
+import type { KnownQueue } from "./known-queue.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -22,7 +22,7 @@ const UNREADABLE_PAUSE_MS = 100;
 
 export class Dequeuer {
   readonly #session: Session;
-  readonly #access: QueueAccess;
+  readonly #known: KnownQueue;
   readonly #sizer: BatchSizer;
   readonly #warnings: RateLimitedLog;
   /** Messages still to be dequeued one at a time. */
@@ -31,9 +31,9 @@ export class Dequeuer {
   #texts = { turns: 0, attempts: 0 };
   #textImpossible = false;
 
-  constructor(session: Session, access: QueueAccess, sizer: BatchSizer, warnings: RateLimitedLog) {
+  constructor(session: Session, known: KnownQueue, sizer: BatchSizer, warnings: RateLimitedLog) {
     this.#session = session;
-    this.#access = access;
+    this.#known = known;
     this.#sizer = sizer;
     this.#warnings = warnings;
   }
@@ -43,7 +43,7 @@ export class Dequeuer {
    * Empty: nothing came, or the batch was rolled back and comes again.
    */
   async next(waitMs: number): Promise<Dequeued[]> {
-    const { name, kind, consumer } = this.#access;
+    const { name, kind, consumer } = this.#known;
     if (this.#texts.turns > 0) return this.#suspect(waitMs);
     const single = this.#singles > 0;
     if (single) this.#singles--;
@@ -105,7 +105,7 @@ export class Dequeuer {
   }
 
   async #textBatch(max: number, waitMs: number): Promise<Dequeued[]> {
-    const { name, kind, consumer, textByApi, api } = this.#access;
+    const { name, kind, consumer, textByApi, api } = this.#known;
     const batch: Dequeued[] = [];
     // A stop must not roll back what is dequeued already, so it only ends the collecting.
     while (batch.length < max && !(batch.length > 0 && this.#session.isInterrupted)) {

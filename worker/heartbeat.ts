@@ -10,7 +10,7 @@ import type { Logon } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { QueueStateName } from "./queue-state.ts";
-import { apiOwner, type Backlog, type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
+import { apiOwner, type QueueBacklog, type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
 
 /** Backlogs are counted up to here. */
@@ -81,9 +81,9 @@ export async function runSide(
   await session?.discard();
 }
 
-function apiOf({ worker }: SideOptions, session: Session, { access }: QueueConsumer) {
-  if (!access?.api) return undefined;
-  return new RtmWorkerApi(session, apiOwner(worker, access.name));
+function apiOf({ worker }: SideOptions, session: Session, { known }: QueueConsumer) {
+  if (!known?.api) return undefined;
+  return new RtmWorkerApi(session, apiOwner(worker, known.name));
 }
 
 async function beat(
@@ -93,7 +93,7 @@ async function beat(
 ): Promise<void> {
   const { workerId, host, version } = options;
   const state = HEARTBEAT_STATES[consumer.state.name];
-  const queueName = consumer.access?.name;
+  const queueName = consumer.known?.name;
   if (state === undefined || queueName === undefined) return;
   await apiOf(options, session, consumer)?.heartbeat({ workerId, queueName, host, version, state });
 }
@@ -103,7 +103,7 @@ async function readBacklog(
   { warnings }: SideOptions,
   api: RtmWorkerApi,
   queueName: string,
-): Promise<Backlog | undefined> {
+): Promise<QueueBacklog | undefined> {
   try {
     return await api.backlog(queueName, BACKLOG_LIMIT);
   } catch (error) {
@@ -119,13 +119,13 @@ async function look(
   consumer: QueueConsumer,
 ): Promise<void> {
   const { metrics, log } = options;
-  const { access, queueName: queue } = consumer;
+  const { known, queueName: queue } = consumer;
   const api = apiOf(options, session, consumer);
-  if (!api || !access) return;
+  if (!api || !known) return;
   const { clockOffsetMs } = await api.versions();
   consumer.clockOffsetMs = clockOffsetMs;
   metrics.clockOffset.set(clockOffsetMs / 1000);
-  const backlog = await readBacklog(options, api, access.name);
+  const backlog = await readBacklog(options, api, known.name);
   if (!backlog) return;
   metrics.backlog.set({ queue }, backlog.ready);
   metrics.oldest.set({ queue }, backlog.oldestAgeS ?? 0);

@@ -1,6 +1,6 @@
 /** What a consumer is doing right now: for /readyz, metrics and the service manager's watchdog. */
 import type { WorkerMetrics } from "./metrics.ts";
-import type { Backlog } from "./rtm-worker-api.ts";
+import type { QueueBacklog } from "./rtm-worker-api.ts";
 
 export const QUEUE_STATES = [
   "connecting",
@@ -27,7 +27,7 @@ export interface QueueStatus {
    */
   readonly lastMoveMs: number;
   /** As the side connection last saw it; undefined before that. */
-  readonly backlog: Backlog | undefined;
+  readonly backlog: QueueBacklog | undefined;
   /**
    * Ready messages that this consumer is not given although it waits for them: another session has
    * them locked, most likely one that was abandoned and that the database still thinks alive.
@@ -44,7 +44,7 @@ export class QueueState {
   #since = performance.now();
   #lastTick: number | undefined;
   #lastMove = performance.now();
-  #backlog: Backlog | undefined;
+  #backlog: QueueBacklog | undefined;
   #blocked = 0;
   /** Whether messages came since the backlog was last seen, or something else kept them waiting. */
   #busySinceBacklog = true;
@@ -92,7 +92,7 @@ export class QueueState {
    * waited and got none are locked by somebody else; one look alone may have met a fresh commit.
    * @returns true when that has just begun.
    */
-  backlog(backlog: Backlog): boolean {
+  backlog(backlog: QueueBacklog): boolean {
     const idle = this.#state === "active" && !this.#busySinceBacklog;
     const wasReady = (this.#backlog?.ready ?? 0) > 0;
     const wasBlocked = this.#blocked > 0;

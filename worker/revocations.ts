@@ -7,11 +7,11 @@ import { messageOf } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
 import { type ControlItem, readControl } from "../relay/contract/control.ts";
 import { WITH_PRESENCE } from "./api-version.ts";
-import type { QueueAccess } from "./queue-access.ts";
+import type { KnownQueue } from "./known-queue.ts";
 
 /** Of our own queue, by a package of version 2 or later; otherwise there are none. */
 export async function revocationsInForce(
-  { api, apiVersion = 0, isOwn }: QueueAccess,
+  { api, apiVersion = 0, isOwn }: KnownQueue,
   warnings: RateLimitedLog,
 ): Promise<ControlItem[]> {
   if (!api || !isOwn || apiVersion < WITH_PRESENCE) return [];

@@ -36,7 +36,7 @@ export interface Versions {
   readonly clockOffsetMs: number;
 }
 
-export interface Backlog {
+export interface QueueBacklog {
   /** Ready messages, counted up to the limit. */
   readonly ready: number;
   /** Age of the oldest ready message in seconds; null when none is ready. */
@@ -174,7 +174,7 @@ export class RtmWorkerApi {
     });
   }
 
-  async backlog(queueName: string, limit: number): Promise<Backlog> {
+  async backlog(queueName: string, limit: number): Promise<QueueBacklog> {
     const out = await this.#call<{ ready: number; oldest: number | null; exceptions: number }>(
       "backlog",
       ":queue, :limit, :ready, :oldest, :exceptions",

@@ -23,7 +23,7 @@ import { handOver, type Item, type Settled } from "./hand-over.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import type { PoisonStore } from "./poison.ts";
-import type { QueueAccess } from "./queue-access.ts";
+import type { KnownQueue } from "./known-queue.ts";
 import type { Session } from "./session.ts";
 
 const HOLD_BOUNDS: Bounds = { baseMs: 100, capMs: 5_000 };
@@ -32,7 +32,7 @@ const CLAIM_ATTEMPTS = 3;
 
 export interface SettlementOptions {
   readonly session: Session;
-  readonly access: QueueAccess;
+  readonly known: KnownQueue;
   readonly publisher: Publisher;
   readonly poisonStore: PoisonStore;
   readonly worker: Pick<WorkerConfig, "holdPing" | "receipts">;
@@ -148,14 +148,14 @@ export class Settlement {
   }
 
   async #decode(dequeued: Dequeued, now: number): Promise<Resolved & { claimId?: string }> {
-    const { access } = this.#options;
-    const first = decode(dequeued, access.foreign, now);
+    const { known } = this.#options;
+    const first = decode(dequeued, known.foreign, now);
     if (first.kind !== "claim") return first;
     return { ...(await this.#fetchClaim(first, dequeued.attempts)), claimId: first.claimId };
   }
 
   async #fetchClaim(claim: Claim, attempts: number): Promise<Resolved> {
-    const { api } = this.#options.access;
+    const { api } = this.#options.known;
     if (!api) return claimUnreadable(claim, "RTM_WORKER_API is not installed or not granted");
     try {
       return withClaim(claim, await api.claim(claim.claimId));
@@ -169,7 +169,7 @@ export class Settlement {
     const {
       publisher,
       fence,
-      access,
+      known,
       session,
       worker,
       metrics,
@@ -180,7 +180,7 @@ export class Settlement {
     } = this.#options;
     return handOver(items, {
       publisher,
-      source: { name: `queue:${access.name}`, ...(fence !== undefined && { fence }) },
+      source: { name: `queue:${known.name}`, ...(fence !== undefined && { fence }) },
       signal,
       ping: () => session.ping(),
       pingMs: worker.holdPing,
@@ -196,22 +196,22 @@ export class Settlement {
   }
 
   async #setAside(poison: Poison): Promise<void> {
-    const { metrics, poisonStore, queue, access, warnings } = this.#options;
+    const { metrics, poisonStore, queue, known, warnings } = this.#options;
     const { id, code, reason, channel, eventName } = poison;
     warnings.warn(`poison ${code}`, { id, code, reason, channel, eventName }, "poison set aside");
     const inLog = await this.#tolerate(
       "set_aside",
       "RTM_LOG cannot keep poison; using the file",
-      () => access.api?.setAside(access.name, poison),
+      () => known.api?.setAside(known.name, poison),
     );
-    if (!access.api || !inLog) await poisonStore.keep(access.name, poison);
+    if (!known.api || !inLog) await poisonStore.keep(known.name, poison);
     metrics.poison.inc({ queue, reason: code });
     metrics.messages.inc({ queue, result: "poison" });
   }
 
   /** The text of poison stays in RTM_DELIVERY: it may not have been readable. */
   async #deleteClaims(delivered: readonly Delivered[]): Promise<void> {
-    const { api } = this.#options.access;
+    const { api } = this.#options.known;
     const claims = delivered.flatMap(({ claimId }) => (claimId === undefined ? [] : [claimId]));
     if (claims.length === 0) return;
     await this.#tolerate("delete_claims", "claim checks were not deleted; delivery goes on", () =>
@@ -220,7 +220,7 @@ export class Settlement {
   }
 
   async #writeReceipts(delivered: readonly Delivered[]): Promise<void> {
-    const { api } = this.#options.access;
+    const { api } = this.#options.known;
     const written = await this.#tolerate(
       "receipts",
       "receipts were not written; delivery goes on",
@@ -251,9 +251,9 @@ export class Settlement {
 
   /** From the call to the dequeue, by the database's clock; a foreign queue's `ts` is our own. */
   #observeLatency(messages: readonly Message[], dequeuedAt: number): void {
-    const { access, queue, metrics, clockOffsetMs } = this.#options;
+    const { known, queue, metrics, clockOffsetMs } = this.#options;
     const offset = clockOffsetMs();
-    if (access.foreign || offset === undefined) return;
+    if (known.foreign || offset === undefined) return;
     const latency = metrics.latency.labels({ queue });
     for (const { ts } of messages) latency.observe(Math.max(0, dequeuedAt + offset - ts) / 1000);
   }

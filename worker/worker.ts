@@ -13,7 +13,7 @@ import { reportServing } from "./leadership.ts";
 import { Logon } from "./logon.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { FilePoisonStore } from "./poison.ts";
-import { runPresence } from "./presence.ts";
+import { reportPresence } from "./presence-report.ts";
 import type { QueueStatus } from "./queue-state.ts";
 
 /** How often a place for poison that cannot be used is looked at again, ms. */
@@ -103,7 +103,7 @@ export function startWorker(options: WorkerOptions): Worker {
   );
   const presence =
     options.presence &&
-    runPresence(
+    reportPresence(
       { feed: options.presence, logon, worker, consumers, log, warnings, workerId },
       signal,
     );

@@ -10,7 +10,7 @@ import { messageOf } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { Logon } from "../../worker/logon.ts";
 import { oraCode } from "../../worker/oracle-errors.ts";
-import { qualifiedName } from "../../worker/queue-access.ts";
+import { qualifiedName } from "../../worker/known-queue.ts";
 import { apiOwner } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";

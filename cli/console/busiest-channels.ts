@@ -1,5 +1,5 @@
 /** The channels with most messages per second. There may be very many, so that not each sample looks at all. */
-import type { ChannelView, Inspection } from "../../relay/inspection.ts";
+import type { ChannelFigures, Inspection } from "../../relay/inspection.ts";
 import type { ChannelRow } from "./contract.ts";
 
 /** How long after one look at all channels the next one is due, ms: few of them, many of them. */
@@ -57,7 +57,7 @@ export class BusiestChannels {
 }
 
 function rateOf(
-  { channel, seq, kept }: ChannelView,
+  { channel, seq, kept }: ChannelFigures,
   before: ReadonlyMap<string, number>,
   seconds: number,
 ): number {

@@ -1,7 +1,7 @@
 /** One answer in the format `text/event-stream` (WHATWG HTML, section 9.2). */
 import type { ServerResponse } from "node:http";
 
-/** Unread bytes at which a reader is taken for gone. */
+/** Unread bytes at which a viewer is taken for gone. */
 const MOST_UNREAD_BYTES = 1024 * 1024;
 /** How soon a browser comes back after its stream has ended, ms. */
 const RETRY_MS = 2_000;
@@ -20,7 +20,7 @@ export class EventStream {
     response.write(`retry: ${RETRY_MS}\n\n`);
   }
 
-  /** Called once, when the reader has gone or the stream was ended. */
+  /** Called once, when the viewer has gone or the stream was ended. */
   onEnd(run: () => void): void {
     this.#response.once("close", run);
   }

@@ -4,7 +4,7 @@ import { SecretFileError } from "../../common/secret-file.ts";
 import { ApiVersionError } from "../../worker/api-version.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
-import { qualifiedName } from "../../worker/queue-access.ts";
+import { qualifiedName } from "../../worker/known-queue.ts";
 import { apiOwner, RtmWorkerApi, type Versions } from "../../worker/rtm-worker-api.ts";
 import { type Session, SessionHungError } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";

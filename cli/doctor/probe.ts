@@ -8,7 +8,7 @@ import WebSocket from "ws";
 import { messageOf } from "../../common/errors.ts";
 import { formatDuration } from "../../common/units.ts";
 import { type MessageFrame, type ServerFrame, SUBPROTOCOL } from "../../relay/contract/protocol.ts";
-import { qualifiedName } from "../../worker/queue-access.ts";
+import { qualifiedName } from "../../worker/known-queue.ts";
 import { apiOwner, RtmWorkerApi } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";

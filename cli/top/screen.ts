@@ -110,7 +110,7 @@ function slowClients({ sample }: ConsoleModel, paint: Paint): string[] {
     bytes(heldBytes),
     count(subscriptions),
   ]);
-  return ["", ...table(["SLOW READER", "STATE", "HELD", "CHANNELS"], lines, paint)];
+  return ["", ...table(["SLOW CLIENT", "STATE", "HELD", "CHANNELS"], lines, paint)];
 }
 
 function warnings(model: ConsoleModel, paint: Paint): string[] {

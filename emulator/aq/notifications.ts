@@ -14,14 +14,14 @@ const CLIENT_ID_BYTES = 29;
 const STREAM = 13;
 const RECORD = { message: 1 } as const;
 
-export interface SubscribeRequest {
+export interface RegistrationRequest {
   readonly operation: number;
   readonly queue: string;
   readonly registrationId: number;
 }
 
 /** The request of `subscribe()`, and of `unsubscribe()`. */
-export function readSubscribe(reader: Reader): SubscribeRequest {
+export function readSubscribe(reader: Reader): RegistrationRequest {
   const operation = reader.u8();
   reader.int(); // mode
   const hasUser = reader.u8();
@@ -61,7 +61,7 @@ export class Notifications {
   #lastId = 0;
 
   /** @param queue OWNER.NAME. Answers a registration, or the end of one. */
-  subscribe(request: SubscribeRequest, queue: string, inTransaction: boolean): Buffer {
+  subscribe(request: RegistrationRequest, queue: string, inTransaction: boolean): Buffer {
     const writer = new Writer().u8(8);
     if (request.operation === OPERATION.unregister) {
       this.#registrations.delete(request.registrationId);

@@ -20,7 +20,7 @@ export interface RevocationRow {
   readonly untilMs: number;
 }
 
-export interface ControlOptions {
+export interface RtmControlOptions {
   /** The database's clock, ms since 1970. */
   readonly now: () => number;
   /** Enqueues an item in the session's transaction. */
@@ -31,10 +31,10 @@ export interface ControlOptions {
 export class RtmControl {
   /** Committed rows of RTM_REVOCATION. */
   readonly revocations: RevocationRow[] = [];
-  readonly #options: ControlOptions;
+  readonly #options: RtmControlOptions;
   #id = 0;
 
-  constructor(options: ControlOptions) {
+  constructor(options: RtmControlOptions) {
     this.#options = options;
   }
 

@@ -52,7 +52,7 @@ export interface Revocation {
 }
 
 /** What is left of a token: all, nothing, or all but some channels. */
-export type Verdict = "good" | "revoked" | ReadonlySet<string>;
+export type Validity = "good" | "revoked" | ReadonlySet<string>;
 
 export class Revocations {
   readonly #tolerance: number;
@@ -108,7 +108,7 @@ export class Revocations {
   }
 
   /** @param now ms since 1970 */
-  judge(grant: Grant, now: number): Verdict {
+  judge(grant: Grant, now: number): Validity {
     if (this.#entries.size === 0) return "good";
     const { issuedAt = Number.NEGATIVE_INFINITY } = grant;
     const issued = issuedAt > now + this.#tolerance ? Number.NEGATIVE_INFINITY : issuedAt;

@@ -1,4 +1,4 @@
-/** Messages of one channel that leave in one turn of the event loop, joined once for all readers of a view. */
+/** Messages of one channel that leave in one turn of the event loop, joined once for all clients with a view. */
 import { idLine } from "../wire/event.ts";
 import { type Frames, joinFrames, NO_FRAMES } from "../wire/frame.ts";
 import { eventFrame, formatFrame } from "./encode.ts";
@@ -16,7 +16,7 @@ export class Bundle {
     this.entries = entries;
   }
 
-  /** What a reader of the view gets; `NO_FRAMES` when nothing of it is wanted there. */
+  /** What a client with the view gets; `NO_FRAMES` when nothing of it is wanted there. */
   frames(view: View): Frames {
     if (view === MESSAGE) {
       this.#message ??= joinFrames(this.entries.map((entry) => entry.frame));

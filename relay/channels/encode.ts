@@ -43,7 +43,7 @@ export function eventFrame(entry: Entry, head: string): Buffer {
   return eventOf(frameText(entry.frame), head);
 }
 
-/** What readers of `format` get of a message. */
+/** What clients with `format` get of a message. */
 export function formatFrame(entry: Entry, format: Format): Buffer {
   switch (format) {
     case "message":

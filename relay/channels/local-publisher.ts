@@ -22,7 +22,7 @@ type Part = readonly Incoming[];
 
 export interface LocalPublisherOptions {
   readonly hub: Hub;
-  readonly log: Log;
+  readonly messageLog: Log;
   readonly serving: Serving;
   /** The largest encoded message. */
   readonly messageBytes: number;
@@ -88,7 +88,7 @@ export class LocalPublisher implements Publisher {
     part: Part,
     source: Source,
   ): readonly PublishResult[] | Promise<readonly PublishResult[]> {
-    const { hub, log, serving } = this.#options;
+    const { hub, messageLog, serving } = this.#options;
     const down = serving.problem;
     if (down !== undefined) {
       return part.map(() => ({ status: "unavailable", code: "unavailable", message: down }));
@@ -97,7 +97,7 @@ export class LocalPublisher implements Publisher {
     const good = part.flatMap(({ message }, index) => (problems[index] ? [] : [message]));
     for (const { payload } of good) hub.turn.bytes += payload.length;
     const appended =
-      good.length > 0 ? log.append(good, { source, ownIds: part[0]?.ownId ?? false }) : [];
+      good.length > 0 ? messageLog.append(good, { source, ownIds: part[0]?.ownId ?? false }) : [];
     return appended instanceof Promise
       ? appended.then((answers) => this.#results(part, problems, answers))
       : this.#results(part, problems, appended);

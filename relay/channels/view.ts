@@ -1,6 +1,6 @@
 /**
- * What a reader gets of each message: in which form, and of which events. There is one object for each
- * view, so that all readers of a view share what is encoded and joined for it.
+ * What a client gets of each message: in which form, and of which events. There is one object for each
+ * view, so that all clients with a view share what is encoded and joined for it.
  */
 
 /** `message`: all of a message, as a frame; `payload`: the bare payload; `sse`: all of it, as an event. */
@@ -10,10 +10,10 @@ export interface View {
   readonly format: Format;
   /** The names of the events that are wanted; undefined: all. */
   readonly events: ReadonlySet<string> | undefined;
-  /** `sse`: the id of an event, the same for all readers of the view. */
+  /** `sse`: the id of an event, the same for all clients with the view. */
   readonly idOf?: (seq: number) => string;
   /**
-   * `sse`: the id of an event of one reader of many channels, asked when the event is written, because
+   * `sse`: the id of an event of one client of many channels, asked when the event is written, because
    * it says what of the other channels was written before.
    */
   readonly idWhenWritten?: (seq: number) => string;

@@ -22,8 +22,9 @@ export function addressGroup(address: string): string {
   return `${network.map((part) => part.toString(16)).join(":")}::/64`;
 }
 
-/** Whether everybody behind a proxy on this machine may have the address. */
-export function isLoopback(address: string): boolean {
+/** Whether it is an address of this machine for itself, which everybody behind a proxy on it has. */
+export function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false;
   return address === "::1" || addressGroup(address).startsWith("127.");
 }
 

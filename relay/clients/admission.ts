@@ -18,7 +18,7 @@ export function seen({ url = "", headers }: IncomingMessage): { path: string; or
 }
 
 /** Why a client is closed at once. */
-export interface Refusal {
+export interface Unwanted {
   readonly name: CloseName;
   readonly reason: string;
 }
@@ -40,7 +40,7 @@ export class Admission {
   }
 
   /** Why the client is closed at once; undefined when it may stay. */
-  refusalOf({ headers }: IncomingMessage): Refusal | undefined {
+  refusalOf({ headers }: IncomingMessage): Unwanted | undefined {
     const { config, stats } = this.#clients;
     const origins = this.#origins;
     const { closeName, problem } = this.#serving;

@@ -72,7 +72,7 @@ export class Clients {
   /** Sockets of clients that were told to go. */
   readonly farewells: Farewells;
   readonly addressLimits: AddressLimits;
-  /** What readers of an event stream with one channel get. */
+  /** What clients of an event stream with one channel get. */
   readonly events: View = {
     format: "sse",
     events: undefined,

@@ -1,10 +1,10 @@
 /**
- * The id of an event of `GET /sse`: where its reader stands in all channels of its URL, in their order.
+ * The id of an event of `GET /sse`: where its client stands in all channels of its URL, in their order.
  * An EventSource sends the last one back when it comes again.
  */
 import type { Since } from "../contract/protocol.ts";
 
-/** `-` stands for a channel in which the reader stands nowhere. */
+/** `-` stands for a channel in which the client stands nowhere. */
 const NOWHERE = "-";
 
 /** A position that cannot be recovered. */
@@ -14,7 +14,7 @@ export function positionId(epoch: string, seqs: readonly (number | undefined)[])
   return `${epoch}:${seqs.map((seq) => seq ?? NOWHERE).join(",")}`;
 }
 
-/** Where a reader stood in each of `count` channels; undefined when the text does not say that. */
+/** Where a client stood in each of `count` channels; undefined when the text does not say that. */
 export function parsePositionId(text: string, count: number): (Since | undefined)[] | undefined {
   const [, epoch, list = ""] = /^([^:]{1,64}):([\d,-]+)$/.exec(text) ?? [];
   const places = list.split(",");

@@ -2,7 +2,7 @@
 import { maxHeaderSize } from "node:http";
 import { SUBPROTOCOL } from "../contract/protocol.ts";
 
-export interface Answer {
+export interface LostAnswer {
   readonly status: number;
   readonly text: string;
   readonly headers?: readonly string[];
@@ -44,7 +44,7 @@ export const LOST = {
   },
   request_timeout: { status: 408, text: "The request did not arrive in time." },
   request_malformed: { status: 400, text: "This is no HTTP request." },
-} as const satisfies Readonly<Record<string, Answer>>;
+} as const satisfies Readonly<Record<string, LostAnswer>>;
 
 export type Lost = keyof typeof LOST;
 

@@ -5,7 +5,7 @@
  */
 import type { Grant } from "../access/claims.ts";
 import { PatternMap, type PatternSet } from "../access/pattern-map.ts";
-import type { Verdict } from "../access/revocations.ts";
+import type { Validity } from "../access/revocations.ts";
 import type { ChannelPattern } from "../contract/patterns.ts";
 
 /** What a token may grant to do with a channel. */
@@ -210,7 +210,7 @@ export class Rights {
    * @internal Drops what was revoked. Called by `ClientConnection` only.
    * @returns whether anything was
    */
-  revoke(judge: (grant: Grant) => Verdict): boolean {
+  revoke(judge: (grant: Grant) => Validity): boolean {
     let changed = false;
     const revoked = new Set<Grant>();
     for (const term of this.#terms) {

@@ -165,7 +165,7 @@ export class SseConnection extends ClientConnection {
     for (const { replay } of started) replay();
   }
 
-  /** Readers of one channel, all of it, share what is written to them. */
+  /** Clients of one channel, all of it, share what is written to them. */
   #viewOf(channel: string): View {
     const { channels, events } = this.#request;
     if (channels.length === 1 && !events) return this.outlet.view;

@@ -5,9 +5,9 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { CLOSE, SUBPROTOCOL } from "../contract/protocol.ts";
 import { closeReason } from "../wire/wire.ts";
-import { type Admission, type Refusal, seen } from "./admission.ts";
+import { type Admission, type Unwanted, seen } from "./admission.ts";
 import type { Clients } from "./clients.ts";
-import { type Answer, LOST, type Lost, MALFORMED } from "./lost.ts";
+import { LOST, type Lost, type LostAnswer, MALFORMED } from "./lost.ts";
 import type { Peer } from "./peer.ts";
 import { PlainConnection, parsePlainRequest } from "./plain-connection.ts";
 import { RtmConnection } from "./rtm-connection.ts";
@@ -82,7 +82,7 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
   }
 
   function answer(socket: Duplex, reason: Lost, detail?: string): void {
-    const { status, text: usual, headers = [] }: Answer = LOST[reason];
+    const { status, text: usual, headers = [] }: LostAnswer = LOST[reason];
     const text = detail ?? usual;
     farewells.refused(socket);
     socket.once("finish", () => socket.destroy());
@@ -178,7 +178,7 @@ function accept(
   clients: Clients,
   makePeer: () => Peer,
   plain: URLSearchParams | undefined,
-): Refusal | undefined {
+): Unwanted | undefined {
   if (!plain) {
     new RtmConnection(clients, makePeer());
     return undefined;

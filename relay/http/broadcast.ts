@@ -14,7 +14,7 @@ import {
   statusOf,
 } from "./api.ts";
 import type { ItemAnswer } from "./broadcast-answer.ts";
-import { type Item, readItem, takeItems } from "./items.ts";
+import { type ReadItem, readItem, takeItems } from "./items.ts";
 import { MAX_DEPTH, rawMember, splitItems } from "./json-span.ts";
 import { KeyRates } from "./key-rates.ts";
 import { Refusal, readText } from "./request-body.ts";
@@ -85,8 +85,8 @@ async function broadcast(
  * Reads one item after the other, and lets others have their turn between them.
  * @param longest of an item's text, UTF-16 units; what is longer is not parsed
  */
-async function readItems(texts: readonly string[], longest: number, key: ApiKey): Promise<Item[]> {
-  const items: Item[] = [];
+async function readItems(texts: readonly string[], longest: number, key: ApiKey): Promise<ReadItem[]> {
+  const items: ReadItem[] = [];
   let since = performance.now();
   for (const text of texts) {
     if (text.length > longest) {

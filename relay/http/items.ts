@@ -15,7 +15,7 @@ import type { Code } from "../contract/protocol.ts";
 import { inOrder, type PublishResult, type Source } from "../contract/publisher.ts";
 import type { BroadcastRefusal, ItemAnswer } from "./broadcast-answer.ts";
 
-export type Item = Incoming | ControlItem | BroadcastRefusal;
+export type ReadItem = Incoming | ControlItem | BroadcastRefusal;
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -23,13 +23,13 @@ function refused(code: Code, message: string): BroadcastRefusal {
   return { ok: false, code, message };
 }
 
-const isRefusal = (item: Item): item is BroadcastRefusal => "ok" in item;
+const isRefusal = (item: ReadItem): item is BroadcastRefusal => "ok" in item;
 
 /**
  * An item of the body, or why it is refused.
  * @param payload the text of its member `payload`
  */
-export function readItem(body: Body, payload: string | undefined, key: ApiKey): Item {
+export function readItem(body: Body, payload: string | undefined, key: ApiKey): ReadItem {
   const { op, channel } = body;
   const names = channel !== undefined && channel !== null && channel !== "";
   if (isControlOp(op) || (typeof op === "string" && !names)) return readControlItem(body, key);
@@ -54,7 +54,7 @@ export function readItem(body: Body, payload: string | undefined, key: ApiKey): 
   return { message, ownId: given === undefined };
 }
 
-function readControlItem(body: Body, key: ApiKey): Item {
+function readControlItem(body: Body, key: ApiKey): ReadItem {
   if (!key.scopes.includes("manage")) {
     return refused("scope_missing", "the key has not the scope manage");
   }
@@ -76,7 +76,7 @@ type Run =
   | { readonly kind: "messages"; readonly items: Incoming[]; readonly length: number }
   | { readonly kind: "control"; readonly items: ControlItem[]; readonly length: number };
 
-function runsOf(items: readonly Item[]): Run[] {
+function runsOf(items: readonly ReadItem[]): Run[] {
   const runs: { kind: Run["kind"]; items: (Incoming | ControlItem)[]; length: number }[] = [];
   for (const item of items) {
     if (isRefusal(item)) continue;
@@ -90,7 +90,7 @@ function runsOf(items: readonly Item[]): Run[] {
 
 /** Takes what is not refused, in order; what follows an item that could not be taken now is not either. */
 export async function takeItems(
-  items: readonly Item[],
+  items: readonly ReadItem[],
   publisher: LocalPublisher,
   source: Source,
 ): Promise<readonly ItemAnswer[]> {

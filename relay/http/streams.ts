@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type Admission, seen, type Refusal as Unwanted } from "../clients/admission.ts";
+import { type Admission, seen, type Unwanted } from "../clients/admission.ts";
 import type { Clients } from "../clients/clients.ts";
 import { PollPeer } from "../clients/poll-peer.ts";
 import { RtmConnection } from "../clients/rtm-connection.ts";

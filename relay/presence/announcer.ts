@@ -18,7 +18,7 @@ const MOST_FACTS = 4000;
 const UNKNOWN = Symbol("unknown");
 
 export interface AnnouncerOptions {
-  readonly log: Pick<Log, "note">;
+  readonly messageLog: Pick<Log, "note">;
   readonly locals: Pick<Locals, "here" | "keys">;
   /** There is something to say, again: call `announce` soon. */
   readonly onUnsaid: () => void;
@@ -141,7 +141,7 @@ export class Announcer {
     const settle = (answers: readonly Noted[]) =>
       this.#settle(id, keys, facts, isNew ? answers.slice(1) : answers);
     this.#busy = true;
-    const noted = this.#options.log.note(batch);
+    const noted = this.#options.messageLog.note(batch);
     if (noted instanceof Promise) void noted.then(settle);
     else settle(noted);
   }
@@ -185,7 +185,7 @@ export class Announcer {
     const id = this.#id;
     if (id === undefined) return;
     const fact: Fact = { table: "node", owner: id, key: id, value: "1" };
-    const [answer] = await this.#options.log.note([fact]);
+    const [answer] = await this.#options.messageLog.note([fact]);
     if (answer?.status === "refused" && id === this.#id && !this.#busy) this.renew();
   }
 }

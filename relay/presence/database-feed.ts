@@ -3,7 +3,7 @@
  * `database`, in full at first and then by what has changed.
  */
 import type { PresenceFeed, PresentMember } from "../contract/presence-feed.ts";
-import { keyOf, partsOf } from "./member.ts";
+import { keyOf, splitKey } from "./member.ts";
 import type { Roster } from "./roster.ts";
 import type { PresenceRules } from "./rules.ts";
 
@@ -59,7 +59,7 @@ export class DatabaseFeed implements PresenceFeed {
   }
 
   #now(key: string): PresentMember {
-    const { channel, user } = partsOf(key);
+    const { channel, user } = splitKey(key);
     const member = this.#options.roster.get(channel, user);
     return member ? { channel, ...member } : { channel, user, connections: 0, sinceMs: 0 };
   }

@@ -29,7 +29,7 @@ interface Local {
 }
 
 /** A member of an earlier process. */
-export interface Kept {
+export interface KeptMember {
   readonly channel: string;
   readonly user: string;
   readonly info?: string | undefined;
@@ -193,7 +193,7 @@ export class Locals {
   }
 
   /** A member of an earlier process lingers as if its connection had been lost now. */
-  restore({ channel, user, info, sinceMs }: Kept, lingerMs: number): void {
+  restore({ channel, user, info, sinceMs }: KeptMember, lingerMs: number): void {
     const key = keyOf(channel, user);
     if (this.#users.has(key) || lingerMs <= 0) return;
     const local: Local = {

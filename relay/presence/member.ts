@@ -26,7 +26,7 @@ export function keyOf(channel: string, user: string): string {
   return `${channel}\0${user}`;
 }
 
-export function partsOf(key: string): { readonly channel: string; readonly user: string } {
+export function splitKey(key: string): { readonly channel: string; readonly user: string } {
   const at = key.indexOf("\0");
   return { channel: key.slice(0, at), user: key.slice(at + 1) };
 }

@@ -14,8 +14,8 @@ import type { FactReader } from "../log/notices.ts";
 import { Announcer } from "./announcer.ts";
 import { Audience, type Watcher } from "./audience.ts";
 import { DatabaseFeed } from "./database-feed.ts";
-import { type Kept, Locals, type Seat } from "./locals.ts";
-import { type Member, partsOf } from "./member.ts";
+import { type KeptMember, Locals, type Seat } from "./locals.ts";
+import { type Member, splitKey } from "./member.ts";
 import { Neighbours, type NeighbourTimes, TIMES } from "./neighbours.ts";
 import { Roster } from "./roster.ts";
 import { PresenceRules } from "./rules.ts";
@@ -31,8 +31,8 @@ const CATCH_UP_MS = 2000;
 export interface PresenceOptions {
   readonly config: RelayConfig;
   readonly hub: Hub;
-  readonly log: Pick<Log, "note" | "caughtUp">;
-  readonly logger: Logger;
+  readonly messageLog: Pick<Log, "note" | "caughtUp">;
+  readonly log: Logger;
   readonly warnings: RateLimitedLog;
   /** The monotonic clock, ms. */
   readonly clock: () => number;
@@ -64,7 +64,7 @@ export class Presence implements FactReader {
   /** @throws {ConfigError} the secret for hidden users cannot be read */
   constructor(options: PresenceOptions) {
     this.#options = options;
-    const { config, clock, log, times = TIMES } = options;
+    const { config, clock, messageLog, times = TIMES } = options;
     this.rules = new PresenceRules(config.presence);
     this.roster = new Roster((channel, user, before) => this.#changes(channel, user, before));
     this.feed = new DatabaseFeed({
@@ -75,7 +75,7 @@ export class Presence implements FactReader {
     });
     this.locals = new Locals({ clock, onChange: (key) => this.#localChanged(key) });
     this.#announcer = new Announcer({
-      log,
+      messageLog,
       locals: this.locals,
       onUnsaid: () => this.#wake(),
       onFailure: (reason) => {
@@ -236,29 +236,29 @@ export class Presence implements FactReader {
     if (!this.#isCurrent) return;
     this.#announcer.correct();
     void this.#announcer.beat();
-    const { clock, log } = this.#options;
+    const { clock, messageLog } = this.#options;
     const silent = this.#neighbours.silent(clock(), this.#announcer.id);
     if (silent.length === 0) return;
-    void log.caughtUp(CATCH_UP_MS).then((known) => {
+    void messageLog.caughtUp(CATCH_UP_MS).then((known) => {
       if (!known || !this.#isCurrent || this.#stopped) return;
       const dead = silent.filter((id) => this.#neighbours.isSilent(id));
       if (dead.length === 0) return;
       this.stats.nodesGone += dead.length;
-      this.#options.logger.info({ nodes: dead }, "nodes are gone, and who was only there");
-      void log.note(dead.map((key) => ({ table: "node", key, value: null })));
+      this.#options.log.info({ nodes: dead }, "nodes are gone, and who was only there");
+      void messageLog.note(dead.map((key) => ({ table: "node", key, value: null })));
     });
   };
 
   /** Members of this node, for the next process. */
-  *kept(): Generator<Kept> {
+  *kept(): Generator<KeptMember> {
     for (const key of this.locals.keys) {
       const here = this.locals.here(key);
-      if (here) yield { ...partsOf(key), info: here.info, sinceMs: here.sinceMs };
+      if (here) yield { ...splitKey(key), info: here.info, sinceMs: here.sinceMs };
     }
   }
 
   /** Members of the process before are seen as long as if they had been lost now. */
-  restore(members: Iterable<Kept>): void {
+  restore(members: Iterable<KeptMember>): void {
     const { grace } = this.#options.config.presence;
     for (const kept of members) {
       if (this.rules.of(kept.channel)) this.locals.restore(kept, grace);

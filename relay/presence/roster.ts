@@ -3,7 +3,7 @@
  * the log's tables `node` and `here`, and nothing else changes it.
  */
 import type { Fact } from "../log/fact.ts";
-import { decodeHere, type Here, type Member, partsOf } from "./member.ts";
+import { decodeHere, type Here, type Member, splitKey } from "./member.ts";
 
 interface Saying extends Here {
   readonly owner: string;
@@ -88,7 +88,7 @@ export class Roster {
   }
 
   #put(key: string, owner: string, here: Here | undefined): void {
-    const { channel, user } = partsOf(key);
+    const { channel, user } = splitKey(key);
     const users = this.#channels.get(channel);
     const before = users?.get(user);
     const others = before?.filter((each) => each.owner !== owner) ?? [];

@@ -1,6 +1,6 @@
 /**
  * A way out over HTTP: a text/event-stream whose body ends with its connection, so that the finished
- * events of all readers go to the socket as they are, without a chunk header for each reader.
+ * events of all clients go to the socket as they are, without a chunk header for each client.
  */
 import type { ServerResponse } from "node:http";
 import { COMMENT, eventOf } from "./event.ts";

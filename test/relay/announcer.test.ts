@@ -11,7 +11,7 @@ function start(answer: (batch: readonly Notice[]) => readonly Noted[]) {
   const batches: (readonly Notice[])[] = [];
   const heres = new Map<string, Here>();
   const announcer = new Announcer({
-    log: {
+    messageLog: {
       note: (batch) => {
         batches.push(batch);
         return answer(batch);

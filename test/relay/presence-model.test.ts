@@ -118,14 +118,14 @@ class SimNode {
     this.presence = new Presence({
       config: testConfig({ presence: { rules: [{ channels: "*" }], grace: `${LINGER_MS}ms` } }),
       hub: { flush: () => {}, connectionBytes: 1_000_000 } as unknown as Hub,
-      log: {
+      messageLog: {
         note: async (batch) => this.#note(batch),
         caughtUp: async () => {
           this.read(Number.POSITIVE_INFINITY);
           return true;
         },
       },
-      logger,
+      log: logger,
       warnings: new RateLimitedLog(logger),
       clock: () => performance.now(),
       shared: true,

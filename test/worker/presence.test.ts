@@ -4,7 +4,7 @@ import { parseConfig } from "../../common/config.ts";
 import { OraError, type RtmSchemaOptions } from "../../emulator/index.ts";
 import type { PresenceFeed, PresentMember } from "../../relay/contract/presence-feed.ts";
 import { workerConfig } from "../../worker/config.ts";
-import { partsOf } from "../../worker/presence.ts";
+import { reportParts } from "../../worker/presence-report.ts";
 import type { WorkerOptions } from "../../worker/worker.ts";
 import { until } from "../support/until.ts";
 import { World } from "./support.ts";
@@ -192,7 +192,7 @@ describe("a report", () => {
   const list = (count: number) =>
     Array.from({ length: count }, (_, i) => member("room", `user ${i}`));
   const passes = (count: number, full: boolean) =>
-    [...partsOf(list(count), full, 10)].map(({ pass, members }) => [pass, members.length]);
+    [...reportParts(list(count), full, 10)].map(({ pass, members }) => [pass, members.length]);
 
   it("of everybody says which part is the first and which the last", () => {
     expect(passes(0, true)).toEqual([[1, 0]]);

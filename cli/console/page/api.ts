@@ -1,7 +1,7 @@
 /** What the page asks its server. */
 import type { Problem } from "../contract.ts";
 
-/** What the server refused or could not do; the message is for the reader. */
+/** What the server refused or could not do; the message is for the viewer. */
 export class ApiError extends Error {
   readonly status: number;
 

@@ -18,7 +18,7 @@ export class Beside {
   #asked: ExceptionRow | undefined;
 
   /**
-   * @param mayAct false: the reader has to sign in first
+   * @param mayAct false: the viewer has to sign in first
    * @param onListeners told what the database says of all workers; null where it may not be read
    */
   constructor(mayAct: () => boolean, onListeners: (text: string | null) => void) {

@@ -28,7 +28,7 @@ export function pagesList({
     ...(presence ? ([["Users present", count(presence.members)]] as [string, string][]) : []),
     ["Opened since the start", count(opened)],
     ["Recoveries", `${count(recoveries.granted)} granted, ${count(recoveries.refused)} refused`],
-    ["Slow readers disconnected", totals(drops)],
+    ["Slow clients disconnected", totals(drops)],
     ["Closed by the relay", totals(closes)],
     ["Rights refused", totals(authFailures)],
     ["Handshakes refused", totals(handshakes)],

@@ -7,7 +7,7 @@ export interface Column<Row> {
   readonly isNumber?: boolean;
   /** A name of style.css, such as `bad`; empty for none. */
   readonly style?: (row: Row) => string;
-  /** A button instead of text: its label for a reader who does not see the row. */
+  /** A button instead of text: its label for a viewer who does not see the row. */
   readonly button?: { readonly label: (row: Row) => string; readonly press: (row: Row) => void };
   /** Whether the text may be long and wraps. */
   readonly wraps?: boolean;

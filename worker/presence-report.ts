@@ -19,7 +19,7 @@ import {
 } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
 
-export interface PresenceOptions {
+export interface PresenceReportOptions {
   readonly feed: PresenceFeed;
   readonly logon: Logon;
   readonly worker: Pick<WorkerConfig, "apiSchema" | "presenceInterval">;
@@ -31,7 +31,7 @@ export interface PresenceOptions {
 }
 
 /** Runs until the signal is aborted. Never rejects. */
-export async function runPresence(options: PresenceOptions, signal: AbortSignal): Promise<void> {
+export async function reportPresence(options: PresenceReportOptions, signal: AbortSignal): Promise<void> {
   const { worker, warnings, log, logon, feed, workerId } = options;
   let session: Session | undefined;
   /** The database does not know the whole list, or may have lost it. */
@@ -53,7 +53,7 @@ export async function runPresence(options: PresenceOptions, signal: AbortSignal)
     const wasFull = full;
     // Until all of it has been taken.
     full = true;
-    for (const part of partsOf(members, wasFull)) {
+    for (const part of reportParts(members, wasFull)) {
       const forgotten = await api.presence(workerId, part);
       if (forgotten && !wasFull) return report(owner);
     }
@@ -80,15 +80,15 @@ export async function runPresence(options: PresenceOptions, signal: AbortSignal)
  * The schema whose RTM_WORKER_API is told: that of the first queue which is its own, while this worker
  * leads it and the package has the procedure.
  */
-function leadingOwner({ consumers, worker }: PresenceOptions): string | undefined {
-  const consumer = consumers.find(({ access }) => access?.isOwn);
+function leadingOwner({ consumers, worker }: PresenceReportOptions): string | undefined {
+  const consumer = consumers.find(({ known }) => known?.isOwn);
   const leads = consumer?.state.name === "active" || consumer?.state.name === "holding";
-  if (!leads || (consumer?.access?.apiVersion ?? 0) < WITH_PRESENCE) return undefined;
-  return apiOwner(worker, consumer!.access!.name);
+  if (!leads || (consumer?.known?.apiVersion ?? 0) < WITH_PRESENCE) return undefined;
+  return apiOwner(worker, consumer!.known!.name);
 }
 
 /** What one report is sent in. A full one begins a list and ends it, also an empty one. */
-export function* partsOf(
+export function* reportParts(
   members: readonly PresentMember[],
   full: boolean,
   most = MAX_MEMBERS_PER_CALL,

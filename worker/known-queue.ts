@@ -20,7 +20,7 @@ export class PayloadUndetectedError extends RtmError {
   }
 }
 
-export interface QueueAccess {
+export interface KnownQueue {
   /** OWNER.QUEUE */
   readonly name: string;
   readonly kind: PayloadKind;
@@ -45,7 +45,7 @@ export async function prepareQueue(
   queue: QueueConfig,
   worker: WorkerConfig,
   warnings: RateLimitedLog,
-): Promise<QueueAccess> {
+): Promise<KnownQueue> {
   const name = await qualifiedName(session, queue.name);
   const owner = name.split(".")[0]!;
   const packageOwner = apiOwner(worker, name);

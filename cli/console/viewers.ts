@@ -1,5 +1,4 @@
-/** Samples for everybody who looks on; nothing runs while nobody does. */
-
+/** Who looks on, and samples for all of them; nothing is sampled while nobody does. */
 import type { Logger } from "../../common/logger.ts";
 import { RateLimitedLog, recentWarnings } from "../../common/logger.ts";
 import type { Hello, Point } from "./contract.ts";
@@ -10,19 +9,19 @@ const INTERVAL_MS = 1_000;
 /** Points that a page is given when it opens, 10 minutes. */
 const MOST_POINTS = 600;
 
-/** What a stream begins with, without what the feed knows itself. */
+/** What a stream begins with, without what is known here. */
 export type Greeting = Omit<Hello, "points" | "warnings" | "bounds">;
 
-interface Watcher {
+interface Viewer {
   readonly stream: EventStream;
-  /** Whether the reader may still look on. */
-  readonly mayWatch: () => boolean;
+  /** False: it may not look on any more. */
+  readonly mayView: () => boolean;
 }
 
-export class Feed {
+export class Viewers {
   readonly #sampler: Sampler;
   readonly #warnings: RateLimitedLog;
-  readonly #watchers = new Set<Watcher>();
+  readonly #viewers = new Set<Viewer>();
   #points: Point[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sampling = false;
@@ -32,12 +31,17 @@ export class Feed {
     this.#warnings = new RateLimitedLog(log, 60_000);
   }
 
-  get watching(): number {
-    return this.#watchers.size;
+  /** How many look on. */
+  get count(): number {
+    return this.#viewers.size;
   }
 
-  watch(stream: EventStream, greeting: Greeting, mayWatch: () => boolean): void {
-    const watcher = { stream, mayWatch };
+  /**
+   * From now on `stream` gets a sample every second, beginning with what was lately.
+   * @param mayView asked before each sample; false ends the stream
+   */
+  add(stream: EventStream, greeting: Greeting, mayView: () => boolean): void {
+    const viewer = { stream, mayView };
     const hello: Hello = {
       ...greeting,
       bounds: this.#sampler.bounds(),
@@ -49,14 +53,14 @@ export class Feed {
       this.#sampler.reset();
       this.#timer = setInterval(() => void this.#sample(), INTERVAL_MS).unref();
     }
-    this.#watchers.add(watcher);
-    stream.onEnd(() => this.#leave(watcher));
+    this.#viewers.add(viewer);
+    stream.onEnd(() => this.#leave(viewer));
     void this.#sample();
   }
 
-  #leave(watcher: Watcher): void {
-    this.#watchers.delete(watcher);
-    if (this.#watchers.size > 0) return;
+  #leave(viewer: Viewer): void {
+    this.#viewers.delete(viewer);
+    if (this.#viewers.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#sampler.reset();
@@ -66,12 +70,12 @@ export class Feed {
     if (this.#sampling) return;
     this.#sampling = true;
     try {
-      const sample = await this.#sampler.sample(this.watching);
+      const sample = await this.#sampler.sample(this.count);
       this.#points.push(sample.point);
       if (this.#points.length >= 2 * MOST_POINTS) this.#points = this.#points.slice(-MOST_POINTS);
       const json = JSON.stringify(sample);
-      for (const { stream, mayWatch } of this.#watchers) {
-        if (mayWatch()) stream.send("sample", json);
+      for (const { stream, mayView } of this.#viewers) {
+        if (mayView()) stream.send("sample", json);
         else stream.end();
       }
     } catch (error) {
@@ -79,10 +83,5 @@ export class Feed {
     } finally {
       this.#sampling = false;
     }
-  }
-
-  /** Ends all streams. */
-  close(): void {
-    for (const { stream } of this.#watchers) stream.end();
   }
 }

@@ -10,13 +10,13 @@ import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
 import { type Roles, roleName } from "../service/roles.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
-import { ConsoleAccess, readConsoleToken } from "./access.ts";
+import { ConsoleAccess, readConsoleToken } from "./sign-in.ts";
 import { briefly, QueueAside } from "./aside.ts";
 import type { Access, AccessInfo, Problem } from "./contract.ts";
 import { EventStream } from "./event-stream.ts";
-import { Feed, type Greeting } from "./feed.ts";
+import { Viewers, type Greeting } from "./viewers.ts";
 import { Sampler, type Sources } from "./sampler.ts";
-import { runTail } from "./tail.ts";
+import { runLiveTail } from "./live-tail.ts";
 
 const PAGE = join(PACKAGE_ROOT, "build/cli/console/page");
 /** Streams at a time: the admin listener accepts 32 sockets, and others need some. */
@@ -72,7 +72,7 @@ export class Console {
   readonly #access: ConsoleAccess;
   /** Undefined without a database. */
   readonly #queueAside: QueueAside | undefined;
-  readonly #feed: Feed;
+  readonly #viewers: Viewers;
   readonly #warnings: RateLimitedLog;
   readonly #streams = new Set<EventStream>();
 
@@ -86,7 +86,7 @@ export class Console {
       ? new QueueAside({ config, stateDirectory: poisonDirectory, log })
       : undefined;
     this.#warnings = new RateLimitedLog(log);
-    this.#feed = new Feed(new Sampler(options.sources), log);
+    this.#viewers = new Viewers(new Sampler(options.sources), log);
     this.router = this.#routes();
   }
 
@@ -189,7 +189,7 @@ export class Console {
     return stream;
   }
 
-  #mayWatch(request: IncomingMessage): () => boolean {
+  #mayView(request: IncomingMessage): () => boolean {
     return () => this.#access.of(request) !== "none";
   }
 
@@ -208,7 +208,7 @@ export class Console {
       database: this.#queueAside !== undefined,
       limits: { connections: limits.connections, heldBytes: slowClients.totalBytes },
     };
-    this.#feed.watch(this.#stream(response), greeting, this.#mayWatch(request));
+    this.#viewers.add(this.#stream(response), greeting, this.#mayView(request));
   }
 
   #tail(request: Request, response: Response): void {
@@ -216,8 +216,8 @@ export class Console {
     const { inspection } = this.#options.sources;
     if (!inspection()) throw new Refusal(404, "no_relay", "this process has no relay");
     const { payloads } = this.#options.config.service.console;
-    const mayWatch = this.#mayWatch(request);
-    runTail(this.#stream(response), { channel, payloads, inspection, mayWatch });
+    const mayView = this.#mayView(request);
+    runLiveTail(this.#stream(response), { channel, payloads, inspection, mayView });
   }
 
   readonly #problem = (

@@ -8,6 +8,7 @@ import type { IncomingMessage } from "node:http";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
+import { isLoopback } from "../../relay/clients/address-rates.ts";
 import type { Access } from "./contract.ts";
 
 const COOKIE = "rtm_console";
@@ -37,10 +38,6 @@ export function readConsoleToken(file: string | undefined): string | undefined {
   }
   if (!/^[!-~]+$/.test(token)) throw refuse("must be printable ASCII without blanks");
   return token;
-}
-
-export function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && /^(::ffff:)?127\.|^::1$/.test(address);
 }
 
 /** Whether it comes from this host itself, and not through a proxy on it. */

@@ -14,26 +14,26 @@ const MOST_MESSAGES = 100;
 /** Of each payload. */
 const PAYLOAD_BYTES = 2_048;
 
-export interface TailOptions {
+export interface LiveTailOptions {
   readonly channel: string;
   readonly payloads: boolean;
   readonly inspection: () => Inspection | undefined;
-  readonly mayWatch: () => boolean;
+  readonly mayView: () => boolean;
 }
 
 /** Runs until the stream ends. */
-export function runTail(stream: EventStream, options: TailOptions): void {
-  const { channel, payloads, inspection, mayWatch } = options;
-  let place = inspection()?.placeBehind(channel, BEFORE);
+export function runLiveTail(stream: EventStream, options: LiveTailOptions): void {
+  const { channel, payloads, inspection, mayView } = options;
+  let position = inspection()?.positionBehind(channel, BEFORE);
   const look = () => {
     const relay = inspection();
-    if (!relay || !mayWatch()) {
+    if (!relay || !mayView()) {
       stream.end();
       return;
     }
-    place ??= relay.placeBehind(channel, BEFORE);
-    const found = relay.newsOf(channel, place, MOST_MESSAGES, payloads ? PAYLOAD_BYTES : 0);
-    place = found.place;
+    position ??= relay.positionBehind(channel, BEFORE);
+    const found = relay.newsOf(channel, position, MOST_MESSAGES, payloads ? PAYLOAD_BYTES : 0);
+    position = found.position;
     const { missed } = found;
     if (found.messages.length === 0 && missed === 0) return;
     const now = Date.now();
