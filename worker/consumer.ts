@@ -19,7 +19,8 @@ import { type PoisonStore, PoisonUnkeptError } from "./poison.ts";
 import { prepareQueue, type KnownQueue } from "./known-queue.ts";
 import { QueueState } from "./queue-state.ts";
 import { revocationsInForce } from "./revocations.ts";
-import { type Session, SessionHungError } from "./session.ts";
+import type { Session } from "./session.ts";
+import { SessionHungError } from "./session-errors.ts";
 import { Settlement } from "./settlement.ts";
 
 /** How long one attempt to get the lease waits in the database. */

@@ -1,5 +1,5 @@
 /**
- * One database session under a watchdog: the only module of the worker that calls the driver's connections.
+ * One database session under a watchdog, through which every call of a driver's connection goes.
  *
  * The Thin driver has no protection against a silent peer: callTimeout only sends a break and then
  * waits for ever, and close() queues behind the pending call (docs/operations.md, "The database
@@ -7,52 +7,19 @@
  * socket is destroyed and nothing is called on it again.
  */
 import oracledb from "oracledb";
-import { RtmError } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
-import type { DatabaseConfig, PayloadKind } from "./config.ts";
+import type { DatabaseConfig } from "./config.ts";
 import { Deadline } from "./deadline.ts";
 import type { Dequeued } from "./decode.ts";
+import { type DriverQueue, openQueue, type QueueOptions, toDequeued } from "./driver-queue.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
+import {
+  DriverFailedError,
+  SessionAbandonedError,
+  SessionHungError,
+  SessionInterruptedError,
+} from "./session-errors.ts";
 import { Sockets } from "./sockets.ts";
-
-/** A call got no answer in time; the session was abandoned. */
-export class SessionHungError extends RtmError {
-  constructor(what: string, limitMs: number) {
-    super(
-      "RTM_SESSION_HUNG",
-      `${what} got no answer within ${Math.round(limitMs)} ms; the session is abandoned`,
-    );
-  }
-}
-
-/** A call on a session that was abandoned before. */
-export class SessionAbandonedError extends RtmError {
-  constructor(what: string) {
-    super("RTM_SESSION_ABANDONED", `${what}: this session was abandoned`);
-  }
-}
-
-/** A logon or a wait that was asked for after the stop. */
-export class SessionInterruptedError extends RtmError {
-  constructor(what: string) {
-    super("RTM_SESSION_INTERRUPTED", `${what}: the session is being closed`);
-  }
-}
-
-/** The driver failed on an answer in a way that it does not expect itself. */
-export class DriverFailedError extends RtmError {
-  constructor(what: string, cause: unknown) {
-    super("RTM_DRIVER_FAILED", `${what}: the driver failed on the database's answer: ${cause}`, {
-      cause,
-    });
-  }
-}
-
-export interface QueueOptions {
-  readonly name: string;
-  readonly kind: Exclude<PayloadKind, "JMS_TEXT">;
-  readonly consumer?: string | undefined;
-}
 
 const EXECUTE_OPTIONS = { autoCommit: false, outFormat: oracledb.OUT_FORMAT_OBJECT };
 
@@ -75,7 +42,7 @@ export class Session {
   readonly #log: Logger;
   readonly #onStep: (() => void) | undefined;
   readonly #openedAt = performance.now();
-  readonly #queues = new Map<string, oracledb.AdvancedQueue<unknown>>();
+  readonly #queues = new Map<string, DriverQueue>();
   #abandoned = false;
   #retired = false;
   #waiting: Deadline | undefined;
@@ -228,8 +195,7 @@ export class Session {
 
   /**
    * Dequeues up to `max` messages with REMOVE and ON_COMMIT, waiting up to `waitMs` (whole seconds)
-   * for the first. Navigation is FIRST_MESSAGE: each call takes a new snapshot, so the oldest
-   * visible message comes first whoever committed it when.
+   * for the first; see `openQueue` for their order.
    */
   async dequeue(options: QueueOptions, max: number, waitMs: number): Promise<Dequeued[]> {
     const queue = await this.#queue(options);
@@ -241,17 +207,11 @@ export class Session {
     });
   }
 
-  async #queue({ name, kind, consumer }: QueueOptions): Promise<oracledb.AdvancedQueue<unknown>> {
+  async #queue(options: QueueOptions): Promise<DriverQueue> {
+    const { name } = options;
     const known = this.#queues.get(name);
     if (known) return known;
-    const payloadType = kind === "JSON" ? oracledb.DB_TYPE_JSON : oracledb.DB_TYPE_RAW;
-    const queue = (await this.call(`open ${name}`, (c) =>
-      c.getQueue(name, { payloadType } as never),
-    )) as oracledb.AdvancedQueue<unknown>;
-    queue.deqOptions.navigation = oracledb.AQ_DEQ_NAV_FIRST_MSG;
-    queue.deqOptions.mode = oracledb.AQ_DEQ_MODE_REMOVE;
-    queue.deqOptions.visibility = oracledb.AQ_VISIBILITY_ON_COMMIT;
-    if (consumer !== undefined) queue.deqOptions.consumerName = consumer;
+    const queue = await this.call(`open ${name}`, (c) => openQueue(c, options));
     this.#queues.set(name, queue);
     return queue;
   }
@@ -339,20 +299,4 @@ export class Session {
     this.#abandoned = true;
     this.#sockets.destroy();
   }
-}
-
-/** Copies what is needed: a message kept alive would keep the socket's buffer alive. */
-function toDequeued(
-  message: oracledb.AdvancedQueueMessage<unknown>,
-  kind: QueueOptions["kind"],
-): Dequeued {
-  const { payload, msgId, numAttempts } = message;
-  return {
-    id: msgId.toString("hex"),
-    attempts: numAttempts,
-    body:
-      kind === "JSON"
-        ? { kind: "json", value: payload ?? null }
-        : { kind: "bytes", bytes: payload as unknown as Buffer },
-  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
-import { DriverFailedError, SessionHungError } from "../../worker/session.ts";
+import { DriverFailedError, SessionHungError } from "../../worker/session-errors.ts";
 
 const error = (code: string, message = code, more: object = {}) =>
   Object.assign(new Error(message), { code, ...more });

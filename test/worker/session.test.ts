@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { parseConfig } from "../../common/config.ts";
 import { databaseConfig } from "../../worker/config.ts";
-import { DriverFailedError, Session, SessionInterruptedError } from "../../worker/session.ts";
+import { Session } from "../../worker/session.ts";
+import { DriverFailedError, SessionInterruptedError } from "../../worker/session-errors.ts";
 import { log, PASSWORD, World } from "./support.ts";
 
 const QUEUE = { name: "RTM_QUEUE", kind: "RAW" } as const;
