@@ -6,14 +6,15 @@
 
 export type { MessageProperties, PayloadKind } from "./aq/message.ts";
 export { type DequeueOptions, MODE, NAVIGATION, WAIT_FOREVER } from "./aq/options.ts";
+export type { Change, UndoCause } from "./aq/transaction.ts";
 export { type Clock, ManualClock } from "./clock.ts";
 export { OraError } from "./errors.ts";
 export type { Faults, Refusal, SessionRef } from "./fault-switches.ts";
 export type { Fault, FaultAction, FaultRule, Moment } from "./faults.ts";
 export type { LockResult } from "./locks.ts";
-export { PlSqlDequeue, type PlSqlDequeueOptions } from "./schema/plsql-dequeue.ts";
 export type { ProfileName } from "./net/profiles.ts";
 export type { CreateQueue, QueueAdmin } from "./queue-admin.ts";
+export { PlSqlDequeue, type PlSqlDequeueOptions } from "./schema/plsql-dequeue.ts";
 export type { LogRow } from "./schema/rtm-log.ts";
 export { RtmSchema, type RtmSchemaOptions } from "./schema/rtm-schema.ts";
 export type { WorkerRow } from "./schema/rtm-worker-api.ts";
@@ -26,5 +27,4 @@ export type {
   StatementResult,
 } from "./sql/statements.ts";
 export type { SqlValue } from "./sql/values.ts";
-export type { Change, UndoCause } from "./aq/transaction.ts";
 export type { CallName, SessionView } from "./views.ts";

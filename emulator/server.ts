@@ -1,12 +1,12 @@
 import { createServer, type Server } from "node:net";
 import { AqEngine } from "./aq/engine.ts";
+import { Notifications } from "./aq/notifications.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Faults, type Refusal, type SessionRef } from "./fault-switches.ts";
 import { FaultRules } from "./faults.ts";
 import { UserLocks } from "./locks.ts";
-import { type Host, NetConnection } from "./net-connection.ts";
-import { Notifications } from "./aq/notifications.ts";
 import { PROFILES, type ProfileName } from "./net/profiles.ts";
+import { type Host, NetConnection } from "./net-connection.ts";
 import { type CreateQueue, type QueueAdmin, queueAdmin } from "./queue-admin.ts";
 import { Session } from "./session.ts";
 import { type StatementHandler, type StatementMatcher, Statements } from "./sql/statements.ts";

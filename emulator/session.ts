@@ -3,14 +3,14 @@ import type { AqEngine } from "./aq/engine.ts";
 import type { DequeuedMessage, MessageProperties, PayloadKind } from "./aq/message.ts";
 import type { AqOwner, DequeueOptions } from "./aq/options.ts";
 import type { Queue } from "./aq/queue.ts";
+import { type Change, type Mark, Transaction } from "./aq/transaction.ts";
 import { OraError } from "./errors.ts";
-import { decodeJson, encodeJson } from "./net/oson.ts";
-import { Lobs } from "./sql/lobs.ts";
 import type { LockResult, UserLocks } from "./locks.ts";
 import type { SessionIdentity } from "./net/handshake.ts";
-import type { Cells } from "./sql/rows.ts";
-import { type Change, type Mark, Transaction } from "./aq/transaction.ts";
+import { decodeJson, encodeJson } from "./net/oson.ts";
 import type { SessionAttributes } from "./net/ttc.ts";
+import { Lobs } from "./sql/lobs.ts";
+import type { Cells } from "./sql/rows.ts";
 
 /** RAW: bytes or text (UTF-8). JSON: any value that JSON has. */
 export type Payload = unknown;

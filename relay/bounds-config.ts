@@ -5,8 +5,8 @@
 import { z } from "zod";
 import { count, duration, type Problem, size } from "../common/schema.ts";
 import { formatSize } from "../common/units.ts";
-import { MEMBER_BYTES, type PresenceConfig } from "./presence-config.ts";
 import { channelPattern } from "./names-config.ts";
+import { MEMBER_BYTES, type PresenceConfig } from "./presence-config.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -11,8 +11,8 @@ import {
 } from "./bounds-config.ts";
 import { apiKeysConfig, keyProblems, tokensConfig } from "./keys-config.ts";
 import { logConfig } from "./log-config.ts";
-import { presenceConfig } from "./presence-config.ts";
 import { channelPattern } from "./names-config.ts";
+import { presenceConfig } from "./presence-config.ts";
 
 export const relayConfig = z
   .strictObject({

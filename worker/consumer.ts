@@ -11,12 +11,12 @@ import type { QueueConfig, WorkerConfig } from "./config.ts";
 import { bodySize, type Dequeued } from "./decode.ts";
 import { Dequeuer } from "./dequeuer.ts";
 import { FencedError, LogLostError } from "./hand-over.ts";
+import { type KnownQueue, prepareQueue } from "./known-queue.ts";
 import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import { type PoisonStore, PoisonUnkeptError } from "./poison.ts";
-import { prepareQueue, type KnownQueue } from "./known-queue.ts";
 import { QueueState } from "./queue-state.ts";
 import { revocationsInForce } from "./revocations.ts";
 import type { Session } from "./session.ts";
@@ -190,8 +190,7 @@ export class QueueConsumer {
     });
     await settlement.tell(await revocationsInForce(known, this.#warnings), signal);
     this.#log.info({ kind: known.kind, lease: known.leasePossible }, "dequeuing");
-    const notifier =
-      queue.mode === "notify" ? new Notifier(known.name, this.#warnings) : undefined;
+    const notifier = queue.mode === "notify" ? new Notifier(known.name, this.#warnings) : undefined;
     try {
       while (!signal.aborted && !session.isOld) {
         this.#checkMayLead();

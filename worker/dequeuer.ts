@@ -7,9 +7,9 @@ import { sleep } from "../common/backoff.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
 import type { BatchSizer } from "./batch-sizer.ts";
 import type { Dequeued } from "./decode.ts";
+import type { KnownQueue } from "./known-queue.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import { dequeueTextByBlock } from "./plsql-dequeue.ts";
-import type { KnownQueue } from "./known-queue.ts";
 import type { Session } from "./session.ts";
 
 /**

@@ -10,7 +10,7 @@ import type { Logon } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
 import type { QueueStateName } from "./queue-state.ts";
-import { apiOwner, type QueueBacklog, type Heartbeat, RtmWorkerApi } from "./rtm-worker-api.ts";
+import { apiOwner, type Heartbeat, type QueueBacklog, RtmWorkerApi } from "./rtm-worker-api.ts";
 import type { Session } from "./session.ts";
 
 /** Backlogs are counted up to here. */

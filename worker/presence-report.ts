@@ -31,7 +31,10 @@ export interface PresenceReportOptions {
 }
 
 /** Runs until the signal is aborted. Never rejects. */
-export async function reportPresence(options: PresenceReportOptions, signal: AbortSignal): Promise<void> {
+export async function reportPresence(
+  options: PresenceReportOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const { worker, warnings, log, logon, feed, workerId } = options;
   let session: Session | undefined;
   /** The database does not know the whole list, or may have lost it. */

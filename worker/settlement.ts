@@ -20,10 +20,10 @@ import {
   withClaim,
 } from "./decode.ts";
 import { handOver, type Item, type Settled } from "./hand-over.ts";
+import type { KnownQueue } from "./known-queue.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
 import type { PoisonStore } from "./poison.ts";
-import type { KnownQueue } from "./known-queue.ts";
 import type { Session } from "./session.ts";
 
 const HOLD_BOUNDS: Bounds = { baseMs: 100, capMs: 5_000 };

@@ -10,13 +10,13 @@ import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
 import { type Roles, roleName } from "../service/roles.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
-import { ConsoleAccess, readConsoleToken } from "./sign-in.ts";
 import { briefly, QueueAside } from "./aside.ts";
 import type { Access, AccessInfo, Problem } from "./contract.ts";
 import { EventStream } from "./event-stream.ts";
-import { Viewers, type Greeting } from "./viewers.ts";
-import { Sampler, type Sources } from "./sampler.ts";
 import { runLiveTail } from "./live-tail.ts";
+import { Sampler, type Sources } from "./sampler.ts";
+import { ConsoleAccess, readConsoleToken } from "./sign-in.ts";
+import { type Greeting, Viewers } from "./viewers.ts";
 
 const PAGE = join(PACKAGE_ROOT, "build/cli/console/page");
 /** Streams at a time: the admin listener accepts 32 sockets, and others need some. */

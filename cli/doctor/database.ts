@@ -2,9 +2,9 @@
 import { createLogger } from "../../common/logger.ts";
 import { SecretFileError } from "../../common/secret-file.ts";
 import { ApiVersionError } from "../../worker/api-version.ts";
+import { qualifiedName } from "../../worker/known-queue.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
-import { qualifiedName } from "../../worker/known-queue.ts";
 import { apiOwner, RtmWorkerApi, type Versions } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
 import { SessionHungError } from "../../worker/session-errors.ts";

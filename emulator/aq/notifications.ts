@@ -3,8 +3,8 @@
  * opened by the driver with the registration's client id, is told when messages become available.
  */
 import { randomBytes } from "node:crypto";
-import { type Reader, Writer } from "../net/codec.ts";
 import { ora } from "../errors.ts";
+import { type Reader, Writer } from "../net/codec.ts";
 import { writeStatus } from "../net/ttc.ts";
 
 const OPERATION = { register: 1, unregister: 2 } as const;

@@ -1,7 +1,8 @@
 /** What the engine is asked for, and who asks. */
+
+import type { Clock } from "../clock.ts";
 import type { DequeuedMessage, QueueRow } from "./message.ts";
 import type { Queue } from "./queue.ts";
-import type { Clock } from "../clock.ts";
 import { Transaction } from "./transaction.ts";
 
 export const MODE = { browse: 1, locked: 2, remove: 3, removeNoData: 4 } as const;

@@ -1,12 +1,12 @@
 /** The AQ calls on the wire: enqueue one (121), dequeue one (122), array (145). */
 
-import type { DequeuedMessage, MessageProperties, PayloadKind } from "./message.ts";
-import type { DequeueOptions } from "./options.ts";
-import { type Reader, WireError, Writer } from "../net/codec.ts";
 import { ora } from "../errors.ts";
+import { type Reader, WireError, Writer } from "../net/codec.ts";
 import { SINCE } from "../net/profiles.ts";
 import { MESSAGE, writeStatus } from "../net/ttc.ts";
 import { encodeDate, TYPE } from "../net/values.ts";
+import type { DequeuedMessage, MessageProperties, PayloadKind } from "./message.ts";
+import type { DequeueOptions } from "./options.ts";
 
 const MESSAGE_ID_BYTES = 16;
 const TOID = { RAW: 0x17, JSON: 0x47 } as const;

@@ -1,6 +1,7 @@
 /** From the first message of a connection to the logged-on session. */
-import { Reader } from "./codec.ts";
+
 import { OraError, ora } from "../errors.ts";
+import { Reader } from "./codec.ts";
 import { Logon, readLogon } from "./logon.ts";
 import { dataTypesAnswer, protocolAnswer, skipFastAuthPrefix } from "./negotiation.ts";
 import type { Profile } from "./profiles.ts";

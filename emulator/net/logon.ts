@@ -1,7 +1,7 @@
 /** Password logon with the 12c verifier, as far as the client checks it. */
 import { createCipheriv, createDecipheriv, createHash, pbkdf2Sync, randomBytes } from "node:crypto";
-import { type Reader, Writer } from "./codec.ts";
 import { OraError } from "../errors.ts";
+import { type Reader, Writer } from "./codec.ts";
 import type { Profile } from "./profiles.ts";
 
 const VERIFIER_12C = 0x4815;

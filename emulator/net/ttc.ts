@@ -1,6 +1,7 @@
 /** Function headers, piggybacks, status and error messages: what all calls share. */
-import { type Reader, WireError, Writer } from "./codec.ts";
+
 import type { OraError } from "../errors.ts";
+import { type Reader, WireError, Writer } from "./codec.ts";
 import { SINCE } from "./profiles.ts";
 
 export const MESSAGE = {

@@ -124,9 +124,7 @@ export function workerApi(
 function backlog(emulator: Emulator, queueName: string, limit: number): Outs {
   const queue = emulator.queue(queueName);
   // To another session, what is dequeued and not yet committed is still ready.
-  const ready = queue
-    .messages()
-    .filter(({ status }) => status === "ready" || status === "locked");
+  const ready = queue.messages().filter(({ status }) => status === "ready" || status === "locked");
   const oldest = Math.min(...ready.map(({ enqueueTime }) => Number(enqueueTime)));
   return {
     2: Math.min(ready.length, limit),
@@ -136,11 +134,7 @@ function backlog(emulator: Emulator, queueName: string, limit: number): Outs {
 }
 
 /** RTM_WORKER_API.CLAIM: offsets count from 1. */
-function claimPieces(
-  claims: ReadonlyMap<string, string>,
-  claimId: string,
-  offset: number,
-): Outs {
+function claimPieces(claims: ReadonlyMap<string, string>, claimId: string, offset: number): Outs {
   const text = claims.get(claimId);
   if (text === undefined) throw new OraError(20121, `no claim check ${claimId}`);
   const { pieces, next } = cut(text, offset - 1);

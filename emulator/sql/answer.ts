@@ -1,14 +1,15 @@
 /** Runs a statement's handler and encodes what the client waits for. */
-import { Writer } from "../net/codec.ts";
+
 import { OraError } from "../errors.ts";
-import { type Lobs, writeLob } from "./lobs.ts";
-import type { Session } from "../session.ts";
-import type { Bind, ExecuteRequest } from "./execute.ts";
-import { type Cells, writeDefinedRows, writeQuery } from "./rows.ts";
-import { encodeValue, type SqlValue } from "./values.ts";
-import type { StatementHandler, StatementResult } from "./statements.ts";
+import { Writer } from "../net/codec.ts";
 import { MESSAGE, writeError } from "../net/ttc.ts";
 import { TYPE } from "../net/values.ts";
+import type { Session } from "../session.ts";
+import type { Bind, ExecuteRequest } from "./execute.ts";
+import { type Lobs, writeLob } from "./lobs.ts";
+import { type Cells, writeDefinedRows, writeQuery } from "./rows.ts";
+import type { StatementHandler, StatementResult } from "./statements.ts";
+import { encodeValue, type SqlValue } from "./values.ts";
 
 const DIRECTION = { out: 16, in: 32, inOut: 48 } as const;
 const NO_DATA_FOUND = 1403;

@@ -1,11 +1,12 @@
 /** The execute call (94) on the wire. */
-import { type Reader, WireError } from "../net/codec.ts";
+
 import { OraError, ora } from "../errors.ts";
-import type { Lobs } from "./lobs.ts";
+import { type Reader, WireError } from "../net/codec.ts";
 import { SINCE } from "../net/profiles.ts";
-import { readValue, type SqlValue, type WireType } from "./values.ts";
-import { type StatementShape, shapeOf } from "./statement-shape.ts";
 import { MESSAGE } from "../net/ttc.ts";
+import type { Lobs } from "./lobs.ts";
+import { type StatementShape, shapeOf } from "./statement-shape.ts";
+import { readValue, type SqlValue, type WireType } from "./values.ts";
 
 const OPTION = { commit: 0x100, define: 0x10 } as const;
 const BIND_ARRAY = 0x40;

@@ -1,6 +1,7 @@
 /** Temporary LOBs: how long texts and bytes travel as binds, and CLOB columns as Lob objects. */
-import { type Reader, WireError, Writer } from "../net/codec.ts";
+
 import { OraError, ora } from "../errors.ts";
+import { type Reader, WireError, Writer } from "../net/codec.ts";
 import { MESSAGE, writeStatus } from "../net/ttc.ts";
 import { TYPE } from "../net/values.ts";
 

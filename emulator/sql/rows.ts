@@ -1,10 +1,10 @@
 /** The rows of a query. */
 import type { Writer } from "../net/codec.ts";
-import { type Lobs, writeLob } from "./lobs.ts";
 import { SINCE } from "../net/profiles.ts";
-import { encodeValue, type SqlValue } from "./values.ts";
 import { MESSAGE } from "../net/ttc.ts";
 import { TYPE } from "../net/values.ts";
+import { type Lobs, writeLob } from "./lobs.ts";
+import { encodeValue, type SqlValue } from "./values.ts";
 
 const CHARSET_AL32UTF8 = 873;
 const CSFRM_IMPLICIT = 1;

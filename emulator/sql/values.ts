@@ -1,8 +1,8 @@
 /** Single values of binds and columns. */
-import type { Reader } from "../net/codec.ts";
+
 import { ora } from "../errors.ts";
+import type { Reader } from "../net/codec.ts";
 import { decodeJson } from "../net/oson.ts";
-import type { Lobs } from "./lobs.ts";
 import {
   decodeDate,
   decodeFloat,
@@ -12,6 +12,7 @@ import {
   encodeNumber,
   TYPE,
 } from "../net/values.ts";
+import type { Lobs } from "./lobs.ts";
 
 /** A value as statement handlers see it. NUMBER: a number when a double holds it exactly, else its text. */
 export type SqlValue = string | number | bigint | boolean | Date | Buffer | null;

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { CLOSE, SUBPROTOCOL } from "../contract/protocol.ts";
 import { closeReason } from "../wire/wire.ts";
-import { type Admission, type Unwanted, seen } from "./admission.ts";
+import { type Admission, seen, type Unwanted } from "./admission.ts";
 import type { Clients } from "./clients.ts";
 import { LOST, type Lost, type LostAnswer, MALFORMED } from "./lost.ts";
 import type { Peer } from "./peer.ts";

@@ -85,7 +85,11 @@ async function broadcast(
  * Reads one item after the other, and lets others have their turn between them.
  * @param longest of an item's text, UTF-16 units; what is longer is not parsed
  */
-async function readItems(texts: readonly string[], longest: number, key: ApiKey): Promise<ReadItem[]> {
+async function readItems(
+  texts: readonly string[],
+  longest: number,
+  key: ApiKey,
+): Promise<ReadItem[]> {
   const items: ReadItem[] = [];
   let since = performance.now();
   for (const text of texts) {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import oracledb from "oracledb";
 import { describe, expect, it } from "vitest";
 import { OraError } from "../../emulator/index.ts";
-import { shapeOf } from "../../emulator/sql/statements.ts";
+import { shapeOf } from "../../emulator/sql/statement-shape.ts";
 import { codeOf } from "../oracle-contract/aq.ts";
 import { PROFILES, withEmulator } from "./support.ts";
 
