@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { until } from "../support/until.ts";
-import { listening, Tab, useWorld } from "./kit.ts";
+import { listening, Tab, useWorld, withClock } from "./kit.ts";
 import type { ActionSpec, Attributes, PageSpec } from "./site.ts";
 
 const world = useWorld();
@@ -86,16 +86,21 @@ describe("what is sent", () => {
   });
 
   it("with Debounce only the last of many firings is sent", async () => {
-    const spec = sending({ 3: "typed", 5: "P1_A", 11: "300" });
-    const tab = await Tab.open(world, {
-      ...spec,
-      actions: [
-        { ...spec.actions[0]!, event: "input", on: "#P1_A" },
-        ...listening({ 2: "typed" }).actions,
-      ],
-    });
+    const spec = sending({ 3: "typed", 5: "P1_A", 11: "20000" });
+    const tab = await Tab.open(
+      world,
+      {
+        ...spec,
+        actions: [
+          { ...spec.actions[0]!, event: "input", on: "#P1_A" },
+          ...listening({ 2: "typed" }).actions,
+        ],
+      },
+      await withClock(world),
+    );
     await tab.subscribed("typed");
     await tab.page.locator("#P1_A").pressSequentially("typed");
+    await tab.skip(20_000);
     await tab.sees("messages", { payload: { itemName: "P1_A", value: "typed" } });
     expect(await tab.payloads()).toEqual([{ itemName: "P1_A", value: "typed" }]);
   });
@@ -258,7 +263,7 @@ describe("errors", () => {
     expect(await raise.seen("after")).toEqual([]);
     const log = await Tab.open(world, sending({ ...missing, 6: "LOG" }, { wait: true }));
     await log.page.click("#SEND");
-    expect(await log.seen("after")).toEqual([1]);
+    await log.page.waitForFunction(() => (window.seen.after ?? []).length === 1);
     expect((await log.seen("debug")).join()).toContain("P1_GONE");
   });
 

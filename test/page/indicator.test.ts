@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from "vitest";
-import { listening, Tab, useWorld } from "./kit.ts";
+import { listening, Tab, useWorld, withClock } from "./kit.ts";
 
 const world = useWorld();
 
@@ -47,11 +47,13 @@ it("stands where the page wants it, in the words of the page", async () => {
 });
 
 it("asks to sign in again when the session has ended", async () => {
-  world.site.tokenLifetimeMs = 1_500;
-  const tab = await Tab.open(world, listening({ 2: "ends", 13: "INDICATOR" }));
+  world.site.tokenLifetimeMs = 20_000;
+  const page = listening({ 2: "ends", 13: "INDICATOR" });
+  const tab = await Tab.open(world, page, await withClock(world));
   await text(tab, "Live");
   world.site.alive = false;
   await tab.active();
+  await tab.skip(20_000);
   await text(tab, "Sign in again");
   const loaded = tab.page.waitForEvent("load");
   await tab.page.click(".rtm-Indicator button");

@@ -1,6 +1,7 @@
 /** Browser, site and stack of one test file, and what the tests ask of a page. */
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll } from "vitest";
+import { until } from "../support/until.ts";
 import { launchBrowser } from "./browser.ts";
 import { type Attributes, type PageSpec, Site } from "./site.ts";
 import { Stack } from "./stack.ts";
@@ -51,15 +52,27 @@ export function listening(attributes: Attributes, more: Partial<PageSpec> = {}):
   };
 }
 
+/** A context whose pages' timers a test can bring forward; they go on by themselves too. */
+export async function withClock(world: World): Promise<BrowserContext> {
+  const context = await world.browser.newContext();
+  await context.clock.install();
+  return context;
+}
+
 export class Tab {
   readonly page: Page;
   /** WebSockets the page has opened. */
   sockets = 0;
+  /** `op` of the frames that came over them; undefined is a message. */
+  readonly #ops: (string | undefined)[] = [];
 
   private constructor(page: Page) {
     this.page = page;
     page.setDefaultTimeout(DEADLINE_MS);
-    page.on("websocket", () => this.sockets++);
+    page.on("websocket", (socket) => {
+      this.sockets++;
+      socket.on("framereceived", ({ payload }) => this.#ops.push(JSON.parse(String(payload)).op));
+    });
   }
 
   /** @param origin of a proxy in front of the site; default the site's own. */
@@ -95,14 +108,19 @@ export class Tab {
     );
   }
 
+  /** Waits until the relay has said this so often. */
+  async told(op: string, times = 1): Promise<void> {
+    await until(`${op} has come`, () => this.#ops.filter((each) => each === op).length >= times);
+  }
+
+  /** The channel is live, and nothing of it is missing. */
   async subscribed(channel: string): Promise<void> {
-    await this.page.waitForFunction(
-      (name) =>
-        (window.seen.statuses as { state: string; channel?: string }[] | undefined)?.some(
-          ({ state, channel: of }) => of === name && (state === "subscribed" || state === "gap"),
-        ),
-      channel,
-    );
+    await this.sees("statuses", { state: "subscribed", channel });
+  }
+
+  /** What is due in `ms` is due now. The page's context must have a clock: `withClock`. */
+  async skip(ms: number): Promise<void> {
+    await this.page.clock.runFor(ms);
   }
 
   /** Payloads of the messages in the order the page got them. */
@@ -130,6 +148,8 @@ export class Tab {
   /** Something that the renewal takes for a user. */
   async active(): Promise<void> {
     for (const at of [10, 20, 30]) await this.page.mouse.move(at, at);
+    // A busy browser makes one move of several, and the first one tells nothing.
+    await this.page.keyboard.press("Shift");
   }
 
   value(id: string): Promise<string> {

@@ -4,7 +4,7 @@
  * which it follows listener.sql and broadcast-da.sql. The scripts in the page are the ones that
  * the exports in dist/ embed.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -304,6 +304,8 @@ ${page.body ?? ""}
         sub: this.user,
         channels,
         ...(join.length + watch.length > 0 ? { presence: { join, watch, info } } : {}),
+        // Otherwise two of the same second were one.
+        jti: randomUUID(),
         iat,
         exp: iat + Math.ceil(this.tokenLifetimeMs / 1000),
       },

@@ -1,5 +1,6 @@
 /** The way of a message without APEX: emulator, worker and relay as `rtm serve` composes them. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import oracledb from "oracledb";
@@ -8,6 +9,7 @@ import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
 import { type Emulator, PlSqlDequeue, RtmSchema, startEmulator } from "../../emulator/index.ts";
+import { readBootId } from "../../relay/channels/state-file.ts";
 import { until } from "../support/until.ts";
 
 const PASSWORD = "emulator-password";
@@ -19,6 +21,33 @@ export interface Sent {
   readonly channel: string;
   readonly eventName: string;
   readonly payload: unknown;
+}
+
+/** How long a member who has gone is still seen, ms. */
+export const GRACE_MS = 2_000;
+/** So long the relay of a new stack has served already, ms. */
+const SERVED_MS = 600_000;
+
+/**
+ * The history of a relay that has served for a while and was stopped gracefully. Without it the first
+ * pages of each file would be told a gap, because a relay that has just started cannot prove what was
+ * before their navigation; what is counted then depends on how fast the machine is.
+ */
+async function leaveHistory(directory: string): Promise<void> {
+  const now = Number(process.hrtime.bigint()) / 1e6;
+  const head = {
+    kind: "head",
+    epoch: randomUUID(),
+    bootId: readBootId() ?? null,
+    savedAt: now,
+    forgottenSeq: 0,
+    forgottenAt: now - SERVED_MS,
+    provableSince: now - SERVED_MS,
+    duplicates: [],
+  };
+  const text = `{"format":"apex-rtm relay history","version":2}\n${JSON.stringify(head)}\n`;
+  const digest = createHash("sha256").update(text).digest("hex");
+  await writeFile(join(directory, "relay-history.state"), text + digest);
 }
 
 export class Stack {
@@ -64,6 +93,7 @@ export class Stack {
       connectString,
     });
     const directory = await mkdtemp(join(tmpdir(), "rtm-page-"));
+    await leaveHistory(directory);
     const stack = new Stack(emulator, schema, connection, directory);
     stack.origins.push(...origins);
     await stack.startService();
@@ -104,7 +134,7 @@ export class Stack {
         origins: this.origins,
         publicChannels: ["public*", ARTICLE.channel],
         tokens: { secrets: [{ kid: "k1", secret: SECRET }], clockTolerance: "0s" },
-        presence: { rules: [{ channels: "room:*" }], grace: "2s" },
+        presence: { rules: [{ channels: "room:*" }], grace: `${GRACE_MS}ms` },
         drain: { window: "0s" },
       },
     });
@@ -125,7 +155,7 @@ export class Stack {
     await service.stop();
   }
 
-  /** The relay dies: no close codes, no history. */
+  /** The relay dies: no close codes, no history. The next one tells pages of a gap for a while. */
   async crashService(): Promise<void> {
     const { service } = this;
     this.#service = undefined;
