@@ -49,6 +49,11 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     () => stats.acceptsRefused,
   );
   counter(
+    "rtm_relay_revocations_of_all_total",
+    "Times that all tokens issued before were revoked, for want of room for one more revocation.",
+    () => stats.revocationsOfAll,
+  );
+  counter(
     "rtm_relay_messages_accepted_total",
     "Messages accepted from publishers, without duplicates.",
     () => stats.messagesAccepted,

@@ -15,9 +15,10 @@ import type { Upgrades } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { PresenceFeed } from "./contract/presence-feed.ts";
 import type { Publisher } from "./contract/publisher.ts";
-import { Control, MAX_REVOCATIONS } from "./control/control.ts";
+import { Control } from "./control/control.ts";
 import { inForce } from "./control/revocation-fact.ts";
 import { RevocationFile } from "./control/revocation-file.ts";
+import { MAX_REVOCATIONS } from "./control/revocation-room.ts";
 import { Revoking } from "./control/revoking.ts";
 import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { closeServer, listen } from "./http/listen.ts";
@@ -186,7 +187,7 @@ class RunningRelay implements Relay {
     const file =
       stateDirectory === undefined
         ? undefined
-        : new RevocationFile(stateDirectory, log, MAX_REVOCATIONS);
+        : new RevocationFile(stateDirectory, log, MAX_REVOCATIONS + 1);
     this.#revocationFile = file;
     this.#keptHistory =
       this.#memory && stateDirectory !== undefined
@@ -214,7 +215,7 @@ class RunningRelay implements Relay {
     });
     control.listen(this.#notices);
     this.publisher = new LocalPublisher({
-      control: (items) => control.take(items),
+      control: (items, mayRevokeAll) => control.take(items, mayRevokeAll),
       hub: this.#hub,
       messageLog: this.#messageLog,
       serving: this.#serving,

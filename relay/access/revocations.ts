@@ -10,8 +10,17 @@ import type { Grant } from "./claims.ts";
 /** Stands before a channel and behind it. A channel never holds it, but a user's name may. */
 const CHANNEL = "\0";
 
-/** Under which key a revocation lies: `sub:…`, `self:…`, `sid:…` or `jti:…`, a channel before it or not. */
+/**
+ * Under which key a revocation lies: `sub:…`, `self:…`, `sid:…` or `jti:…`, a channel before it or not; or
+ * `EVERY_TOKEN`.
+ */
 export type RevocationKey = string;
+
+/**
+ * The key under which every token lies: what stands for all revocations that there is no room for. No
+ * other key is without a colon.
+ */
+export const EVERY_TOKEN: RevocationKey = "all";
 
 function ofChannel(channel: string, key: RevocationKey): RevocationKey {
   return CHANNEL + channel + CHANNEL + key;
@@ -51,6 +60,11 @@ export interface Revocation {
   readonly untilMs: number;
 }
 
+/** Whether `one` takes nothing that `every`, of `EVERY_TOKEN`, leaves. */
+export function isCovered(one: Revocation, every: Revocation | undefined): boolean {
+  return every !== undefined && one.before <= every.before && one.untilMs <= every.untilMs;
+}
+
 /** What is left of a token: all, nothing, or all but some channels. */
 export type Validity = "good" | "revoked" | ReadonlySet<string>;
 
@@ -83,9 +97,35 @@ export class Revocations {
     return this.#entries.entries();
   }
 
+  /** Whether one of every token takes all that it would take. */
+  covers(revocation: Revocation): boolean {
+    return isCovered(revocation, this.#entries.get(EVERY_TOKEN));
+  }
+
+  /** How many one of every token would leave beside it, and how many of them of one channel. */
+  leftBy(every: Revocation): { readonly size: number; readonly ofChannels: number } {
+    let [size, ofChannels] = [0, 0];
+    for (const [key, revocation] of this.#entries) {
+      if (key === EVERY_TOKEN || isCovered(revocation, every)) continue;
+      size++;
+      if (parts(key)) ofChannels++;
+    }
+    return { size, ofChannels };
+  }
+
+  /** Forgets those that one of every token covers, and gives them back. */
+  dropCovered(): [RevocationKey, Revocation][] {
+    const covered = [...this.#entries].filter(
+      ([key, revocation]) => key !== EVERY_TOKEN && this.covers(revocation),
+    );
+    for (const [key] of covered) this.delete(key);
+    return covered;
+  }
+
   /** Remembers the later of two for a key. False when that changes nothing. */
   add(key: RevocationKey, revocation: Revocation): boolean {
     const known = this.#entries.get(key);
+    if (key !== EVERY_TOKEN && this.covers(revocation)) return false;
     if (known && known.before >= revocation.before) return false;
     this.#entries.set(key, revocation);
     const of = parts(key);
@@ -117,7 +157,7 @@ export class Revocations {
       return entry !== undefined && entry.untilMs > now && issued < entry.before;
     };
     const keys = keysOfGrant(grant);
-    if (keys.some(hits)) return "revoked";
+    if (hits(EVERY_TOKEN) || keys.some(hits)) return "revoked";
     if (this.#channels.size === 0) return "good";
     const channels = new Set<string>();
     for (const key of keys) {

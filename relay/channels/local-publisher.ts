@@ -31,8 +31,11 @@ export interface LocalPublisherOptions {
    * loop gets a turn. Infinite for a log elsewhere, whose batches must not be parted.
    */
   readonly quantum: number;
-  /** As `Publisher.control`. */
-  readonly control: (items: readonly ControlItem[]) => Promise<readonly ControlResult[]>;
+  /** As `LocalPublisher.control`. */
+  readonly control: (
+    items: readonly ControlItem[],
+    mayRevokeAll: boolean,
+  ) => Promise<readonly ControlResult[]>;
 }
 
 export class LocalPublisher implements Publisher {
@@ -51,8 +54,16 @@ export class LocalPublisher implements Publisher {
     );
   }
 
-  control(items: readonly ControlItem[]): Promise<readonly ControlResult[]> {
-    return this.#options.control(items);
+  /**
+   * As `Publisher.control`.
+   * @param mayRevokeAll false for whoever may not end every token: it waits where that were needed
+   */
+  control(
+    items: readonly ControlItem[],
+    _source: Source,
+    mayRevokeAll = true,
+  ): Promise<readonly ControlResult[]> {
+    return this.#options.control(items, mayRevokeAll);
   }
 
   /** One result per message, in order; as `Publisher.publish`. */

@@ -43,6 +43,7 @@ export class Stats {
   connectionsOpened = 0;
   polls = 0;
   acceptsRefused = 0;
+  revocationsOfAll = 0;
   /** Rejected messages by code. */
   readonly rejections = new Tally();
   /** HTTP requests that were refused as a whole, by reason. */
@@ -104,6 +105,11 @@ export class Stats {
 
   replayRefused(reason: string): void {
     this.replaysRefused.add(reason);
+  }
+
+  /** All tokens issued before a time were revoked, as there was no room for one more revocation. */
+  revokedAll(): void {
+    this.revocationsOfAll++;
   }
 
   /** A connection was dropped before anything was read from it: there were too many. */

@@ -1,18 +1,14 @@
 /** Revokes, disconnects, unsubscribes and forgets: items of the queue and of REST become notices. */
-import { keysOfWhom } from "../access/revocations.ts";
+import { EVERY_TOKEN, keysOfWhom } from "../access/revocations.ts";
 import type { Clients } from "../clients/clients.ts";
 import type { ControlItem, ControlResult, Whom } from "../contract/control.ts";
 import { type Fact, isFact, type Notice } from "../log/fact.ts";
 import type { Log, Noted } from "../log/log.ts";
 import type { Notices } from "../log/notices.ts";
-import { revocationFact } from "./revocation-fact.ts";
+import { type RevocationFact, revocationFact } from "./revocation-fact.ts";
 import type { RevocationFile } from "./revocation-file.ts";
+import { RevocationRoom } from "./revocation-room.ts";
 import type { Revoking } from "./revoking.ts";
-
-/** Revocations that are remembered; beyond it further ones have to wait, and none is forgotten. */
-export const MAX_REVOCATIONS = 100_000;
-/** Of them those of one channel each: whoever may part users from some channels cannot fill the rest. */
-export const MAX_CHANNEL_REVOCATIONS = MAX_REVOCATIONS / 2;
 
 const DISCONNECT = "disconnect";
 
@@ -23,6 +19,13 @@ export interface ControlOptions {
   /** Where revocations are kept; undefined where they are not. With a shared log they are there too. */
   readonly file: RevocationFile | undefined;
   readonly shared: boolean;
+}
+
+/** What items of one call share. */
+interface Call {
+  readonly now: number;
+  readonly room: RevocationRoom;
+  readonly mayRevokeAll: boolean;
 }
 
 function isRevocation(notice: Notice): notice is Fact {
@@ -42,59 +45,65 @@ export class Control {
     notices.on(DISCONNECT, (body) => this.#disconnect(JSON.parse(body)));
   }
 
-  /** One result per item, in order; as `Publisher.control`. */
-  async take(items: readonly ControlItem[]): Promise<readonly ControlResult[]> {
+  /**
+   * One result per item, in order; as `Publisher.control`.
+   * @param mayRevokeAll whether whoever says it may end every token, where there is no room for one more
+   * revocation; otherwise it has to wait
+   */
+  async take(
+    items: readonly ControlItem[],
+    mayRevokeAll: boolean,
+  ): Promise<readonly ControlResult[]> {
     const now = Date.now();
     const results: (ControlResult | undefined)[] = [];
     const notices: Notice[] = [];
-    const owners: number[] = [];
-    const { revocations } = this.#options.clients;
-    const added = new Set<string>();
-    const addedOfChannels = new Set<string>();
+    /** Of each item its places among the notices. */
+    const places: number[][] = [];
+    const placeOf = new Map<Notice, number>();
+    const room = new RevocationRoom(this.#options.clients.revocations);
     for (const [index, item] of items.entries()) {
-      const made = this.#noticesOf(item, now);
+      const made = this.#noticesOf(item, { now, room, mayRevokeAll });
       if ("status" in made) {
         results[index] = made;
-        continue;
-      }
-      for (const notice of made) {
-        if (!this.#isNew(notice)) continue;
-        added.add(notice.key);
-        if (item.op === "unsubscribe") addedOfChannels.add(notice.key);
-      }
-      const full = [
-        { known: revocations.size, added, most: MAX_REVOCATIONS, kind: "" },
-        {
-          known: revocations.ofChannels,
-          added: addedOfChannels,
-          most: MAX_CHANNEL_REVOCATIONS,
-          kind: "of channels ",
-        },
-      ].find(({ known, added, most }) => added.size > 0 && known + added.size > most);
-      if (full) {
+        if (made.status !== "unavailable") continue;
         // Nothing behind it is taken, so that the order holds when it is tried again.
-        const message = `${full.most} revocations ${full.kind}are in force: wait until some end`;
-        for (let rest = index; rest < items.length; rest++) {
-          results[rest] ??= { status: "unavailable", code: "unavailable", message };
-        }
+        for (let rest = index + 1; rest < items.length; rest++) results[rest] = made;
         break;
       }
-      for (const notice of made) {
-        notices.push(notice);
-        owners.push(index);
-      }
+      places[index] = made.map((notice) => {
+        const place = placeOf.get(notice) ?? notices.push(notice) - 1;
+        placeOf.set(notice, place);
+        return place;
+      });
     }
     const noted = notices.length === 0 ? [] : await this.#options.messageLog.note(notices);
-    const durable = this.#keep(notices, noted);
-    for (const [place, index] of owners.entries()) {
-      const one = noted[place] as Noted;
-      if (one.status !== "accepted") {
-        results[index] = { status: "unavailable", code: "unavailable", message: one.message };
-      } else if (!durable && isRevocation(notices[place] as Notice)) {
-        results[index] ??= { status: "accepted", durable: false };
-      }
+    if (room.made && noted[placeOf.get(room.made) as number]?.status === "accepted") {
+      this.#reportAll(room.made);
     }
-    return items.map((_, index) => results[index] ?? { status: "accepted" });
+    const durable = this.#keep(notices, noted);
+    return items.map((_, index) => {
+      let result = results[index];
+      for (const place of places[index] ?? []) {
+        const one = noted[place] as Noted;
+        if (one.status !== "accepted") {
+          return { status: "unavailable", code: "unavailable", message: one.message };
+        }
+        if (!durable && isRevocation(notices[place] as Notice)) {
+          result = { status: "accepted", durable: false };
+        }
+      }
+      return result ?? { status: "accepted" };
+    });
+  }
+
+  #reportAll({ rank }: RevocationFact): void {
+    const { clients } = this.#options;
+    clients.stats.revokedAll();
+    clients.warnings.warn(
+      "revoked all",
+      { before: new Date(rank).toISOString() },
+      "no room for one more revocation: all tokens issued before now are revoked in its place",
+    );
   }
 
   /** Puts into force here, and onto the disk, what the log has taken. */
@@ -111,39 +120,49 @@ export class Control {
     return file ? file.append(facts) : shared;
   }
 
-  #isNew(notice: Notice): notice is Fact {
-    return isRevocation(notice) && !this.#options.clients.revocations.get(notice.key);
-  }
-
-  #noticesOf(item: ControlItem, now: number): readonly Notice[] | ControlResult {
+  #noticesOf(item: ControlItem, call: Call): readonly Notice[] | ControlResult {
     switch (item.op) {
       case "disconnect":
         return [{ signal: DISCONNECT, body: JSON.stringify({ ...item, op: undefined }) }];
       case "forget":
         return [{ table: "last", key: `${item.channel}\0${item.eventName}`, value: null }];
       case "revoke":
-        return this.#revoke(item, undefined, now);
+        return this.#revoke(item, undefined, call);
       case "unsubscribe":
-        return this.#revoke(item, item.channel, now);
+        return this.#revoke(item, item.channel, call);
     }
   }
 
   #revoke(
     item: Whom & { readonly before?: number },
     channel: string | undefined,
-    now: number,
+    { now, room, mayRevokeAll }: Call,
   ): readonly Notice[] | ControlResult {
     const { clockTolerance, maxLifetime } = this.#options.clients.config.tokens;
     // Who does not say it by the issuer's clock means all that the issuer can have made by now.
-    const before = item.before ?? now + clockTolerance;
+    const latest = now + clockTolerance;
+    const before = item.before ?? latest;
     if (before > now + maxLifetime) {
       const message = "before lies further ahead than tokens.maxLifetime";
       return { status: "rejected", code: "bad_control", message };
     }
     // A token issued just before it, at its longest, and tolerated on either side.
-    const untilMs = before + maxLifetime + 2 * clockTolerance;
+    const until = (from: number) => from + maxLifetime + 2 * clockTolerance;
+    const untilMs = until(before);
     if (untilMs <= now) return [];
-    return keysOfWhom(item, channel).map((key) => revocationFact(key, { before, untilMs }));
+    const facts = keysOfWhom(item, channel).map((key) => revocationFact(key, { before, untilMs }));
+    // New tokens of everybody would be refused until `before`.
+    const canRevokeAll = mayRevokeAll && before <= latest;
+    const all = Math.max(before, now);
+    const admitted = room.admit({
+      facts,
+      ofChannel: channel !== undefined,
+      instead: canRevokeAll
+        ? revocationFact(EVERY_TOKEN, { before: all, untilMs: until(all) })
+        : undefined,
+    });
+    if (typeof admitted !== "string") return admitted;
+    return { status: "unavailable", code: "unavailable", message: admitted };
   }
 
   /** Closes the connections of whoever is meant. */

@@ -8,15 +8,23 @@ import type { Fact } from "../log/fact.ts";
  */
 export const SPARE_MS = 7 * 86_400_000;
 
+/** What says that something is revoked. */
+export interface RevocationFact extends Fact {
+  readonly rank: number;
+  readonly untilMs: number;
+}
+
 /** The fact that says `revocation` of whom `key` means. */
 export function revocationFact(
   key: RevocationKey,
   { before, untilMs }: Revocation,
-): Fact & { readonly rank: number } {
+): RevocationFact {
   return { table: "revoked", key, value: JSON.stringify({ before }), rank: before, untilMs };
 }
 
 /** What such a fact says; undefined for a removal, or one that never ends or begins. */
+export function revocationOf(fact: RevocationFact): Revocation;
+export function revocationOf(fact: Fact): Revocation | undefined;
 export function revocationOf({ value, rank, untilMs }: Fact): Revocation | undefined {
   if (value === null || rank === undefined || untilMs === undefined) return undefined;
   return { before: rank, untilMs };

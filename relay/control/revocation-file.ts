@@ -9,7 +9,6 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -22,8 +21,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
+import { makeDirectory } from "../../common/make-directory.ts";
+import { EVERY_TOKEN, isCovered } from "../access/revocations.ts";
 import type { Fact } from "../log/fact.ts";
-import { revocationFact } from "./revocation-fact.ts";
+import { type RevocationFact, revocationFact, revocationOf } from "./revocation-fact.ts";
 
 const FILE = "relay-revoked.jsonl";
 /** A larger file is not ours: 100,000 revocations with names of usual length have 20 MB. */
@@ -107,7 +108,7 @@ export class RevocationFile {
   open(): readonly Fact[] {
     this.#kept = this.#read();
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#directory, 0o700);
       this.#rewrite(this.#kept);
     } catch (error) {
       // A disk may be full now and have room again; what is there stays as it is.
@@ -152,9 +153,19 @@ export class RevocationFile {
     }
   }
 
-  /** Exchanges the file for one with only these, of them those that end last. */
+  /**
+   * Exchanges the file for one with only these, of them those that end last, without any for which one of
+   * every token stands.
+   */
   #rewrite(facts: ReadonlyMap<string, Fact>): void {
-    const byEnd = [...facts.values()].sort((a, b) => (b.untilMs as number) - (a.untilMs as number));
+    const every = facts.get(EVERY_TOKEN);
+    const said = (fact: Fact) => revocationOf(fact as RevocationFact);
+    const by = every && said(every);
+    const others = [...facts.values()].filter(
+      (fact) => fact !== every && !isCovered(said(fact), by),
+    );
+    others.sort((a, b) => (b.untilMs as number) - (a.untilMs as number));
+    const byEnd = [...(every ? [every] : []), ...others];
     const kept = byEnd.slice(0, this.#most).reverse();
     const text = kept.map(lineOf).join("");
     const bytes = Buffer.byteLength(text);

@@ -3,7 +3,7 @@
  * before anything that was accepted later. What a log has lost is said again by whoever knows it.
  */
 import type { Logger } from "../../common/logger.ts";
-import type { RevocationKey } from "../access/revocations.ts";
+import { EVERY_TOKEN, type RevocationKey } from "../access/revocations.ts";
 import type { Clients } from "../clients/clients.ts";
 import type { Fact } from "../log/fact.ts";
 import type { Log, ResetReason } from "../log/log.ts";
@@ -34,6 +34,8 @@ export class Revoking implements FactReader {
   #heard: Fact[] = [];
   /** What the log has lost and is to be told again. */
   readonly #unsaid = new Set<RevocationKey>();
+  /** What the log still has though a revocation of every token stands for it, with its rank. */
+  readonly #covered = new Map<RevocationKey, number>();
   #changed = false;
   #saying = false;
   #sweepAt = 0;
@@ -64,16 +66,27 @@ export class Revoking implements FactReader {
     const { revocations } = this.#clients;
     const revocation = revocationOf(fact);
     if (revocation) {
-      if (!revocations.add(fact.key, revocation)) return;
+      if (!revocations.add(fact.key, revocation)) {
+        if (!revocations.get(fact.key)) this.#covered.set(fact.key, revocation.before);
+        return;
+      }
       this.#changed = true;
       if (this.#heardFile) this.#heard.push(fact);
+      if (fact.key === EVERY_TOKEN) this.#standForOthers();
       return;
     }
+    this.#covered.delete(fact.key);
     const known = revocations.get(fact.key);
     if (!known || known.before > (fact.rank ?? 0)) return;
     // The clock of the node that swept it is ahead of this one's.
     if (known.untilMs > Date.now()) this.#unsaid.add(fact.key);
     else revocations.delete(fact.key);
+  }
+
+  #standForOthers(): void {
+    for (const [key, { before }] of this.#clients.revocations.dropCovered()) {
+      this.#covered.set(key, before);
+    }
   }
 
   applied(): void {
@@ -121,7 +134,7 @@ export class Revoking implements FactReader {
     }
   }
 
-  /** Removes what no token can be left for. */
+  /** Removes what no token can be left for, and what another stands for. */
   async #sweep(): Promise<void> {
     const { revocations } = this.#clients;
     const spareMs = revocations.size > CROWDED ? 0 : SPARE_MS;
@@ -129,6 +142,9 @@ export class Revoking implements FactReader {
     const ended: Fact[] = [];
     for (const [key, { before, untilMs }] of revocations.entries()) {
       if (untilMs + spareMs > now) continue;
+      ended.push({ table: "revoked", key, value: null, rank: before });
+    }
+    for (const [key, before] of this.#covered) {
       ended.push({ table: "revoked", key, value: null, rank: before });
     }
     for (let at = 0; at < ended.length; at += SAY) {

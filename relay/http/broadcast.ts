@@ -69,7 +69,7 @@ async function broadcast(
     throw new Refusal(key.trusted ? "unavailable" : "rate_limited", "apiKeys[].itemsPerSecond");
   }
   const items = await readItems(texts, messageBytes + ENVELOPE_BYTES, key);
-  const answers = await takeItems(items, publisher, { name: `key:${key.name}` });
+  const answers = await takeItems(items, publisher, key);
   if (text.trimStart().startsWith("[")) {
     answerJson(response, 200, { ok: answers.every(({ ok }) => ok), results: answers });
     return;

@@ -12,7 +12,7 @@ import {
 import { DEFAULT_EVENT_NAME, type Message } from "../contract/message.ts";
 import { matchesAny } from "../contract/patterns.ts";
 import type { Code } from "../contract/protocol.ts";
-import { inOrder, type PublishResult, type Source } from "../contract/publisher.ts";
+import { inOrder, type PublishResult } from "../contract/publisher.ts";
 import type { BroadcastRefusal, ItemAnswer } from "./broadcast-answer.ts";
 
 export type ReadItem = Incoming | ControlItem | BroadcastRefusal;
@@ -92,12 +92,13 @@ function runsOf(items: readonly ReadItem[]): Run[] {
 export async function takeItems(
   items: readonly ReadItem[],
   publisher: LocalPublisher,
-  source: Source,
+  key: ApiKey,
 ): Promise<readonly ItemAnswer[]> {
+  const source = { name: `key:${key.name}` };
   const results = await inOrder<Run, PublishResult | ControlResult>(runsOf(items), (run) =>
     run.kind === "messages"
       ? publisher.publishAll(run.items, source)
-      : publisher.control(run.items),
+      : publisher.control(run.items, source, key.channels.includes("*")),
   );
   let next = 0;
   return items.map((item): ItemAnswer => {

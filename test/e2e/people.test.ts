@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { type Service, startService } from "../../cli/service/service.ts";
 import { parseConfig } from "../../common/config.ts";
-import { Client, SECRET, token } from "../relay/support.ts";
+import { Client, SECRET, SOURCE, token } from "../relay/support.ts";
 import { until } from "../support/until.ts";
 import { log, PASSWORD, World } from "../worker/support.ts";
 
@@ -74,6 +74,24 @@ describe("people", () => {
     await start();
     const again = await Client.connect(service.relay!, { token: scott });
     expect((await again.end()).code).toBe(4103);
+  });
+
+  it("a revocation for which there is no room holds no message back: everybody needs a new token", async () => {
+    const before = Date.now() - 3000;
+    const many = Array.from({ length: 100_000 }, (_, n) => ({
+      op: "revoke" as const,
+      user: `U${n}`,
+      before,
+    }));
+    await service.relay!.publisher.control(many, SOURCE);
+    const king = await enter(await tokenOf("KING"));
+    const connection = await world.connect();
+    await connection.execute("begin websocket_api.revoke_user(:who); end;", { who: "scott" });
+    await connection.commit();
+    await world.publish(1, 1, ROOM);
+    expect((await king.end()).code).toBe(4103);
+    await until("the queue is empty", () => world.queue.depth() === 0);
+    expect(service.worker!.status()[0]).toMatchObject({ state: "active" });
   });
 
   it("who is in a room is shown by the database, and gone when they are", async () => {

@@ -199,6 +199,7 @@ describe("the dashboard", () => {
     expect(missing.sort()).toEqual([
       "rtm_log_appended_total",
       "rtm_log_lines_dropped_total",
+      "rtm_relay_revocations_of_all_total",
       "rtm_worker_clock_offset_seconds",
       "rtm_worker_last_tick_timestamp_seconds",
       "rtm_worker_poison_unkept_total",
