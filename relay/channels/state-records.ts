@@ -1,7 +1,8 @@
 /**
  * What the file of the history holds: a line with format and version; then records, each a line of JSON
  * and the bytes it announces; then 64 hex digits, the SHA-256 of everything before them. There may be
- * very many channels and ids, so they are checked without a schema, which took most of a start.
+ * very many channels and ids, so they are checked without a schema, which took most of a start, and no
+ * line holds more of them than a string of V8 can (2^29 characters).
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
@@ -13,10 +14,14 @@ import { ChannelLog } from "./history.ts";
 import type { Hub } from "./hub.ts";
 
 const magic = (version: number) => `{"format":"apex-rtm relay history","version":${version}}\n`;
-const MAGIC = magic(2);
-/** Ids without source and channel; the line has the same length. */
+const MAGIC = magic(3);
+/** Ids and members all in the head; the line has the same length, as the next one. */
+const MAGIC_2 = magic(2);
+/** Ids without source and channel. */
 const MAGIC_1 = magic(1);
 const DIGEST_LENGTH = 64;
+/** Ids, or members, of one record. */
+const MOST_IN_RECORD = 1000;
 /** What is written at once, bytes. */
 const BLOCK_BYTES = 1024 * 1024;
 /** Longest UTF-8 of one UTF-16 unit, bytes. */
@@ -69,12 +74,24 @@ const headRecord = z.object({
   forgottenSeq: count,
   forgottenAt: z.number(),
   provableSince: z.number(),
-  /** By source. */
-  duplicates: z.array(z.tuple([z.string(), z.custom<readonly IdTuple[]>(isTuples)])),
+  /** By source; of version 2. */
+  duplicates: z.array(z.tuple([z.string(), z.custom<readonly IdTuple[]>(isTuples)])).default([]),
+  /** Of version 2. */
   members: z.array(keptMember).optional(),
 });
 /** Id, when it was accepted, recipients. */
 const headRecord1 = headRecord.extend({ duplicates: z.custom<readonly IdTuple[]>(isTuples) });
+
+/** Some of the ids of one source, oldest first. */
+interface IdsRecord {
+  readonly kind: "ids";
+  readonly source: string;
+  readonly ids: readonly IdTuple[];
+}
+
+/** Some of who is seen; there is at least one such record where that is kept. */
+const membersRecord = z.object({ kind: z.literal("members"), members: z.array(keptMember) });
+type MembersRecord = z.output<typeof membersRecord>;
 
 /** One channel. */
 interface ChannelRecord {
@@ -102,6 +119,16 @@ function isEntry(entry: EntryRecord): boolean {
     isCount(entry[3]) &&
     isCount(entry[4])
   );
+}
+
+/** @throws {Error} it is none */
+function checked(value: unknown): IdsRecord | MembersRecord | ChannelRecord {
+  const { kind } = value as { readonly kind?: unknown };
+  if (kind === "members") return membersRecord.parse(value);
+  if (kind !== "ids") return checkedChannel(value);
+  const record = value as IdsRecord;
+  if (typeof record.source === "string" && isTuples(record.ids)) return record;
+  throw new Error("a record of ids is malformed");
 }
 
 /** @throws {Error} it is none */
@@ -179,11 +206,12 @@ export function writeState(
     bootId: bootId ?? null,
     savedAt: now,
     ...hub.history.floor,
-    duplicates: bySource(messageLog.duplicates),
-    ...(members ? { members: [...members.kept()] } : {}),
   };
+  const line = (record: object) => blocks.text(`${JSON.stringify(record)}\n`);
   blocks.text(MAGIC);
-  blocks.text(`${JSON.stringify(head)}\n`);
+  line(head);
+  for (const record of idsOf(messageLog.duplicates)) line(record);
+  if (members) for (const record of membersOf(members)) line(record);
   for (const { name, log } of hub.channels.values()) {
     const texts: Buffer[] = [];
     let entries = "";
@@ -205,14 +233,29 @@ export function writeState(
   write(Buffer.from(hash.digest("hex")));
 }
 
-function bySource(window: DuplicateWindow): z.input<typeof headRecord>["duplicates"] {
-  const sources = new Map<string, IdTuple[]>();
-  for (const { source, key, at, seq } of window.entries()) {
-    const ids = sources.get(source) ?? [];
-    ids.push([key, at, seq]);
-    sources.set(source, ids);
+function* idsOf(window: DuplicateWindow): Generator<IdsRecord> {
+  let source = "";
+  let ids: IdTuple[] = [];
+  for (const seen of window.entries()) {
+    if (ids.length > 0 && (seen.source !== source || ids.length === MOST_IN_RECORD)) {
+      yield { kind: "ids", source, ids };
+      ids = [];
+    }
+    ({ source } = seen);
+    ids.push([seen.key, seen.at, seen.seq]);
   }
-  return [...sources];
+  if (ids.length > 0) yield { kind: "ids", source, ids };
+}
+
+function* membersOf(kept: KeepsMembers): Generator<MembersRecord> {
+  let members: KeptMember[] = [];
+  for (const member of kept.kept()) {
+    members.push(member);
+    if (members.length < MOST_IN_RECORD) continue;
+    yield { kind: "members", members };
+    members = [];
+  }
+  yield { kind: "members", members };
 }
 
 /** A message of the file whose frame is not made yet. */
@@ -236,7 +279,7 @@ export function readState(
   now: number,
 ): () => void {
   const first = bytes.subarray(0, MAGIC.length).toString();
-  if (first !== MAGIC && first !== MAGIC_1) throw new Error("unknown format or version");
+  if (![MAGIC, MAGIC_2, MAGIC_1].includes(first)) throw new Error("unknown format or version");
   const end = bytes.length - DIGEST_LENGTH;
   const digest = createHash("sha256")
     .update(bytes.subarray(0, Math.max(end, 0)))
@@ -253,21 +296,33 @@ export function readState(
   };
   const headLine = line();
   const head =
-    first === MAGIC ? headRecord.parse(headLine) : { ...headRecord1.parse(headLine), version: 1 };
+    first === MAGIC_1 ? { ...headRecord1.parse(headLine), version: 1 } : headRecord.parse(headLine);
   // Times of another boot, or of the future, mean nothing on this clock: then all of it counts as
   // accepted now, and no age that reaches behind this moment can be recovered.
   const sameClock = head.bootId !== null && head.bootId === bootId && head.savedAt <= now;
   const time = (at: number) => (sameClock ? Math.min(at, now) : now);
   const logs: { readonly name: string; readonly log: ChannelLog }[] = [];
   const found: Found[] = [];
+  const ids: Omit<IdsRecord, "kind">[] = [];
+  let seen: KeptMember[] | undefined = head.members;
   while (position < end) {
-    const { name, evictedSeq, evictedAt, entries } = checkedChannel(line());
+    const record = checked(line());
+    if (record.kind === "ids") {
+      ids.push(record);
+      continue;
+    }
+    if (record.kind === "members") {
+      seen ??= [];
+      for (const member of record.members) seen.push(member);
+      continue;
+    }
+    const { name, evictedSeq, evictedAt, entries } = record;
     const log = new ChannelLog(evictedSeq, time(evictedAt));
     logs.push({ name, log });
     let seq = evictedSeq;
-    for (const record of entries) {
-      found.push({ log, seq: ++seq, at: time(record[0]), record, position });
-      position += record[4];
+    for (const entry of entries) {
+      found.push({ log, seq: ++seq, at: time(entry[0]), record: entry, position });
+      position += entry[4];
     }
   }
   if (position !== end) throw new Error("a message is cut off");
@@ -284,14 +339,15 @@ export function readState(
       const frame = textFrameOf(text, memory.allocate);
       hub.history.append(log, { seq, at, eventName, frame, payloadStart, payloadEnd });
     }
-    if (head.members) members?.restore(head.members);
+    if (seen) members?.restore(seen);
     if ("version" in head) {
       for (const [id, at] of head.duplicates) messageLog.duplicates.restoreForAll(id, time(at));
     } else {
-      for (const [source, ids] of head.duplicates) {
-        for (const [key, at, seq] of ids) {
-          messageLog.duplicates.restore({ source, key, at: time(at), seq });
-        }
+      for (const [source, tuples] of head.duplicates) ids.push({ source, ids: tuples });
+    }
+    for (const { source, ids: tuples } of ids) {
+      for (const [key, at, seq] of tuples) {
+        messageLog.duplicates.restore({ source, key, at: time(at), seq });
       }
     }
   };

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
+import type { Source } from "../../relay/contract/publisher.ts";
 import type { Relay, RelayOptions } from "../../relay/relay.ts";
 import { Client, type Frame, message, SOURCE, startTestRelay } from "./support.ts";
 
@@ -79,23 +80,57 @@ describe("graceful restart", () => {
     expect(await back.client.next()).toMatchObject({ payload: 4, seq: 4 });
   });
 
-  it("reads the file of the version before, which knew ids without source and channel", async () => {
+  it("keeps very many ids in records of bounded length, each with its source", async () => {
+    const first = await start();
+    const other = { name: "key:backend" };
+    const sent = Array.from({ length: 2500 }, (_, n) => message("sales", n));
+    await first.publisher.publish(sent, SOURCE);
+    await first.publisher.publish(sent.slice(0, 10), other);
+    await first.drain();
+    const text = readFileSync(join(directory, "relay-history.state"), "latin1");
+    const counts = [...text.matchAll(/^\{"kind":"ids".*$/gm)].map(
+      ([line]) => JSON.parse(line).ids.length,
+    );
+    expect(counts).toEqual([1000, 1000, 500, 10]);
+    const second = await start();
+    const known = async (source: Source) => {
+      const results = await second.publisher.publish(sent, source);
+      return results.filter((each) => each.status === "accepted" && each.duplicate).length;
+    };
+    expect(await known(SOURCE)).toBe(2500);
+    expect(await known(other)).toBe(10);
+  });
+
+  it("reads files of earlier versions: all ids in the head, and ids without source and channel", async () => {
     const first = await start();
     await publish(first, "sales", 1);
     const last = message("sales", 2);
     await first.publisher.publish([last], SOURCE);
     await first.drain();
     const path = join(directory, "relay-history.state");
+    const IDS = /\{"kind":"ids","source":("[^"]+"),"ids":(\[\[.*\]\])\}\n/;
+    rewrite(path, (text) => {
+      const [line, source, ids] = IDS.exec(text) as RegExpExecArray;
+      return text
+        .replace('"version":3', '"version":2')
+        .replace(line as string, "")
+        .replace('{"kind":"head",', () => `{"kind":"head","duplicates":[[${source},${ids}]],`);
+    });
+    const second = await start();
+    expect(await second.publisher.publish([last], SOURCE)).toMatchObject([{ duplicate: true }]);
+    await second.drain();
+
     rewrite(path, (text) =>
       text
-        .replace('"version":2', '"version":1')
-        .replace(/"duplicates":.*\]\]\]\]/, () => `"duplicates":[["${last.id}",${1e9},7]]`),
+        .replace('"version":3', '"version":1')
+        .replace(IDS, "")
+        .replace('{"kind":"head",', `{"kind":"head","duplicates":[["${last.id}",${1e9},7]],`),
     );
-    const second = await start();
-    const { answer } = await subscribe(second, "sales");
+    const third = await start();
+    const { answer } = await subscribe(third, "sales");
     expect(answer.seq).toBe(2);
     for (const source of [SOURCE, { name: "key:backend" }]) {
-      expect(await second.publisher.publish([last], source)).toMatchObject([
+      expect(await third.publisher.publish([last], source)).toMatchObject([
         { status: "accepted", duplicate: true },
       ]);
     }
@@ -170,7 +205,7 @@ describe("graceful restart", () => {
     ["empty", () => Buffer.alloc(0)],
     [
       "of a later version",
-      (bytes: Buffer) => Buffer.from(bytes.toString().replace('"version":2', '"version":3')),
+      (bytes: Buffer) => Buffer.from(bytes.toString().replace('"version":3', '"version":4')),
     ],
     [
       "changed in one byte",
