@@ -4,7 +4,7 @@ import { descriptorProblem } from "../relay/http/accepts.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
 import { ROLES, type Role } from "./service/roles.ts";
-import { requireRoles } from "./service/service.ts";
+import { clashes, requireRoles } from "./service/service.ts";
 
 /** Between the batch in hand, the drain and the exit, ms. */
 const STOP_MARGIN = 5_000;
@@ -21,7 +21,8 @@ export function stopTimeMs({ database, worker, relay }: RtmConfig): number {
 }
 
 /**
- * @param role what will run with it; without it only the values are checked, not what is missing
+ * @param role what will run with it; without it only the values are checked, not what is missing, and
+ * values that do not go together in `rtm serve` are warnings
  * @throws {ConfigError}
  */
 export function checkConfig(
@@ -35,6 +36,9 @@ export function checkConfig(
   const roles = role && ROLES[role];
   const config = readConfig(option, roles);
   if (roles) requireRoles(config, roles);
+  else {
+    for (const clash of clashes(config, ROLES.serve)) process.stdout.write(`warning: ${clash}\n`);
+  }
   const fewDescriptors = roles?.relay ? descriptorProblem(config.relay) : undefined;
   if (fewDescriptors !== undefined) process.stdout.write(`warning: ${fewDescriptors}\n`);
   const file = configFile(option) ?? "no file: environment and defaults";

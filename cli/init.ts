@@ -1,16 +1,9 @@
 /** `rtm init`: the first configuration of a host and its secrets. It never changes a file. */
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, chownSync, closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { messageOf } from "../common/errors.ts";
+import { makeDirectory } from "../common/make-directory.ts";
 import { CommandError } from "./exit.ts";
 import { sampleConfig } from "./reference.ts";
 
@@ -74,7 +67,7 @@ export function init({ dir, root = "/" }: InitOptions): void {
     ["api-key", secret()],
   ];
   try {
-    if (mkdirSync(directory, { recursive: true, mode: 0o750 }) !== undefined) {
+    if (makeDirectory(directory, 0o750) !== undefined) {
       chmodSync(directory, 0o750);
       if (group !== undefined) chownSync(directory, 0, group);
     }

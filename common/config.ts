@@ -96,6 +96,9 @@ export function configKeys(schema: z.ZodType): ConfigKey[] {
   return keys;
 }
 
+/** More names that end the same are no help. */
+const MAX_LONGER = 3;
+
 function didYouMean(name: string, candidates: readonly string[]): string {
   const best = candidates
     .map((candidate) => ({
@@ -106,6 +109,15 @@ function didYouMean(name: string, candidates: readonly string[]): string {
   return best && best.edits <= Math.max(2, name.length / 3)
     ? `; did you mean "${best.candidate}"?`
     : "";
+}
+
+/** For a variable that names no key: those of which it is the end, such as RTM_PORT. */
+function suggestEnv(name: string, known: readonly string[]): string {
+  const close = didYouMean(name, known);
+  const end = name.slice("RTM".length);
+  const longer = known.filter((each) => each.endsWith(end));
+  if (longer.length === 0 || longer.length > MAX_LONGER) return close;
+  return `; did you mean ${longer.map((each) => `"${each}"`).join(" or ")}?`;
 }
 
 function schemaAt(root: JsonSchema, path: readonly PropertyKey[]): JsonSchema | undefined {
@@ -154,9 +166,22 @@ function movedEnv(name: string, moved: MovedKeys): string | undefined {
   return undefined;
 }
 
+function readJsonList(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // Not the message of the parser: it quotes the value, which may hold a secret.
+    throw new Error(`is not JSON: ${jsonProblem(text)}`, { cause: error });
+  }
+}
+
 function readEnvValue(key: ConfigKey, text: string): unknown {
   if (key.type.startsWith("list of")) {
-    if (text.trimStart().startsWith("[")) return JSON.parse(text);
+    const json = text.trimStart().startsWith("[");
+    if (!json && key.type === "list of object" && text !== "") {
+      throw new Error("must be a JSON list of objects: [{…}]");
+    }
+    if (json) return readJsonList(text);
     return text === "" ? [] : text.split(",").map((part) => part.trim());
   }
   if (key.type === "number") {
@@ -233,7 +258,7 @@ function applyEnv(
       const to = movedEnv(name, moved);
       problems.push(
         to === undefined
-          ? `environment variable ${name} is not known${didYouMean(name, [...byEnv.keys()])}`
+          ? `environment variable ${name} is not known${suggestEnv(name, [...byEnv.keys()])}`
           : `environment variable ${name} has moved to ${to}`,
       );
       continue;

@@ -1,9 +1,10 @@
 /** Where poison goes when RTM_WORKER_API cannot keep it: a bounded file of JSON lines. */
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, RtmError } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
+import { makeDirectory } from "../common/make-directory.ts";
 import type { Poison } from "./decode.ts";
 
 /** As much as a disk must have room for, bytes. */
@@ -83,7 +84,7 @@ export class FilePoisonStore implements PoisonStore {
         if (this.#file === undefined) {
           throw new Error("the service's user has no home: set service.stateDirectory");
         }
-        await mkdir(dirname(this.#file), { recursive: true, mode: 0o700 });
+        makeDirectory(dirname(this.#file), 0o700);
         await work(this.#file);
         this.#problem = undefined;
       } catch (error) {

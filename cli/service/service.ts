@@ -8,6 +8,7 @@ import { Registry } from "prom-client";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
+import { directoryProblem } from "../../common/make-directory.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
 import { loadKeys } from "../../relay/access/keys.ts";
 import { limitAdminAccepts } from "../../relay/http/accepts.ts";
@@ -203,7 +204,28 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
   }
   if (roles.relay) problems.push(...problemsOf(() => loadKeys(config.relay)));
   problems.push(...problemsOf(() => readConsoleToken(config.service.console.tokenFile)));
+  problems.push(...clashes(config, roles));
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Addresses of every interface. */
+const EVERYWHERE = new Set(["0.0.0.0", "::"]);
+
+/** What a process with these roles could never have, whatever else it is given. */
+export function clashes({ relay, service }: RtmConfig, roles: Pick<Roles, "relay">): string[] {
+  const problems: string[] = [];
+  const { admin, stateDirectory } = service;
+  const samePort = relay.port === admin.port && relay.port !== 0;
+  const hosts = [relay.host, admin.host];
+  const sameHost = relay.host === admin.host || hosts.some((host) => EVERYWHERE.has(host));
+  if (roles.relay && admin.enabled && samePort && sameHost) {
+    problems.push(
+      `relay.port and service.admin.port are both ${relay.port}: each listener needs its own`,
+    );
+  }
+  const why = stateDirectory === undefined ? undefined : directoryProblem(stateDirectory);
+  if (why !== undefined) problems.push(`service.stateDirectory: ${why}`);
+  return problems;
 }
 
 /**

@@ -8,7 +8,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -20,6 +19,7 @@ import {
 import { join } from "node:path";
 import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
+import { makeDirectory } from "../../common/make-directory.ts";
 import { type Kept, readState, writeState } from "./state-records.ts";
 
 const FILE = "relay-history.state";
@@ -160,7 +160,7 @@ export function restoreState(
 /** Makes the directory where it is missing, and finds out now whether it can be written to. */
 function prepare(directory: string, log: Logger): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
   } catch (error) {
     throw unusable("create", directory, error);
   }

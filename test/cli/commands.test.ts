@@ -93,6 +93,32 @@ describe("check-config", () => {
     expect(output).toContain('RTM_RELAY_HOSTS is not known; did you mean "RTM_RELAY_HOST"?');
   });
 
+  it("finds what does not go together: one port for two listeners, a directory that nobody can make", {
+    timeout: 120_000,
+  }, async () => {
+    const file = await configFile({
+      relay: { insecure: true, port: 4000 },
+      service: { admin: { port: 4000 }, stateDirectory: "/dev/null/rtm" },
+    });
+    const problems = [
+      "relay.port and service.admin.port are both 4000: each listener needs its own",
+      "service.stateDirectory: /dev/null is not a directory",
+    ];
+    const [alone, ...others] = await Promise.all(
+      [["check-config"], ["check-config", "--role", "relay"], ["relay"]].map((verb) =>
+        run([...verb, "--config", file]),
+      ),
+    );
+    expect(alone!.code).toBe(0);
+    for (const { code, output } of others) {
+      expect(code).toBe(2);
+      for (const problem of problems) {
+        expect(output).toContain(problem);
+        expect(alone!.output).toContain(`warning: ${problem}`);
+      }
+    }
+  });
+
   it("says what is valid and how long a stop takes", async () => {
     const file = await configFile({ relay: { insecure: true } });
     const { code, output } = await run(["check-config", "--config", file]);
@@ -110,7 +136,7 @@ describe("check-config", () => {
 });
 
 describe("serve", () => {
-  it("refuses to start without keys, and without a database", async () => {
+  it("refuses to start without keys, and without a database", { timeout: 120_000 }, async () => {
     expect(await run(["serve", "--config", await configFile({})])).toMatchObject({
       code: 2,
       output: expect.stringContaining("no keys are configured"),

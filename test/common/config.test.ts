@@ -104,6 +104,22 @@ describe("parseConfig", () => {
     );
   });
 
+  it("says how a list is written, without quoting it", () => {
+    expect(problemsOf({}, { RTM_RELAY_KEYS: '{"name":"secret"' })).toEqual([
+      "environment variable RTM_RELAY_KEYS: must be a JSON list of objects: [{…}]",
+    ]);
+    expect(problemsOf({}, { RTM_RELAY_KEYS: '[{"name":"secret"' })).toEqual([
+      "environment variable RTM_RELAY_KEYS: is not JSON: line 1, column 18: the text ends here",
+    ]);
+    expect(parseConfig(schema, {}, { RTM_RELAY_KEYS: "" }).relay.keys).toEqual([]);
+  });
+
+  it("names the variables that end like one which is not known", () => {
+    expect(problemsOf({}, { RTM_PORT: "3000" })).toEqual([
+      'environment variable RTM_PORT is not known; did you mean "RTM_RELAY_PORT"?',
+    ]);
+  });
+
   it("passes over what Kubernetes sets for a Service, and says what it is where it is in the way", () => {
     const links = (service: string) => ({
       [`RTM_${service}SERVICE_HOST`]: "10.0.0.1",
