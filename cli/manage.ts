@@ -1,19 +1,20 @@
 /** `rtm revoke`, `disconnect`, `channels`, `history`, `members`: what keys with `manage` and `read` may. */
-import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { rawElements, rawMember } from "../relay/http/json-span.ts";
-import { type Answer, AnswerError, ask } from "./ask.ts";
 import { CommandError, UsageError } from "./exit.ts";
-import { apiKey } from "./publish.ts";
+import {
+  askRelay,
+  isObject,
+  notARelays,
+  type RelayAnswer,
+  type RelayOptions,
+} from "./relay-api.ts";
 import { oneLine } from "./tail.ts";
 
-const ANSWER_LIMIT_MS = 10_000;
 /** A page of the history is about 1 MiB, or one message. */
 const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 
-export interface ManageOptions {
-  readonly url: string;
-  readonly keyFile?: string;
+export interface ManageOptions extends RelayOptions {
   readonly json?: boolean;
 }
 
@@ -23,44 +24,9 @@ export interface WhomOptions extends ManageOptions {
   readonly jti?: string;
 }
 
-/** @throws {CommandError} it cannot be reached, or refuses */
-async function request(
-  path: string,
-  { url, keyFile }: ManageOptions,
-  init: RequestInit = {},
-): Promise<{ answer: Record<string, unknown>; text: string }> {
-  const key = apiKey(keyFile);
-  const headers = { "content-type": "application/json", ...(key ? { "x-api-key": key } : {}) };
-  let said: Answer;
-  try {
-    said = await ask(new URL(path, url), { ...init, headers }, ANSWER_LIMIT_MS, MAX_ANSWER_BYTES);
-  } catch (error) {
-    const what = error instanceof AnswerError ? "" : " cannot be reached";
-    throw new CommandError(`${url}${what}: ${messageOf(error)}`, { cause: error });
-  }
-  const { status, text } = said;
-  if (status !== 200) throw new CommandError(`${url} answered ${status}: ${text}`);
-  let answer: unknown;
-  try {
-    answer = JSON.parse(text);
-  } catch {
-    throw new CommandError(`${url} answered what is not JSON`);
-  }
-  if (!isObject(answer)) throw notARelays(url);
-  return { answer, text };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function notARelays(url: string): CommandError {
-  return new CommandError(`${url} gave an answer that is not a relay's`);
-}
-
 /** The entries of a list in an answer. @throws {CommandError} it is none */
 function entriesOf(
-  answer: Record<string, unknown>,
+  answer: RelayAnswer["answer"],
   member: string,
   { url }: ManageOptions,
 ): Record<string, unknown>[] {
@@ -80,8 +46,10 @@ async function control(item: object, done: string, options: WhomOptions): Promis
     throw new UsageError("exactly one of --user, --sid and --jti is needed");
   }
   const body = JSON.stringify({ ...item, user, sid, jti });
-  const { answer, text } = await request("/api/broadcast", options, { method: "POST", body });
-  if (answer.ok !== true) throw notARelays(options.url);
+  const { answer, text } = await askRelay(
+    { path: "/api/broadcast", scope: "manage", body },
+    options,
+  );
   if (json) print(text);
   else if (answer.durable === false) print(`${done}; a crash of the relay would forget it`);
   else print(done);
@@ -114,21 +82,31 @@ function query(parameters: Readonly<Record<string, string | number | undefined>>
   return `${new URLSearchParams(given.map(([name, value]): [string, string] => [name, `${value}`]))}`;
 }
 
+/** @param path with its query */
+function look(path: string, options: ManageOptions): Promise<RelayAnswer> {
+  return askRelay({ path, scope: "read", maxBytes: MAX_ANSWER_BYTES }, options);
+}
+
 /** Asks, and prints the answer, or a line for each entry of its list. */
 async function list(
   path: string,
   member: string,
   lineOf: (entry: Record<string, unknown>) => string,
   options: ManageOptions,
-): Promise<Record<string, unknown>> {
-  const { answer, text } = await request(path, options);
+): Promise<RelayAnswer["answer"]> {
+  const { answer, text } = await look(path, options);
   const entries = entriesOf(answer, member, options);
   if (options.json) print(text);
   else for (const entry of entries) print(lineOf(entry));
   return answer;
 }
 
-function sayMore(answer: Record<string, unknown>, { json }: ManageOptions): void {
+/** A name with a slip of the pen is no error: any channel may be asked for. */
+function sayNothing(text: string, { json }: ManageOptions): void {
+  if (!json) process.stderr.write(`rtm: ${printable(text)}\n`);
+}
+
+function sayMore(answer: RelayAnswer["answer"], { json }: ManageOptions): void {
   if (json || typeof answer.after !== "string") return;
   process.stderr.write(`rtm: there are more: --after ${printable(JSON.stringify(answer.after))}\n`);
 }
@@ -150,8 +128,11 @@ export async function channels(options: ListOptions): Promise<void> {
 export async function history(channel: string, options: ListOptions): Promise<void> {
   const { since, limit } = options;
   const path = `/api/history?${query({ channel, since, limit })}`;
-  const { answer, text } = await request(path, options);
-  entriesOf(answer, "messages", options);
+  const { answer, text } = await look(path, options);
+  const messages = entriesOf(answer, "messages", options);
+  if (messages.length === 0) {
+    sayNothing(`no message of ${channel} is remembered; rtm channels lists what is there`, options);
+  }
   if (options.json) print(text);
   else {
     // As they were written: parsing and printing them again would round long numbers.
@@ -174,5 +155,9 @@ export async function members(channel: string, options: ListOptions): Promise<vo
     ({ user, connections }) => [user, connections].join("\t"),
     options,
   );
+  if (answer.count === 0) {
+    const where = "rtm channels lists what is there, relay.presence.rules who is seen";
+    sayNothing(`nobody is seen in ${channel}; ${where}`, options);
+  }
   sayMore(answer, options);
 }

@@ -4,6 +4,7 @@ import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import { formatDuration } from "../common/units.ts";
+import type { Grant } from "../relay/access/claims.ts";
 import { loadKeys } from "../relay/access/keys.ts";
 import { explainToken, mintToken } from "../relay/access/token.ts";
 import type { RelayConfig } from "../relay/config.ts";
@@ -84,6 +85,13 @@ export function givenToken(file: string | undefined): string | undefined {
   }
 }
 
+/** Times as text. */
+function shownGrants({ endsAt, issuedAt, ...others }: Grant): object {
+  const text = (time: number) => new Date(time).toISOString();
+  const issued = issuedAt === undefined ? {} : { issuedAt: text(issuedAt) };
+  return { ...others, ...issued, endsAt: text(endsAt) };
+}
+
 /** Prints what a token says and whether a relay with this configuration takes it; 1 when not. */
 export async function explain(options: { config?: string; tokenFile?: string }): Promise<number> {
   const { relay } = readConfig(options.config);
@@ -96,7 +104,7 @@ export async function explain(options: { config?: string; tokenFile?: string }):
   });
   const shown = {
     ...explained,
-    ...(grants && { grants: { ...grants, endsAt: new Date(grants.endsAt).toISOString() } }),
+    ...(grants && { grants: shownGrants(grants) }),
   };
   process.stdout.write(`${printable(JSON.stringify(shown, undefined, 2))}\n`);
   return explained.valid ? EXIT.ok : EXIT.failed;

@@ -46,6 +46,9 @@ function fixOf(status: number | undefined): string {
   if (status === 404 || status === 426 || status === 400) return PROXY;
   if (status === 401 || status === 403)
     return "the proxy asks for a logon or forbids /ws: let it pass";
+  if (status === 503) {
+    return "the node does not serve: it starts, stops, stands by or does not hear its shared log (see readiness)";
+  }
   if (status !== undefined) return `something before the relay answered; ${PROXY}`;
   return "the connection breaks off although /readyz answers: a proxy or firewall forbids WebSockets";
 }

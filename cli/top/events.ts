@@ -2,6 +2,10 @@
 import { messageOf } from "../../common/errors.ts";
 import { CommandError } from "../exit.ts";
 
+const NO_CONSOLE =
+  "that is not the console of an admin listener: --url names service.admin.port (3001 by default), not " +
+  "the relay's, and service.console.enabled must not be false";
+
 export interface StreamEvent {
   readonly name: string;
   readonly data: string;
@@ -27,7 +31,9 @@ export async function* events(
   }
   if (!response.ok || !response.body) {
     const text = await response.text();
-    throw new CommandError(`${url.origin} answered ${response.status}: ${problemOf(text)}`);
+    const { status } = response;
+    const hint = status === 404 ? `; ${NO_CONSOLE}` : "";
+    throw new CommandError(`${url.origin} answered ${status}: ${problemOf(text)}${hint}`);
   }
   let rest = "";
   try {

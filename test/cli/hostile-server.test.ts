@@ -88,6 +88,17 @@ it("rtm doctor meets a handshake byte by byte", async () => {
   ]);
 });
 
+it("rtm doctor says that a node does not serve, and blames no proxy for it", async () => {
+  const found: Finding[] = [];
+  const url = await serveRaw((socket) =>
+    socket.end("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"),
+  );
+  await checkWebSocket(url, (finding) => found.push(finding));
+  expect(found).toMatchObject([
+    { verdict: "FAILED", fix: expect.stringMatching(/^the node does not serve.*readiness/) },
+  ]);
+});
+
 it("rtm doctor and rtm publish take no key to where they are redirected", async () => {
   const heard: unknown[] = [];
   const elsewhere = await serve((request, response) => {
@@ -197,6 +208,7 @@ it("commands of a manager meet answers that are none of a relay", {
     const commands = [
       ["revoke", "--user", "a"],
       ["history", "a"],
+      ["publish", "a", "1"],
     ];
     const ended = commands.map((args) => rtm([...args, "--url", url]).finished);
     for (const { code, stderr } of await Promise.all(ended)) {

@@ -79,10 +79,52 @@ it("says what is wrong: nobody named, two named, a key without the scope", {
       stderr: expect.stringContaining("exactly one of --user, --sid and --jti"),
     });
   }
-  await relay.close();
-  relay = await startTestRelay();
-  expect(await run("channels")).toMatchObject({
-    code: 1,
-    stderr: expect.stringContaining("scope_missing"),
+});
+
+it("says which key is missing, which is wrong, and which scope it needs", {
+  timeout: 120_000,
+}, async () => {
+  relay = await startTestRelay({
+    apiKeys: [
+      { name: "worker", key: API_KEY, channels: ["sales"] },
+      { name: "manager", key: `manage-${API_KEY}`, channels: ["sales"], scopes: ["manage"] },
+    ],
   });
+  const url = `http://127.0.0.1:${relay.port}`;
+  const said = async (args: string[], key: string | undefined) => {
+    const env = { ...process.env, RTM_API_KEY: key };
+    const { code, stderr } = await rtm([...args, "--url", url], env).finished;
+    expect(code).toBe(1);
+    return stderr;
+  };
+  const [none, wrong, read, manage, publish, channel] = await Promise.all([
+    said(["channels"], undefined),
+    said(["publish", "sales", "1"], "some-other-key-0123456789"),
+    said(["channels"], API_KEY),
+    said(["revoke", "--user", "a"], API_KEY),
+    said(["publish", "sales", "1"], `manage-${API_KEY}`),
+    said(["publish", "stock", "1"], API_KEY),
+  ]);
+  expect(none).toContain(
+    "; no key was given: set RTM_API_KEY or --key-file, to a key with the scope read",
+  );
+  expect(wrong).toContain("RTM_API_KEY must hold one of its relay.apiKeys, with the scope publish");
+  expect(read).toContain("the key of RTM_API_KEY needs the scope read");
+  expect(manage).toContain("needs the scope manage");
+  expect(publish).toContain("needs the scope publish");
+  expect(channel).toContain("relay.apiKeys[].channels");
+});
+
+it("says on standard error that there is nothing of a channel", { timeout: 120_000 }, async () => {
+  await start();
+  const [history, members, json] = await Promise.all([
+    run("history", "salse"),
+    run("members", "salse"),
+    run("history", "salse", "--json"),
+  ]);
+  expect(history).toMatchObject({ code: 0, stdout: "" });
+  expect(history.stderr).toMatch(/^rtm: no message of salse is remembered; rtm channels/);
+  expect(members).toMatchObject({ code: 0, stdout: "" });
+  expect(members.stderr).toMatch(/^rtm: nobody is seen in salse; rtm channels/);
+  expect(json).toMatchObject({ code: 0, stderr: "" });
 });

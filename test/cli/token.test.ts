@@ -92,7 +92,9 @@ describe("rtm token explain", () => {
         valid: true,
         grants: { subject: "SCOTT", channels: ["sales"] },
       });
-      expect(explained.grants.endsAt).toBe(new Date(explained.claims.exp * 1000).toISOString());
+      const { exp, iat } = explained.claims;
+      expect(explained.grants.endsAt).toBe(new Date(exp * 1000).toISOString());
+      expect(explained.grants.issuedAt).toBe(new Date(iat * 1000).toISOString());
     }
   });
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
-import { apiKey } from "../../cli/publish.ts";
+import { apiKey } from "../../cli/relay-api.ts";
 import { readPublishKey } from "../../cli/service/publish-key.ts";
 import { requireRoles } from "../../cli/service/service.ts";
 import { givenToken } from "../../cli/token.ts";
@@ -110,7 +110,7 @@ describe("every reader follows it", () => {
     "API keys": () =>
       loadKeys({ ...relay, apiKeys: [{ name: "n", keyFile: file, channels: ["*"] }] } as never),
     "the worker's key": () => readPublishKey({ worker: { publishKeyFile: file } } as never),
-    "the key of rtm publish": () => apiKey(file),
+    "the key of rtm publish": () => apiKey({ keyFile: file }),
     "a token": () => givenToken(file),
     "database passwords": () =>
       requireRoles(
