@@ -1,8 +1,8 @@
 /** At the bounds: how many revocations there may be, and that nothing waits for room for ever. */
 import { describe, expect, it } from "vitest";
 import { EVERY_TOKEN, keysOfWhom, Revocations } from "../../relay/access/revocations.ts";
-import { RevocationRoom } from "../../relay/control/revocation-room.ts";
 import { revocationFact } from "../../relay/control/revocation-fact.ts";
+import { RevocationRoom } from "../../relay/control/revocation-room.ts";
 
 const MOST = 100_000;
 const NOW = 1_795_333_000_000;
