@@ -121,6 +121,8 @@ export class Channel {
   readonly tried = new Set<TokenSource | undefined>();
   /** The relay has refused presence here. */
   presenceRefused = false;
+  /** Under which id the page's user is seen here. */
+  user: string | undefined;
   readonly members: Members;
   readonly #before: Position | undefined;
   #epoch = "";
@@ -165,7 +167,7 @@ export class Channel {
     if (!listener.presence.watch || !isKnown) return;
     const told = listener.knowsMembers ? change : { joined: all, left: [] };
     listener.knowsMembers = true;
-    listener.on.onMembers(this.name, all, count, told);
+    listener.on.onMembers(this.name, all, count, { ...told, user: this.user });
   }
 
   /** The newest message that a listener has had. */

@@ -8,6 +8,8 @@ export interface MembersChange {
   /** Who came, and who shows something else of itself. */
   readonly joined: readonly Member[];
   readonly left: readonly Member[];
+  /** Under which id the page's own user is among the members; undefined when it is not seen. */
+  readonly user?: string | undefined;
 }
 
 const NOTHING: MembersChange = { joined: [], left: [] };

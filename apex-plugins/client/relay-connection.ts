@@ -361,12 +361,13 @@ export class RelayConnection {
     }
   }
 
-  #subscribed({ channel, epoch, seq, recovered, events, spreadMs }: Subscribed): void {
+  #subscribed({ channel: name, epoch, seq, recovered, events, spreadMs, user }: Subscribed): void {
+    const channel = this.#channels.get(name);
+    if (!channel) return;
+    channel.user = user ?? channel.user;
     const lose = (listener: Listener, tell: () => void) =>
       this.#losses.tell(listener, spreadMs, () => this.#call(tell));
-    this.#call(() =>
-      this.#channels.get(channel)?.subscribed(epoch, seq, recovered, { events, lose }),
-    );
+    this.#call(() => channel.subscribed(epoch, seq, recovered, { events, lose }));
   }
 
   #message(frame: MessageFrame): void {

@@ -10,7 +10,11 @@ const BYTES_PER_ROW = 100;
 /** What `create_plugin` takes as PL/SQL code: a VARCHAR2. */
 const MAX_CODE_BYTES = 32_767;
 
-const FOLDERS = { "DYNAMIC ACTION": "dynamic_action", "PROCESS TYPE": "process_type" } as const;
+const FOLDERS = {
+  "DYNAMIC ACTION": "dynamic_action",
+  "PROCESS TYPE": "process_type",
+  "REGION TYPE": "region_type",
+} as const;
 
 const boolean = (value: boolean) => String(value);
 

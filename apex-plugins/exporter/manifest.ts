@@ -23,7 +23,7 @@ export interface Condition {
 }
 
 export interface Attribute {
-  /** 1-15: the number by which PL/SQL reads it. It never changes once published. */
+  /** 1-15, of a region 1-25: the number by which PL/SQL reads it. It never changes once published. */
   readonly number: number;
   /** COMPONENT by default: set per action. APPLICATION: set once in Component Settings. */
   readonly scope?: "COMPONENT" | "APPLICATION";
@@ -61,7 +61,7 @@ export interface PluginFile {
 }
 
 export interface Manifest {
-  readonly type: "DYNAMIC ACTION" | "PROCESS TYPE";
+  readonly type: "DYNAMIC ACTION" | "PROCESS TYPE" | "REGION TYPE";
   /** Internal name: the one applications refer to. */
   readonly name: string;
   readonly displayName: string;

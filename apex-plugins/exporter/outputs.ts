@@ -2,10 +2,23 @@
 import { broadcastDa } from "../broadcast-da/manifest.ts";
 import { broadcastProcess } from "../broadcast-process/manifest.ts";
 import { listener } from "../listener/manifest.ts";
+import { presenceRegion } from "../presence-region/manifest.ts";
 import { exportSql } from "./export.ts";
 import type { Manifest, Release } from "./manifest.ts";
 
-export const MANIFESTS: readonly Manifest[] = [listener, broadcastDa, broadcastProcess];
+export const MANIFESTS: readonly Manifest[] = [
+  listener,
+  broadcastDa,
+  broadcastProcess,
+  presenceRegion,
+];
+
+/** What catalogues call the types. */
+const KINDS = {
+  "DYNAMIC ACTION": "dynamic action",
+  "PROCESS TYPE": "process",
+  "REGION TYPE": "region",
+} as const;
 
 const APEX_VERSIONS = ["22.1", "22.2", "23.1", "23.2", "24.1", "24.2", "26.1"];
 const ORACLE_VERSIONS = ["19c", "21c", "23ai", "26ai"];
@@ -35,7 +48,7 @@ function apexPluginJson(manifest: Manifest, version: string): string {
           versions: APEX_VERSIONS.filter((candidate) => candidate >= lowest),
           plugin: {
             internalName: manifest.name,
-            type: manifest.type === "PROCESS TYPE" ? "process" : "dynamic action",
+            type: KINDS[manifest.type],
           },
         },
       },

@@ -1,78 +1,18 @@
--- The entries of a list. Split before anything is substituted, so that a session value cannot add
--- an entry.
-function entries(p_list in varchar2) return apex_t_varchar2
+-- The members of the attribute Settings.
+function listener_settings(p_settings in varchar2) return json_object_t
 is
-  l_raw   apex_t_varchar2 := apex_string.split(p_str => p_list, p_sep => ',');
-  l_clean apex_t_varchar2 := apex_t_varchar2();
-  l_entry varchar2(4000);
 begin
-  for i in 1 .. l_raw.count loop
-    l_entry := regexp_replace(l_raw(i), '^[[:space:]]+|[[:space:]]+$');
-    if l_entry is not null then
-      l_clean.extend;
-      l_clean(l_clean.count) := l_entry;
-    end if;
-  end loop;
-  return l_clean;
-end entries;
-
-function json_list(p_values in apex_t_varchar2) return json_array_t
-is
-  l_list json_array_t := json_array_t();
-begin
-  for i in 1 .. p_values.count loop
-    l_list.append(p_values(i));
-  end loop;
-  return l_list;
-end json_list;
-
--- Replaces the substitutions in the texts of an object.
-procedure substitute_texts(p_object in out nocopy json_object_t)
-is
-  l_members constant json_key_list := p_object.get_keys;
-  l_text    varchar2(32767);
-begin
-  for i in 1 .. l_members.count loop
-    if p_object.get(l_members(i)).is_string then
-      l_text := p_object.get_string(l_members(i));
-      p_object.put(l_members(i), apex_plugin_util.replace_substitutions(p_value => l_text, p_escape => false));
-    end if;
-  end loop;
-end substitute_texts;
-
--- The attribute Settings: a JSON object with known members. Substitutions are replaced in its texts
--- after it is parsed, so that a session value cannot add a member.
-function settings_of(p_settings in varchar2) return json_object_t
-is
-  c_known    constant varchar2(400) := ':key:live:catchingUp:offline:signIn:type:title:link:seconds:position'
-    || ':cssClass:close:more:badge:count:clear:badgeLabel:member:';
-  l_settings json_object_t := json_object_t();
-  l_members  json_key_list;
-begin
-  if p_settings is null then
-    return l_settings;
-  end if;
-  begin
-    l_settings := json_object_t.parse(p_settings);
-  exception
-    when others then
-      raise_usage('Settings: write a JSON object, for example {"key": "ORDER_ID"}');
-  end;
-  l_members := l_settings.get_keys;
-  for i in 1 .. l_members.count loop
-    if instr(c_known, ':' || l_members(i) || ':') = 0 then
-      raise_usage('Settings: there is no ' || l_members(i) || '; known are '
-        || replace(trim(':' from c_known), ':', ', '));
-    end if;
-  end loop;
-  substitute_texts(l_settings);
-  return l_settings;
-end settings_of;
+  return settings_of(
+    p_settings,
+    ':key:live:catchingUp:offline:signIn:type:title:link:seconds:position:cssClass:close:more:badge:count'
+      || ':clear:badgeLabel:member:'
+  );
+end listener_settings;
 
 -- What others see of the user: the member of that name of Settings.
 function member_info(p_settings in varchar2) return varchar2
 is
-  l_settings constant json_object_t := settings_of(p_settings);
+  l_settings constant json_object_t := listener_settings(p_settings);
   l_member   json_object_t;
 begin
   if not nvl(l_settings.has('member'), false) then
@@ -92,7 +32,7 @@ end member_info;
 function own_channel return varchar2
 is
 begin
-  if apex_application.g_user is null or lower(apex_application.g_user) in ('nobody', 'apex_public_user') then
+  if not nvl(is_logged_in, false) then
     raise_usage('Channel: #USER# needs a user who has logged in');
   end if;
   return websocket_api.user_channel(p_user => apex_application.g_user);
@@ -296,21 +236,6 @@ begin
   end loop;
 end add_noted;
 
--- How long a token may live: as long as the attribute says, and not longer than the APEX session.
-function token_seconds(p_minutes in varchar2) return number
-is
-  l_wanted  constant number := 60 * whole_number(p_minutes, 'Token Life', 1, 1440);
-  l_ends    date;
-begin
-  if l_wanted is null then
-    return null;
-  end if;
-  select min(least(session_idle_timeout_on, session_life_timeout_on)) into l_ends
-    from apex_workspace_sessions
-   where apex_session_id = apex_application.g_instance;
-  return greatest(10, least(l_wanted, nvl(trunc((l_ends - sysdate) * 86400), l_wanted)));
-end token_seconds;
-
 -- An action from before there were tokens (Access is null) goes on without one when none can be made;
 -- the relay then lets it listen to public channels only.
 procedure add_token(
@@ -367,7 +292,7 @@ is
 begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
   find_presence(p_dynamic_action, p_plugin, l_granted, l_token);
-  if l_on_message = 'BADGE' and not nvl(settings_of(l_settings).has('badge'), false) then
+  if l_on_message = 'BADGE' and not nvl(listener_settings(l_settings).has('badge'), false) then
     raise_usage('Settings: name the element of the badge, for example {"badge": "NAV_ORDERS"}');
   end if;
   if l_granted.count = 0 then
@@ -392,7 +317,7 @@ begin
   p_configuration.put('refreshAfterGap', nvl(l_after_gap, 'EVENT') = 'REFRESH');
   p_configuration.put('fireChange', l_fire_change = 'Y');
   p_configuration.put('options', json_list(entries(replace(l_options, ':', ','))));
-  l_shown := settings_of(l_settings);
+  l_shown := listener_settings(l_settings);
   l_shown.remove('member');
   p_configuration.put('settings', l_shown);
   if wants_token(p_dynamic_action) then

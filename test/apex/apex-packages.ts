@@ -5,10 +5,13 @@
  */
 const MESSAGE =
   "p_message in varchar2, p0 in varchar2 default null, p1 in varchar2 default null, p2 in varchar2 default null, p3 in varchar2 default null, p4 in varchar2 default null";
-const ATTRIBUTES = Array.from(
-  { length: 15 },
-  (_, index) => `attribute_${String(index + 1).padStart(2, "0")} varchar2(32767)`,
-).join(", ");
+const attributes = (count: number) =>
+  Array.from(
+    { length: count },
+    (_, index) => `attribute_${String(index + 1).padStart(2, "0")} varchar2(32767)`,
+  ).join(", ");
+const ATTRIBUTES = attributes(15);
+const REGION_ATTRIBUTES = attributes(25);
 const COLUMN = "p_context in t_context, p_column_idx in pls_integer";
 
 export const APEX_PACKAGES: Readonly<Record<string, string>> = {
@@ -16,13 +19,18 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     g_x01 constant varchar2(32767) := null;
     g_user constant varchar2(255) := null;
     g_instance constant number := null;
-    function g_f01(p_index in pls_integer default null) return t_table;`,
+    function g_f01(p_index in pls_integer default null) return t_table;
+    function g_f02(p_index in pls_integer default null) return t_table;`,
   apex_collection: `
     function collection_exists(p_collection_name in varchar2) return boolean;
     procedure create_collection(p_collection_name in varchar2);
     function add_member(p_collection_name in varchar2, p_c001 in varchar2 default null,
       p_c002 in varchar2 default null, p_c003 in varchar2 default null,
-      p_c004 in varchar2 default null) return number;`,
+      p_c004 in varchar2 default null, p_c005 in varchar2 default null) return number;
+    procedure update_member(p_collection_name in varchar2, p_seq in varchar2,
+      p_c001 in varchar2 default null, p_c002 in varchar2 default null,
+      p_c003 in varchar2 default null, p_c004 in varchar2 default null,
+      p_c005 in varchar2 default null);`,
   apex_debug: `
     procedure error(${MESSAGE});
     procedure warn(${MESSAGE});
@@ -50,6 +58,9 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     function get_timestamp_ltz(${COLUMN}) return timestamp with local time zone;
     function get_clob(${COLUMN}) return clob;
     procedure close(p_context in t_context);`,
+  apex_javascript: `
+    procedure add_onload_code(p_code in varchar2, p_key in varchar2 default null);
+    function add_value(p_value in varchar2, p_add_comma in boolean default true) return varchar2;`,
   apex_lang: `
     function message(p_name in varchar2 default null, p0 in varchar2 default null) return varchar2;`,
   apex_plugin: `
@@ -57,11 +68,15 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     type t_dynamic_action is record (id number, action varchar2(50), ${ATTRIBUTES});
     type t_dynamic_action_render_result is record (javascript_function varchar2(32767), ajax_identifier varchar2(255), ${ATTRIBUTES});
     type t_dynamic_action_ajax_result is record (dummy boolean);
+    type t_region is record (id number, static_id varchar2(255), name varchar2(255), ajax_items_to_submit varchar2(32767), ${REGION_ATTRIBUTES});
+    type t_region_render_result is record (navigable_dom_id varchar2(255));
+    type t_region_ajax_result is record (dummy boolean);
     type t_process is record (id number, name varchar2(255), success_message varchar2(32767), ${ATTRIBUTES});
     type t_process_exec_result is record (success_message varchar2(32767), execution_skipped boolean);
     function get_ajax_identifier return varchar2;`,
   apex_plugin_util: `
     function replace_substitutions(p_value in varchar2, p_escape in boolean default true) return varchar2;
+    function page_item_names_to_jquery(p_page_item_names in varchar2) return varchar2;
     function get_plsql_expression_result(p_plsql_expression in varchar2) return varchar2;
     procedure print_json_http_header;`,
   // Younger than 22.1: called by name only.
@@ -89,6 +104,7 @@ export const APEX_PACKAGES: Readonly<Record<string, string>> = {
     function has(key in varchar2) return boolean;
     function get_keys return json_key_list;
     function get_string(key in varchar2) return varchar2;
+    function get_number(key in varchar2) return number;
     function get(key in varchar2) return json_element_t;
     function get_object(key in varchar2) return json_object_t;
     procedure remove(key in varchar2);

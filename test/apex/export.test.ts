@@ -92,6 +92,7 @@ describe("dist/", () => {
       "dynamic_action_plugin_rtm_listener_da.sql",
       "process_type_plugin_rtm_broadcast_process.sql",
       "process_type_plugin_rtm_broadcast_process_apex_23_2.sql",
+      "region_type_plugin_rtm_presence_region.sql",
     ]);
   });
 });
@@ -256,6 +257,25 @@ describe("compatibility with the published predecessor", () => {
       "rtm_listener_status",
       "rtm_listener_members",
     ]);
+  });
+
+  it("the region has no category, is called to render and to answer, and has its four events", () => {
+    const { calls, commands } = readExport(read("region_type_plugin_rtm_presence_region.sql"));
+    const [plugin] = named(calls, "create_plugin");
+    expect(plugin?.args).not.toHaveProperty("p_category");
+    expect(plugin?.args).toMatchObject({
+      p_plugin_type: "REGION TYPE",
+      p_render_function: "rtm_presence_render",
+      p_ajax_function: "rtm_presence_ajax",
+      p_standard_attributes: "AJAX_ITEMS_TO_SUBMIT",
+      p_api_version: 1,
+    });
+    expect(commands).toContain(
+      "prompt --application/shared_components/plugins/region_type/rtm_presence_region",
+    );
+    expect(named(calls, "create_plugin_event").map(({ args }) => args.p_name)).toEqual(
+      ["joined", "left", "locked", "unlocked"].map((event) => `rtm_presence_${event}`),
+    );
   });
 
   it("On Error of the process is a list, and the process has no category", () => {

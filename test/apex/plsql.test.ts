@@ -35,7 +35,10 @@ const catalogue: Catalogue = {
   ]),
   // Views of APEX.
   tables: new Map([
-    ["apex_collections", new Set(["collection_name", "seq_id", "c001", "c002", "c003", "c004"])],
+    [
+      "apex_collections",
+      new Set(["collection_name", "seq_id", "c001", "c002", "c003", "c004", "c005"]),
+    ],
     [
       "apex_workspace_sessions",
       new Set(["apex_session_id", "session_idle_timeout_on", "session_life_timeout_on"]),
@@ -85,14 +88,23 @@ describe("the plug-ins' PL/SQL", () => {
   });
 
   it("nothing is sent or granted before the installation was asked", () => {
-    const [listener, ...senders] = MANIFESTS.map(({ plsql }) => code(plsql));
+    const codeOf = (name: string) => code(MANIFESTS.find((each) => each.name === name)!.plsql);
+    const listener = codeOf("RTM_LISTENER_DA");
+    const presence = codeOf("RTM_PRESENCE_REGION");
+    const senders = ["RTM_BROADCAST_DA", "RTM_BROADCAST_PROCESS"].map(codeOf);
     for (const sender of senders) {
       expect(sender.indexOf("if not is_allowed(")).toBeGreaterThan(0);
       expect(sender.indexOf("if not is_allowed(")).toBeLessThan(sender.indexOf(".broadcast_item("));
       expect(sender.match(/broadcast_item\(/g)).toHaveLength(1);
     }
     expect(listener).toMatch(/if is_allowed\([^;]*then\s+p_granted\(/);
-    expect(listener?.match(/p_granted\(p_granted/g)).toHaveLength(1);
+    expect(listener.match(/p_granted\(p_granted/g)).toHaveLength(1);
+    // Its only token is made of what is noted, after the question.
+    expect(presence.match(/client_token\(/g)).toHaveLength(1);
+    expect(presence).toMatch(/check_access\(visit\.c001[^;]*;[\s\S]*client_token\(/);
+    expect(presence).toMatch(
+      /p_function is null and nvl\(p_access, 'FUNCTION'\) <> 'PAGE' then\s+raise/,
+    );
   });
 
   it("answers are JSON with its header, and hold nothing of the request", () => {
@@ -100,14 +112,14 @@ describe("the plug-ins' PL/SQL", () => {
       if (functions.ajax === undefined) continue;
       expect(code(plsql)).toMatch(/print_json_http_header;\s+sys\.htp\.prn\(l_answer\.to_string\)/);
       const members = [...code(plsql).matchAll(/l_answer\.put\('(\w+)'/g)].map(([, name]) => name);
-      expect(["channels", "code", "error", "status", "token"]).toEqual(
+      expect(["channels", "code", "configuration", "error", "status", "token"]).toEqual(
         expect.arrayContaining(members),
       );
     }
   });
 
   it("the process keeps its success message and says when it sent nothing", () => {
-    const source = code(MANIFESTS.at(-1)!.plsql);
+    const source = code(MANIFESTS.find(({ name }) => name === "RTM_BROADCAST_PROCESS")!.plsql);
     expect(source).toContain("l_result.success_message := p_process.success_message;");
     expect(source).toContain("l_result.execution_skipped := true;");
   });
@@ -116,18 +128,29 @@ describe("the plug-ins' PL/SQL", () => {
     expect(code(plsql)).not.toMatch(/\b(commit|rollback)\s*;|apex_web_service|utl_http/);
   });
 
-  it("the page's configuration has the members that listener.sql writes", () => {
+  it.each([
+    ["listener/listener.sql", "listener/page/config.ts"],
+    ["presence-region/presence-region.sql", "presence-region/page/config.ts"],
+  ])("the page's configuration has the members that %s writes", (sql, script) => {
     const written = [
-      ...readFileSync("apex-plugins/listener/listener.sql", "utf8").matchAll(
-        /configuration\.put\('(\w+)'/g,
-      ),
+      ...readFileSync(`apex-plugins/${sql}`, "utf8").matchAll(/p_configuration\.put\('(\w+)'/g),
     ].map(([, name]) => name);
-    const read = [
-      ...readFileSync("apex-plugins/listener/page/config.ts", "utf8").matchAll(
-        /^ {2}readonly (\w+)\??:/gm,
-      ),
-    ].map(([, name]) => name);
-    expect([...new Set(written)].sort()).toEqual(read.sort());
+    const [, body = ""] =
+      /interface \w+Config \{([\s\S]*?)\n\}/.exec(readFileSync(`apex-plugins/${script}`, "utf8")) ??
+      [];
+    const read = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
+    const error = readFileSync(`apex-plugins/${sql}`, "utf8").includes("configuration.put('error'");
+    expect([...new Set([...written, ...(error ? ["error"] : [])])].sort()).toEqual(read.sort());
+  });
+
+  it("the texts of the presence region are those that its page knows", () => {
+    const sql = readFileSync("apex-plugins/presence-region/presence-region.sql", "utf8");
+    const [, list = ""] = /p_region\.attribute_12,\s+('[\s\S]*?)\s+\)\);/.exec(sql) ?? [];
+    const known = [...list.matchAll(/\w+/g)].map(([name]) => name);
+    const script = readFileSync("apex-plugins/presence-region/page/config.ts", "utf8");
+    const [, body = ""] = /interface Texts \{([\s\S]*?)\n\}/.exec(script) ?? [];
+    const texts = [...body.matchAll(/readonly (\w+):/g)].map(([, name]) => name);
+    expect(known.sort()).toEqual([...texts, "awaySeconds"].sort());
   });
 });
 
@@ -166,7 +189,7 @@ describe("the check of names notices", () => {
       "is_allowed",
     ],
   ])("%s", (_what, right, wrong, told) => {
-    const { text } = units.at(-1)!;
+    const { text } = units.find(({ name }) => name === "RTM_BROADCAST_PROCESS")!;
     expect(text).toContain(right);
     expect(problemsOf(text.replace(right, wrong), catalogue).join("\n")).toContain(told);
   });

@@ -14,12 +14,15 @@ import { build } from "esbuild";
 import { signJwt } from "../../relay/access/jwt.ts";
 import { embeddedFiles } from "../apex/reader.ts";
 import type { RegionKind } from "./browser/regions-double.ts";
+import { PresenceServer, type Session } from "./presence-server.ts";
 import { SECRET, type Stack } from "./stack.ts";
 
 const DIST = "apex-plugins/dist";
 const SCRIPTS = {
   "/rtm-listener.js": ["dynamic_action_plugin_rtm_listener_da.sql", "js/rtm-listener.min.js"],
   "/rtm-listener.css": ["dynamic_action_plugin_rtm_listener_da.sql", "css/rtm-listener.min.css"],
+  "/rtm-presence.js": ["region_type_plugin_rtm_presence_region.sql", "js/rtm-presence.min.js"],
+  "/rtm-presence.css": ["region_type_plugin_rtm_presence_region.sql", "css/rtm-presence.min.css"],
   "/rtm-broadcast.js": ["dynamic_action_plugin_rtm_broadcast_da.sql", "js/rtm-broadcast.min.js"],
 } as const;
 
@@ -72,6 +75,8 @@ export interface PageSpec {
   /** A text is a report region with that id. */
   readonly regions?: readonly (string | RegionSpec)[];
   readonly actions: readonly DynamicActionSpec[];
+  /** Attributes of a presence region with the id PEOPLE. */
+  readonly presence?: Attributes;
   /** False: no policy at all. Without `relay` the page may not connect to it. Default strict. */
   readonly policy?: false | "without relay";
   /** More body text, and a stylesheet or script by path. */
@@ -94,6 +99,11 @@ export class Site {
   readonly #pages = new Map<string, PageSpec>();
   readonly #actions = new Map<string, Registered>();
   readonly #files = new Map<string, Buffer>();
+  /** Presence regions as rendered, and for whom; by AJAX identifier. */
+  readonly #presence = new Map<
+    string,
+    { readonly server: PresenceServer; readonly user: string }
+  >();
   readonly #upgraded = new Set<Socket>();
   #stack: Stack | undefined;
   /** The APEX session: false once it has ended. */
@@ -110,6 +120,10 @@ export class Site {
   tokenLifetimeMs = 900_000;
   /** Channels the installation's authorization function refuses. */
   readonly refused = new Set<string>();
+  /** Whether the presence plug-in's component settings name that function. */
+  presenceFunction = false;
+  /** Session state. */
+  readonly state = new Map<string, string>();
   /** Kinds of AJAX calls, in order. */
   readonly ajaxCalls: string[] = [];
   /** Awaited before a plug-in script is answered: the page is rendered, but does not run yet. */
@@ -230,18 +244,22 @@ export class Site {
       `default-src 'self'; script-src 'self' 'nonce-${nonce}'; style-src 'self'; ` +
       `connect-src 'self'${relay}; img-src 'self' data:; object-src 'none'; base-uri 'none'`;
     const lists = await Promise.all(page.actions.map((action) => this.#dynamicAction(action)));
-    const { items = [], displayOnly = [], buttons = [], regions = [] } = page;
+    const { items = [], displayOnly = [], buttons = [], regions = [], presence } = page;
+    const people = presence === undefined ? undefined : this.#renderPresence(presence);
     const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>page</title>
 <script src="/jquery.js"></script><script src="/apex.js"></script>
 <link rel="stylesheet" href="/rtm-listener.css">
 <script src="/rtm-listener.js"></script><script src="/rtm-broadcast.js"></script>
+${people ? '<link rel="stylesheet" href="/rtm-presence.css"><script src="/rtm-presence.js"></script>' : ""}
 ${page.head ?? ""}
-<script nonce="${nonce}">window.pageActions=[${lists.join(",\n")}];</script>
+<script nonce="${nonce}">window.pageActions=[${lists.join(",\n")}];
+${people?.onload ?? ""}</script>
 </head><body>
 <div id="APEX_SUCCESS_MESSAGE"></div><div id="APEX_ERROR_MESSAGE"></div>
 ${items.map((id) => `<input id="${id}" name="${id}" data-item>`).join("\n")}
 ${displayOnly.map((id) => `<span id="${id}_DISPLAY"></span><input type="hidden" id="${id}" data-item>`).join("\n")}
 ${buttons.map((id) => `<button type="button" id="${id}">${id}</button>`).join("\n")}
+${people?.html ?? ""}
 ${regions.map(regionHtml).join("\n")}
 ${page.body ?? ""}
 </body></html>`;
@@ -250,6 +268,33 @@ ${page.body ?? ""}
       ...(page.policy === false ? {} : { "content-security-policy": policy }),
     });
     response.end(html);
+  }
+
+  #session(user: string): Session {
+    return {
+      user,
+      url: this.#stack?.url ?? "",
+      secret: this.secret,
+      lifetimeMs: this.tokenLifetimeMs,
+      allows: this.presenceFunction ? (channel) => !this.refused.has(channel) : undefined,
+      substituted: (text) =>
+        text.replace(/&(\w+)\./g, (_, name) =>
+          name === "APP_USER" ? user : (this.state.get(name) ?? ""),
+        ),
+    };
+  }
+
+  /** rtm_presence_render of presence-region.sql. */
+  #renderPresence(attributes: Attributes): { html: string; onload: string } {
+    const id = `presence${this.#presence.size + 1}`;
+    const { user } = this;
+    const server = new PresenceServer(attributes);
+    this.#presence.set(id, { server, user });
+    const configuration = literal(JSON.stringify(server.configuration(this.#session(user))));
+    return {
+      html: '<div id="PEOPLE" class="js-apex-region" role="region" aria-label="People"><div class="rtm-Presence" id="rtm_presence_1"></div></div>',
+      onload: `jQuery(()=>rtm.presence("rtm_presence_1",${configuration},"${id}"));`,
+    };
   }
 
   async #dynamicAction({ event, on, actions }: DynamicActionSpec): Promise<string> {
@@ -273,11 +318,7 @@ ${page.body ?? ""}
     this.#actions.set(id, { kind, attributes });
     const rendered =
       kind === "listener" ? await this.#renderListener(attributes) : renderBroadcast(attributes);
-    // JSON inside a script element: no end tag may appear in it.
-    const attribute01 = JSON.stringify(JSON.stringify(rendered.configuration)).replaceAll(
-      "<",
-      "\\u003c",
-    );
+    const attribute01 = literal(JSON.stringify(rendered.configuration));
     return `{name:${JSON.stringify(kind)},javascriptFunction:${rendered.fn},attribute01:${attribute01},ajaxIdentifier:${JSON.stringify(id)},${common}}`;
   }
 
@@ -349,7 +390,9 @@ ${page.body ?? ""}
   async #ajax(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = new URLSearchParams(await text(request));
     const action = this.#actions.get(body.get("ajaxIdentifier") ?? "");
-    this.ajaxCalls.push(action?.kind ?? "unknown");
+    const presence = this.#presence.get(body.get("ajaxIdentifier") ?? "");
+    this.ajaxCalls.push(presence ? "presence" : (action?.kind ?? "unknown"));
+    for (const [name, value] of body) if (/^P\d+_/.test(name)) this.state.set(name, value);
     if (this.alive === "login page") {
       response.writeHead(200, { "content-type": "text/html" }).end(LOGIN_PAGE);
       return;
@@ -363,6 +406,7 @@ ${page.body ?? ""}
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
     };
     if (!this.alive) answer({ error: "Your session has expired." });
+    else if (presence) answer(presence.server.answer(body, this.#session(presence.user)));
     else if (action?.kind === "listener") {
       const minted = await this.#token(action.attributes, body.getAll("f01"));
       answer(minted ? { token: minted.token } : { code: "not_authorized" });
@@ -429,6 +473,11 @@ function regionHtml(region: string | RegionSpec): string {
   const { id, kind, keys } = spec;
   const rows = keys === undefined ? "" : ` data-keys="${keys.join(",")}"`;
   return `<div id="${id}" class="js-apex-region" data-kind="${kind}"${rows}></div>`;
+}
+
+/** A literal inside a script element: no end tag may appear in it. */
+function literal(text: string): string {
+  return JSON.stringify(text).replaceAll("<", "\\u003c");
 }
 
 function list(value: string): string[] {

@@ -134,7 +134,10 @@ export class Stack {
         origins: this.origins,
         publicChannels: ["public*", ARTICLE.channel],
         tokens: { secrets: [{ kid: "k1", secret: SECRET }], clockTolerance: "0s" },
-        presence: { rules: [{ channels: "room:*" }], grace: `${GRACE_MS}ms` },
+        presence: {
+          rules: ["room:*", "row:*", "grid:*"].map((channels) => ({ channels })),
+          grace: `${GRACE_MS}ms`,
+        },
         drain: { window: "0s" },
       },
     });

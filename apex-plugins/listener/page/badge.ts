@@ -1,6 +1,6 @@
 /** On Message: Set Badge. A count on an element of the page, cleared by an event or a click. */
 
-import { member } from "./payload.ts";
+import { member } from "../../shared/page/payload.ts";
 import type { Settings } from "./settings.ts";
 import type { Tell } from "./status.ts";
 import { tellTabs, watchTabs } from "./tabs.ts";

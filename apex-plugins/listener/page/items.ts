@@ -1,7 +1,7 @@
 /** Puts untrusted values into page items. */
 import { applying } from "../../shared/page/echo.ts";
 import { itemText } from "../../shared/page/item-value.ts";
-import { isRecord } from "./payload.ts";
+import { isRecord } from "../../shared/page/payload.ts";
 
 /** The value as an item takes it; undefined when it is none (an object, a nested list). */
 function itemValue(value: unknown): string | string[] | undefined {

@@ -1,5 +1,5 @@
 /** Which rows a payload speaks of. */
-import { member } from "./payload.ts";
+import { member } from "../../shared/page/payload.ts";
 import type { Key } from "./region.ts";
 
 /** Members that name keys when the action does not say which one does. */

@@ -1,6 +1,8 @@
 /** The function that the Listener dynamic action calls. */
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
 import { connect, type TokenOptions } from "../../client/index.ts";
+import { member } from "../../shared/page/payload.ts";
+import { renewalFor } from "../../shared/page/renewal.ts";
 import { SENDER, senderId } from "../../shared/page/sender.ts";
 import { Badge } from "./badge.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
@@ -8,9 +10,7 @@ import { type ChannelState, sharedIndicator } from "./indicator.ts";
 import { setItems } from "./items.ts";
 import { keysOf } from "./keys.ts";
 import { notify } from "./notify.ts";
-import { member } from "./payload.ts";
 import { Regions } from "./refresh.ts";
-import { renewalFor } from "./renewal.ts";
 import type { Option } from "./settings.ts";
 import { type Tell, tellConnection, teller } from "./status.ts";
 
@@ -111,8 +111,8 @@ export function listen(this: DynamicActionContext): void {
         fire(config.apexEvent, message);
         if (config.apexEvent !== MESSAGE_EVENT) fire(MESSAGE_EVENT, message);
       },
-      onMembers(channel, members, count, { joined, left }) {
-        fire(MEMBERS_EVENT, { channel, members, count, joined, left });
+      onMembers(channel, members, count, { joined, left, user }) {
+        fire(MEMBERS_EVENT, { channel, members, count, joined, left, user });
       },
       onSubscribed(channel, recovered) {
         note(channel, "subscribed");

@@ -1,5 +1,5 @@
 /** Texts of a message for people; everything in a payload is text, whatever it looks like. */
-import { isRecord, member } from "./payload.ts";
+import { isRecord, member } from "../../shared/page/payload.ts";
 
 const asText = (value: unknown) =>
   typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");

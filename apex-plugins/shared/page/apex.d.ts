@@ -49,6 +49,8 @@ interface ApexRegion {
 
 interface ApexAjaxOptions {
   readonly dataType: "json";
+  /** The region, as a selector: APEX then fires its events before and after a refresh. */
+  readonly refreshObject?: string | undefined;
   success(data: unknown): void;
   error(
     jqXHR: { readonly status?: number; readonly responseText?: string },
@@ -96,7 +98,13 @@ declare const apex: {
     /** Tells page items from other elements. */
     isItem?(name: string): boolean;
   };
-  region(staticId: string): ApexRegion | null;
+  readonly region: ((id: string) => ApexRegion | null) & {
+    /** Throws where no element has the id. */
+    create?(
+      id: string,
+      implementation: { readonly type: string; refresh(): unknown; focus(): void },
+    ): void;
+  };
   readonly message: {
     showErrors(errors: readonly object[]): void;
     clearErrors(): void;

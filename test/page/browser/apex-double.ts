@@ -114,20 +114,38 @@ function region(id: string): RegionDouble | null {
   return made;
 }
 
+/** `apex.region.create`: throws where no element has the id. */
+region.create = (id: string, implementation: object) => {
+  const element = $(`[id="${id}"]`);
+  if (element.length === 0) throw new Error(`Region element not found ${id}`);
+  regions.set(id, Object.assign(Object.create({ element }), implementation) as RegionDouble);
+};
+
 const queues = new Map<string, { turn: Promise<unknown>; readonly drops: (() => void)[] }>();
 
 function plugin(
   ajaxIdentifier: string,
-  data: { f01?: readonly string[]; x01?: string },
+  data: { f01?: readonly string[]; f02?: readonly string[]; x01?: string; pageItems?: string },
   options: {
     queue?: { name: string };
+    refreshObject?: string;
     success?: (data: unknown) => void;
     error?: (jqXHR: object, textStatus: string, errorThrown: unknown) => void;
   },
 ) {
   const body = new URLSearchParams({ ajaxIdentifier });
   for (const piece of data.f01 ?? []) body.append("f01", piece);
+  for (const piece of data.f02 ?? []) body.append("f02", piece);
   if (data.x01 !== undefined) body.append("x01", data.x01);
+  for (const node of data.pageItems ? $(data.pageItems).toArray() : []) {
+    body.append(node.id, String(item(node.id).getValue()));
+  }
+  const { refreshObject } = options;
+  if (refreshObject) {
+    const before = $.Event("apexbeforerefresh");
+    $(refreshObject).trigger(before);
+    if (before.isDefaultPrevented()) return undefined;
+  }
   // What waits in a queue behind a call that fails is dropped, without a word to anybody.
   let dropped = false;
   const run = async () => {
@@ -153,7 +171,10 @@ function plugin(
       return;
     }
     const failure = (answer as { error?: string } | null)?.error;
-    if (failure === undefined) options.success?.(answer);
+    if (failure === undefined && refreshObject) {
+      options.success?.(answer);
+      $(refreshObject).trigger("apexafterrefresh");
+    } else if (failure === undefined) options.success?.(answer);
     else options.error?.(jqXHR, "APEX", failure);
   };
   const name = options.queue?.name;

@@ -59,7 +59,8 @@ function call(member: Member, grants: readonly number[]): Promise<Outcome> {
   });
 }
 
-class Renewal {
+/** Of components whose tokens may be put together. */
+export class Renewal {
   readonly #members: Member[] = [];
   readonly #activity = new Activity();
   #running: Promise<string> | undefined;
