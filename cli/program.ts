@@ -1,73 +1,26 @@
 /** The verbs of the `rtm` command and their flags. docs/cli.md is kept equal to it by a test. */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
-import { parseDuration } from "../common/units.ts";
+import {
+  DEFAULT_URL,
+  entryNumber,
+  nodeNumber,
+  oneOf,
+  portNumber,
+  positiveDuration,
+  relayUrl,
+  urlOption,
+  wholeNumber,
+} from "./arguments.ts";
 import { EXIT } from "./exit.ts";
 import { ROLE_NAMES, ROLES, type Role } from "./service/roles.ts";
 import { VERSION } from "./version.ts";
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
-  return Number(text);
-}
-
-function portNumber(text: string): number {
-  const port = wholeNumber(text);
-  if (port > 65_535) throw new InvalidArgumentError("a port is at most 65535");
-  return port;
-}
-
-function entryNumber(text: string): number {
-  const entries = wholeNumber(text);
-  if (entries < 1 || entries > 1000) throw new InvalidArgumentError("1 to 1000 are possible");
-  return entries;
-}
-
-function nodeNumber(text: string): number {
-  const nodes = wholeNumber(text);
-  if (nodes < 1 || nodes > 9) throw new InvalidArgumentError("1 to 9 nodes are possible");
-  return nodes;
-}
-
-/** Longest life of a token, ms; the bound of relay.tokens.lifetime too. */
-const MAX_DURATION_MS = 86_400_000;
-
-function positiveDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === undefined || ms < 1000 || ms > MAX_DURATION_MS) {
-    throw new InvalidArgumentError("a duration such as 15m is needed, from 1s to 1d");
-  }
-  return ms;
-}
-
-function oneOf<T extends string>(values: readonly T[]) {
-  return (text: string): T => {
-    if (!values.includes(text as T)) throw new InvalidArgumentError(`one of ${values.join(", ")}`);
-    return text as T;
-  };
-}
-
-function relayUrl(text: string): string {
-  if (!/^https?:/i.test(text) || !URL.canParse(text)) {
-    throw new InvalidArgumentError("a URL such as https://rtm.example.com is needed");
-  }
-  return text;
-}
-
-/** `--url`, which RTM_URL sets too. */
-function urlOption(description: string, preset?: string): Option {
-  const option = new Option("-u, --url <url>", description).env("RTM_URL").argParser(relayUrl);
-  return preset === undefined ? option : option.default(preset);
-}
 
 const ROLE_DESCRIPTIONS: Readonly<Record<Role, string>> = {
   serve: "worker and relay in one process",
   worker: "the worker alone; it posts to worker.publishUrl",
   relay: "the relay alone",
 };
-
-/** Where `rtm tail` and `rtm publish` look for a relay, and where the demo has its own. */
-export const DEFAULT_URL = "http://127.0.0.1:3000";
 
 /** Where `rtm top` looks for the admin listener: the defaults of service.admin. */
 const DEFAULT_ADMIN_URL = "http://127.0.0.1:3001";

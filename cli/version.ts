@@ -1,3 +1,4 @@
+/** Version of the package, and where it lies. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

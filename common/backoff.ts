@@ -1,3 +1,4 @@
+/** Waits and retries: full jitter, a cap, an end by signal. */
 import pRetry from "p-retry";
 
 export interface Bounds {

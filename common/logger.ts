@@ -1,3 +1,4 @@
+/** Log lines in JSON, without secrets; repeated warnings rarely, and the last ones kept for the console. */
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import { LogOutput } from "./log-output.ts";
 import { RecentLines } from "./recent-lines.ts";

@@ -1,3 +1,4 @@
+/** The emulator itself: listener, sessions, and what tests and the demo call. */
 import { createServer, type Server } from "node:net";
 import { AqEngine } from "./aq/engine.ts";
 import { Notifications } from "./aq/notifications.ts";

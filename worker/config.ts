@@ -1,3 +1,4 @@
+/** The worker's part of the configuration: database and queues. */
 import { z } from "zod";
 import { duration, size, textWithout } from "../common/schema.ts";
 import { DEFAULT_EVENT_NAME, nameProblem } from "../relay/contract/message.ts";

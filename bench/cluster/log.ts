@@ -1,3 +1,4 @@
+/** The log of the benchmark's processes. */
 import { createLogger } from "../../common/logger.ts";
 import { ValkeyLog } from "../../relay/log/valkey/valkey-log.ts";
 

@@ -1,3 +1,4 @@
+/** Free ports for the processes of the demo. */
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 

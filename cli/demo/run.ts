@@ -1,5 +1,5 @@
 /** `rtm demo` in the foreground. */
-import { DEFAULT_URL } from "../program.ts";
+import { DEFAULT_URL } from "../arguments.ts";
 import { untilStopped } from "../service/run.ts";
 import { StopSignals } from "../signals.ts";
 import { type DemoOptions, startDemo } from "./demo.ts";

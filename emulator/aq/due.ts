@@ -1,3 +1,4 @@
+/** What happens at a time, on one timer. */
 import type { Clock } from "../clock.ts";
 
 /** A binary heap by time. */

@@ -1,3 +1,4 @@
+/** A message as a row of the queue table, and as who dequeues it gets it. */
 import { randomBytes } from "node:crypto";
 
 export type PayloadKind = "RAW" | "JSON";

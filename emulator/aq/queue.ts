@@ -1,3 +1,4 @@
+/** One queue: its rows in the order of dequeue, and who waits for one. */
 import { compareRows, type PayloadKind, type QueueRow } from "./message.ts";
 
 export interface QueueDefinition {

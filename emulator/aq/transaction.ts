@@ -1,3 +1,4 @@
+/** The undo log of a session. */
 import { OraError } from "../errors.ts";
 
 /**

@@ -5,7 +5,7 @@ import { Outlet, type OutletOwner, type Subscription } from "../channels/outlet.
 import type { View } from "../channels/view.ts";
 import { CLOSE, type CloseName, type PresenceWish } from "../contract/protocol.ts";
 import { Attendance, type PresenceProblem } from "../presence/attendance.ts";
-import type { Clients } from "./clients.ts";
+import type { Clients, ConnectedClient } from "./clients.ts";
 import type { Peer, PeerOwner } from "./peer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { ReplayBudget } from "./replay-budget.ts";
@@ -53,13 +53,12 @@ const REFUSALS = {
   too_many_connections: "the user has limits.connectionsPerSubject connections",
 } as const;
 
-export abstract class ClientConnection implements OutletOwner, PeerOwner {
+export abstract class ClientConnection implements ConnectedClient, OutletOwner, PeerOwner {
   readonly clients: Clients;
   readonly peer: Peer;
   readonly outlet: Outlet;
   readonly rights: Rights;
   readonly subscriptions = new Map<string, Subscription>();
-  /** Which share of the heartbeat it belongs to. */
   share = 0;
   #heardAt: number;
   readonly #rate: RateLimit;
@@ -153,7 +152,6 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
     this.heard(1);
   }
 
-  /** @param patient nobody is closed for silence now */
   beat(now: number, patient: boolean): void {
     const silence = now - this.#heardAt;
     if (!patient && this.peer.answers && silence > 2 * this.clients.config.heartbeat.interval) {
@@ -295,7 +293,6 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
     this.clients.hub.unsubscribe(subscription);
   }
 
-  /** Sends what is pending, then the close frame. */
   close(name: CloseName, reason: string): void {
     if (this.outlet.dead) return;
     this.clients.closing(name, this.peer.address);
@@ -312,7 +309,6 @@ export abstract class ClientConnection implements OutletOwner, PeerOwner {
     if (breach) clients.addressLimits.refused(peer.address, performance.now());
   }
 
-  /** Ends it at once, without a word. */
   terminate(): void {
     this.peer.terminate();
     this.#remove();

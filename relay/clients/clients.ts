@@ -15,11 +15,10 @@ import type { CloseName } from "../contract/protocol.ts";
 import type { Presence } from "../presence/presence.ts";
 import type { WireFactory } from "../wire/wire.ts";
 import { AddressLimits } from "./address-limits.ts";
-import type { ClientConnection } from "./client-connection.ts";
 import { Deadlines } from "./deadlines.ts";
 import { positionId } from "./event-id.ts";
 import { Farewells } from "./farewells.ts";
-import { PEER_KINDS, type PeerKind } from "./peer.ts";
+import { PEER_KINDS, type Peer, type PeerKind } from "./peer.ts";
 import type { Rate } from "./rate-limit.ts";
 import {
   addressReplayBytes,
@@ -27,7 +26,7 @@ import {
   type ReplayRefusal,
   replayLimits,
 } from "./replay-budget.ts";
-import type { RightsLimits } from "./rights.ts";
+import type { Rights, RightsLimits } from "./rights.ts";
 
 /** The heartbeat looks at this many shares of the connections in turn, so that pings are spread. */
 const SHARES = 25;
@@ -50,6 +49,26 @@ const REFUSALS: ReadonlySet<CloseName> = new Set([
 const STREAM_AGE_SPREAD = 0.1;
 /** How often all rights are compared with the wall clock, ms. */
 const CLOCK_WATCH_MS = 1000;
+
+/** A connection as everything sees it that has to do with all of them. */
+export interface ConnectedClient {
+  readonly peer: Peer;
+  readonly rights: Rights;
+  /** Which share of the heartbeat it belongs to. */
+  share: number;
+  /** Sends what is pending, then the close frame. */
+  close(name: CloseName, reason: string): void;
+  /** Ends it at once, without a word. */
+  terminate(): void;
+  /** Pings, or closes it for its silence. @param patient nobody is closed for silence now */
+  beat(now: number, patient: boolean): void;
+  /** The time of `rights.nextEnd` should have come. */
+  rightsDue(): void;
+  /** Ends the rights whose time has come by the wall clock. */
+  endRights(): void;
+  /** Something was revoked: ends the rights that are gone. */
+  endRevoked(): void;
+}
 
 export class Clients {
   readonly config: RelayConfig;
@@ -81,20 +100,20 @@ export class Clients {
   /** Whether an address is a trusted proxy's. */
   readonly trust: (address: string, hop: number) => boolean;
   readonly revocations: Revocations;
-  readonly connections = new Set<ClientConnection>();
+  readonly connections = new Set<ConnectedClient>();
   /** Connections by the subject of their tokens. */
-  readonly bySubject = new Map<string, Set<ClientConnection>>();
+  readonly bySubject = new Map<string, Set<ConnectedClient>>();
   /** Connections that have not sent their connect frame. */
-  readonly connectDeadlines = new Deadlines<ClientConnection>((connection) =>
+  readonly connectDeadlines = new Deadlines<ConnectedClient>((connection) =>
     connection.close("connect_timeout", "no connect frame in time"),
   );
   /** Connections whose next token ends. */
-  readonly expiries = new Deadlines<ClientConnection>((connection) => connection.rightsDue());
+  readonly expiries = new Deadlines<ConnectedClient>((connection) => connection.rightsDue());
   /** Streams, whose clients never say whether they are still there. */
-  readonly streamEnds = new Deadlines<ClientConnection>((connection) =>
+  readonly streamEnds = new Deadlines<ConnectedClient>((connection) =>
     connection.close("stream_ended", "open another one"),
   );
-  readonly #shares: Set<ClientConnection>[] = Array.from({ length: SHARES }, () => new Set());
+  readonly #shares: Set<ConnectedClient>[] = Array.from({ length: SHARES }, () => new Set());
   readonly #heartbeat: NodeJS.Timeout;
   readonly #clockWatch: NodeJS.Timeout;
   #nextShare = 0;
@@ -146,9 +165,9 @@ export class Clients {
     this.#clockWatch = setInterval(this.#watchClock, CLOCK_WATCH_MS).unref();
   }
 
-  add(connection: ClientConnection): void {
+  add(connection: ConnectedClient): void {
     this.connections.add(connection);
-    (this.#shares[this.#nextShare] as Set<ClientConnection>).add(connection);
+    (this.#shares[this.#nextShare] as Set<ConnectedClient>).add(connection);
     connection.share = this.#nextShare;
     this.#nextShare = (this.#nextShare + 1) % SHARES;
     const { kind } = connection.peer;
@@ -181,13 +200,13 @@ export class Clients {
   }
 
   /** The connection has its first token. */
-  identified(connection: ClientConnection, subject: string): void {
+  identified(connection: ConnectedClient, subject: string): void {
     const others = this.bySubject.get(subject);
     if (others) others.add(connection);
     else this.bySubject.set(subject, new Set([connection]));
   }
 
-  remove(connection: ClientConnection): void {
+  remove(connection: ConnectedClient): void {
     this.connections.delete(connection);
     this.#unidentify(connection);
     this.#shares[connection.share]?.delete(connection);
@@ -196,7 +215,7 @@ export class Clients {
     this.streamEnds.delete(connection);
   }
 
-  #unidentify(connection: ClientConnection): void {
+  #unidentify(connection: ConnectedClient): void {
     const { subject } = connection.rights;
     const others = subject === undefined ? undefined : this.bySubject.get(subject);
     others?.delete(connection);
@@ -263,7 +282,7 @@ export class Clients {
     if (now - this.#lastBeatAt > interval / 2) this.#patientUntil = now + 2 * interval;
     this.#lastBeatAt = now;
     const patient = now < this.#patientUntil;
-    for (const connection of this.#shares[this.#nextBeat] as Set<ClientConnection>) {
+    for (const connection of this.#shares[this.#nextBeat] as Set<ConnectedClient>) {
       connection.beat(now, patient);
     }
     this.#nextBeat = (this.#nextBeat + 1) % SHARES;

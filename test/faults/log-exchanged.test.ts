@@ -1,6 +1,6 @@
 /** The engine's process lives, and its data is gone or another's. A read alone would notice nothing. */
 import { describe, expect, it } from "vitest";
-import { message } from "../log-contract/contract.ts";
+import { message } from "../log-contract/support.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { until } from "../support/until.ts";
 import {

@@ -1,6 +1,6 @@
 /** A worker that lost its lease goes on with a batch in hand. */
 import { describe, expect, it } from "vitest";
-import { messages } from "../log-contract/contract.ts";
+import { messages } from "../log-contract/support.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { logNode, publish, seen, untilSettled } from "./log-support.ts";
 

@@ -1,6 +1,6 @@
 /** The log is trimmed, full, or evicted. */
 import { describe, expect, it } from "vitest";
-import { message, messages } from "../log-contract/contract.ts";
+import { message, messages } from "../log-contract/support.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { until } from "../support/until.ts";
 import {

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { EngineUnsuitableError } from "../../relay/log/valkey/errors.ts";
 import { checkEngine, parseInfo } from "../../relay/log/valkey/suitability.ts";
-import { message } from "../log-contract/contract.ts";
 import { RecordingReader } from "../log-contract/reader.ts";
+import { message } from "../log-contract/support.ts";
 import { valkeyLog } from "../log-contract/valkey.ts";
 import { documentedRights } from "../support/engine-rights.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";

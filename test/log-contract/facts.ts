@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Fact, Notice } from "../../relay/log/fact.ts";
 import type { Log, Noted } from "../../relay/log/log.ts";
-import { append, follow, type LogNode, type LogSettings, message, settle } from "./contract.ts";
+import { append, follow, type LogNode, type LogSettings, message, settle } from "./support.ts";
 
 export async function note(log: Log, ...batch: Notice[]): Promise<readonly Noted[]> {
   return log.note(batch);
