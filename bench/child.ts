@@ -41,6 +41,11 @@ export class Child<Command extends object, Report extends { readonly is: string 
     }
   }
 
+  /** Halts the process, or lets it go on, without its knowing. */
+  halt(yes: boolean): void {
+    this.#process.kill(yes ? "SIGSTOP" : "SIGCONT");
+  }
+
   /** Tells it to stop and waits for its end. */
   async stop(command: Command): Promise<void> {
     if (this.#process.exitCode !== null) return;

@@ -59,6 +59,11 @@ export class Cluster {
     return this.#nodes[0] as Process;
   }
 
+  /** Halts all nodes but the first, or lets them go on. */
+  halt(yes: boolean): void {
+    for (const node of this.#nodes.slice(1)) node.halt(yes);
+  }
+
   /** Opens `pages` pages for each channel on each node. */
   async connect(channels: readonly string[], pages: number): Promise<void> {
     this.#load.tell({ do: "connect", kind: this.#kind, ports: this.ports, channels, pages });

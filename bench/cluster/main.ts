@@ -130,7 +130,14 @@ async function moving(cluster: Cluster): Promise<void> {
   );
 }
 
-/** What a node does for messages that none of its pages reads: all but the sockets. */
+/** So far a node falls behind before it may go on: below the grace in which it hears nothing. */
+const BEHIND = 10_000;
+
+/**
+ * What a node does for messages that none of its pages reads: all but the sockets. A node that keeps
+ * up makes a read for nearly every batch; what it can take in at most shows when it has fallen behind,
+ * as a node does that is offered more than it can take.
+ */
 async function intake(): Promise<void> {
   table(
     "intake: 50 channels, no page reads them",
@@ -155,6 +162,17 @@ async function intake(): Promise<void> {
         const cost = await cluster.cost(() => step(count));
         const [publisher = 0, follower = 0] = cost.nodes;
         row(kind, batch, per(count, follower), per(count, publisher), per(count, cost.engine));
+        if (batch === 1) return;
+        const behind = await cluster.cost(async () => {
+          for (let done = 0; done < count; done += BEHIND) {
+            cluster.halt(true);
+            await cluster.publish(BEHIND, CHANNELS, batch);
+            cluster.halt(false);
+            cluster.last();
+            await cluster.arrived(2);
+          }
+        });
+        row(kind, `${batch}, fallen behind`, per(count, behind.nodes[1] ?? 0), "", "");
       });
     }
   }
