@@ -31,6 +31,12 @@ export const limitsConfig = z.strictObject({
     100_000,
   ),
   connections: count("Connections in all: WebSockets, streams and polls.", 10_000, 1, 1_000_000),
+  publishers: count(
+    "Publishing sockets of servers; a worker that gets none posts instead.",
+    100,
+    1,
+    10_000,
+  ),
   streamAge: duration({ min: 1000, max: 86_400_000 })
     .prefault("5m")
     .describe(

@@ -29,6 +29,7 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "Channels that have subscribers or history.",
     () => hub.channels.size,
   );
+  gauge("rtm_relay_publishers", "Open publishing sockets of servers.", () => stats.publishers);
   gauge("rtm_relay_revocations", "Revocations in force.", () => clients.revocations.size);
   gauge("rtm_relay_held_bytes", "Unsent bytes held for clients.", () => hub.measure());
   gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
@@ -87,6 +88,12 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "rtm_relay_client_frames_total",
     "Frames received from clients.",
     () => stats.framesReceived,
+  );
+  tally(
+    "rtm_relay_publish_frames_total",
+    "Frames of publishing sockets, by what became of them.",
+    "result",
+    () => stats.publishFrames,
   );
   tally(
     "rtm_relay_recoveries_total",

@@ -1,5 +1,4 @@
 /** Puts the relay together: hub, log, listeners, history on disk, readiness, reload, drain. */
-import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Express } from "express";
 import { Registry } from "prom-client";
@@ -11,7 +10,6 @@ import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
 import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
 import { closeSpread } from "./clients/drain.ts";
-import type { Upgrades } from "./clients/upgrade.ts";
 import type { RelayConfig } from "./config.ts";
 import type { PresenceFeed } from "./contract/presence-feed.ts";
 import type { Publisher } from "./contract/publisher.ts";
@@ -22,7 +20,7 @@ import { MAX_REVOCATIONS } from "./control/revocation-room.ts";
 import { Revoking } from "./control/revoking.ts";
 import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { closeServer, listen } from "./http/listen.ts";
-import { createHttp } from "./http/server.ts";
+import { createHttp, type Http } from "./http/server.ts";
 import { Inspection } from "./inspection.ts";
 import { KeptHistory } from "./kept-history.ts";
 import type { Log, LogReader } from "./log/log.ts";
@@ -143,8 +141,7 @@ class RunningRelay implements Relay {
   readonly #revocationFile: RevocationFile | undefined;
   readonly #keptHistory: KeptHistory | undefined;
   readonly #serving: Serving;
-  readonly #server: Server;
-  readonly #upgrades: Upgrades;
+  readonly #http: Http;
   readonly #timers: NodeJS.Timeout[] = [];
   /** A standby node has served nothing yet, so what it restored is still the latest. */
   #servedBefore = false;
@@ -224,7 +221,7 @@ class RunningRelay implements Relay {
         ? turnQuantum(this.#hub.connectionBytes, config.history.bytes)
         : Number.POSITIVE_INFINITY,
     });
-    const { server, upgrades } = createHttp({
+    this.#http = createHttp({
       clients: this.#clients,
       publisher: this.publisher,
       serving: this.#serving,
@@ -232,8 +229,7 @@ class RunningRelay implements Relay {
       staticPaths: options.staticPaths ?? {},
       extend: options.extend ?? (() => {}),
     });
-    this.#server = server;
-    this.#upgrades = upgrades;
+    const { server } = this.#http;
     const fewDescriptors = descriptorProblem(config);
     if (fewDescriptors !== undefined) log.warn(fewDescriptors);
     limitAccepts(server, config, {
@@ -262,7 +258,7 @@ class RunningRelay implements Relay {
     const { host, port } = this.#config;
     this.#startTimers();
     try {
-      await listen(this.#server, host, port, "relay.port");
+      await listen(this.#http.server, host, port, "relay.port");
       this.#revokeAgain();
       await this.#messageLog.follow(this.#reader());
       // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
@@ -277,7 +273,7 @@ class RunningRelay implements Relay {
       const text = "revocations are kept there, not the history: it is in the shared log";
       this.#log.info({ stateDirectory }, text);
     }
-    this.port = (this.#server.address() as AddressInfo).port;
+    this.port = (this.#http.server.address() as AddressInfo).port;
     if (this.#memory && (this.#options.serving ?? true)) this.setServing(true);
     this.#log.info({ host, port: this.port, epoch: this.#hub.epoch }, "relay listens");
   }
@@ -396,7 +392,10 @@ class RunningRelay implements Relay {
     } catch (error) {
       this.#log.error({ err: error }, "the history could not be saved; clients will refresh");
     }
-    await closeSpread(this.#clients, this.#config.drain);
+    await Promise.all([
+      closeSpread(this.#clients, this.#config.drain),
+      this.#http.publishSockets.gone(this.#config.drain.grace),
+    ]);
     await this.close();
   }
 
@@ -412,8 +411,9 @@ class RunningRelay implements Relay {
     this.#clients.stop();
     this.#presence?.stop();
     this.#hub.stop();
-    this.#upgrades.close();
-    await Promise.all([this.#messageLog.close(), closeServer(this.#server)]);
+    this.#http.upgrades.close();
+    this.#http.publishSockets.stop();
+    await Promise.all([this.#messageLog.close(), closeServer(this.#http.server)]);
     this.#log.info("relay stopped");
   }
 }

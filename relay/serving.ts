@@ -24,6 +24,8 @@ export class Serving {
   readonly #shared: boolean;
   #reason: NotServing | undefined = "starting";
   #detail: string | undefined;
+  /** Called when it stops serving, with the close code for clients. */
+  onDown: (closeName: CloseName) => void = () => {};
 
   /** @param shared other nodes serve the same log at the same time */
   constructor(shared: boolean) {
@@ -57,5 +59,7 @@ export class Serving {
   set(reason: NotServing | undefined, detail?: string): void {
     this.#reason = reason;
     this.#detail = detail;
+    const { closeName } = this;
+    if (closeName) this.onDown(closeName);
   }
 }

@@ -12,8 +12,8 @@ import { directoryProblem } from "../../common/make-directory.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
 import { loadKeys } from "../../relay/access/keys.ts";
 import { limitAdminAccepts } from "../../relay/http/accepts.ts";
-import { HttpPublisher } from "../../relay/http/http-publisher.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
+import { SocketPublisher } from "../../relay/http/publishing/socket-publisher.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
 import { ORACLE_ERRORS } from "../../worker/oracle-errors.ts";
@@ -69,7 +69,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { stateDirectory } = config.service;
   let worker: Worker | undefined;
   let relay: Relay | undefined;
-  let remote: HttpPublisher | undefined;
+  let remote: SocketPublisher | undefined;
   const sharesLog = roles.relay && config.relay.log.kind !== "memory";
   const sharing = sharesLog ? "log" : config.worker.standby ? "standby" : "alone";
   const queueReadiness = () => [
@@ -109,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         ...(options.extend ? { extend: options.extend } : {}),
       });
     } else {
-      remote = remotePublisher(config);
+      remote = remotePublisher(config, log);
     }
   } catch (error) {
     await closeServer(admin?.server);
@@ -269,13 +269,17 @@ function unreadable<K extends string>(
   });
 }
 
-function remotePublisher(config: RtmConfig): HttpPublisher {
+function remotePublisher(config: RtmConfig, log: Logger): SocketPublisher {
   const { batchMessages, batchBytes } = config.relay.limits;
-  return new HttpPublisher({
+  return new SocketPublisher({
     url: config.worker.publishUrl!,
     apiKey: readPublishKey(config),
     batchMessages,
     batchBytes,
+    onWay: (way, reason) => {
+      if (way === "socket") log.info("the relay's publishing socket is open");
+      else log.warn({ reason }, "no publishing socket to the relay: messages are posted");
+    },
   });
 }
 

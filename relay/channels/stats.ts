@@ -44,10 +44,14 @@ export class Stats {
   polls = 0;
   acceptsRefused = 0;
   revocationsOfAll = 0;
+  /** Open publishing sockets. */
+  publishers = 0;
   /** Rejected messages by code. */
   readonly rejections = new Tally();
   /** HTTP requests that were refused as a whole, by reason. */
   readonly requestsRefused = new Tally();
+  /** Frames of publishing sockets, by what became of them: taken, held, refused. */
+  readonly publishFrames = new Tally();
   /** Replays that were refused for their bytes, by who asked for too much. */
   readonly replaysRefused = new Tally();
   /** Connections closed by the relay, by the name of the close code. */

@@ -1,11 +1,14 @@
 /** Requests that do not become a WebSocket: why, and what each is answered. */
-import { maxHeaderSize } from "node:http";
+import { maxHeaderSize, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
 import { SUBPROTOCOL } from "../contract/protocol.ts";
 
 export interface LostAnswer {
   readonly status: number;
   readonly text: string;
-  readonly headers?: readonly string[];
+  readonly headers?: readonly string[] | undefined;
+  /** Default: plain text. */
+  readonly type?: string;
 }
 
 /** Why a request does not become a WebSocket, and what it is answered. */
@@ -53,3 +56,19 @@ export const MALFORMED: Readonly<Record<string, Lost>> = {
   HPE_HEADER_OVERFLOW: "headers_too_large",
   ERR_HTTP_REQUEST_TIMEOUT: "request_timeout",
 };
+
+/** Answers a request for an upgrade over its socket, which then closes. */
+export function answerUpgrade(
+  socket: Duplex,
+  { status, text, headers = [], type = "text/plain; charset=utf-8" }: LostAnswer,
+): void {
+  socket.once("finish", () => socket.destroy());
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    ...headers,
+    "Connection: close",
+    `Content-Type: ${type}`,
+    `Content-Length: ${Buffer.byteLength(text)}`,
+  ];
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`);
+}

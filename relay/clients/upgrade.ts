@@ -1,5 +1,5 @@
 /** From an HTTP upgrade to a connection: what a client wants, and whether it may come in. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
@@ -7,7 +7,7 @@ import { CLOSE, SUBPROTOCOL } from "../contract/protocol.ts";
 import { closeReason } from "../wire/wire.ts";
 import { type Admission, seen, type Unwanted } from "./admission.ts";
 import type { Clients } from "./clients.ts";
-import { LOST, type Lost, type LostAnswer, MALFORMED } from "./lost.ts";
+import { answerUpgrade, LOST, type Lost, type LostAnswer, MALFORMED } from "./lost.ts";
 import type { Peer } from "./peer.ts";
 import { PlainConnection, parsePlainRequest } from "./plain-connection.ts";
 import { RtmConnection } from "./rtm-connection.ts";
@@ -47,6 +47,8 @@ function subprotocols(request: IncomingMessage): string[] | undefined {
 
 export interface Upgrades {
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Refuses an upgrade that is handled elsewhere, and says so where an administrator looks. */
+  refuse(request: IncomingMessage, socket: Duplex, reason: Lost, detail?: string): void;
   /** Answers what came to a WebSocket's place without the header Upgrade. False for all else. */
   handleLost(request: IncomingMessage, response: ServerResponse): boolean;
   /** Bytes that are no HTTP request, or a request that takes too long. */
@@ -82,18 +84,9 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
   }
 
   function answer(socket: Duplex, reason: Lost, detail?: string): void {
-    const { status, text: usual, headers = [] }: LostAnswer = LOST[reason];
-    const text = detail ?? usual;
+    const { status, text, headers }: LostAnswer = LOST[reason];
     farewells.refused(socket);
-    socket.once("finish", () => socket.destroy());
-    const lines = [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      ...headers,
-      "Connection: close",
-      "Content-Type: text/plain; charset=utf-8",
-      `Content-Length: ${Buffer.byteLength(text)}`,
-    ];
-    socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`);
+    answerUpgrade(socket, { status, text: detail ?? text, headers });
   }
 
   /** Refuses before the WebSocket exists: nothing a page could read. */
@@ -108,6 +101,7 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
   );
 
   return {
+    refuse,
     handle(request, socket, head) {
       socket.on("error", () => {});
       if (!isWebSocket(request)) return refuse(request, socket, "protocol");

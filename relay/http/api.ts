@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { ApiKey, Scope } from "../access/keys.ts";
 import type { Clients } from "../clients/clients.ts";
-import type { Code } from "../contract/protocol.ts";
+import { type Code, IDS_HEADER } from "../contract/protocol.ts";
 import { discard, Refusal } from "./request-body.ts";
 
 /** What a publisher is told to wait when the relay cannot take messages, s. */
@@ -21,17 +21,53 @@ const STATUS: Partial<Record<Code, number>> = {
   unsupported_media_type: 415,
   rate_limited: 429,
   internal_error: 500,
+  too_many_connections: 503,
   unavailable: 503,
 };
 
 /** Who posts when the configuration says insecure and no known key came. */
-const ANYBODY: ApiKey = {
+export const ANYBODY: ApiKey = {
   name: "anybody",
   channels: ["*"],
   scopes: ["publish", "manage", "read"],
   trusted: false,
   itemsPerSecond: 0,
 };
+
+/** What a request that failed is answered. */
+export interface FailedAnswer {
+  readonly status: number;
+  readonly code: Code;
+  readonly message: string;
+  /** When to try again, s. */
+  readonly retryAfter?: number;
+  /** Nothing more is heard on its connection. */
+  readonly shutOut?: true;
+}
+
+/** What to answer to a request that failed with `error`; it is logged or counted. */
+export function failedAnswer(
+  error: unknown,
+  request: IncomingMessage,
+  clients: Clients,
+): FailedAnswer {
+  if (!(error instanceof Refusal)) {
+    clients.log.error({ err: error }, "a request to the API failed");
+    return { status: 500, code: "internal_error", message: "see the relay's log" };
+  }
+  const { code, message } = error;
+  if (!error.counts) {
+    return { status: statusOf(code), code, message, retryAfter: RETRY_AFTER_S };
+  }
+  const exhausted = clients.requestRefused(code, request);
+  // Who has a key is told what is wrong, whoever else has its address.
+  if (exhausted && code === "unauthorized") {
+    const text = `${message}; too many requests of this address were refused lately`;
+    const retryAfter = REFUSED_RETRY_AFTER_S;
+    return { status: 429, code: "too_many_refusals", message: text, retryAfter, shutOut: true };
+  }
+  return { status: statusOf(code), code, message };
+}
 
 /** A handler that answers every request, whatever happens. */
 export function apiHandler(
@@ -42,32 +78,20 @@ export function apiHandler(
     try {
       await handle(request, response);
     } catch (error) {
-      if (!(error instanceof Refusal)) {
-        clients.log.error({ err: error }, "a request to the API failed");
-      }
       if (response.headersSent) {
+        if (!(error instanceof Refusal)) {
+          clients.log.error({ err: error }, "a request to the API failed");
+        }
         response.destroy();
         return;
       }
-      const refusal = error instanceof Refusal ? error : undefined;
-      const code = refusal?.code ?? "internal_error";
-      const message = refusal?.message ?? "see the relay's log";
-      if (refusal?.counts) {
-        const exhausted = clients.requestRefused(code, request);
-        // Who has a key is told what is wrong, whoever else has its address.
-        if (exhausted && code === "unauthorized") {
-          response.setHeader("connection", "close");
-          response.setHeader("retry-after", String(REFUSED_RETRY_AFTER_S));
-          const text = `${message}; too many requests of this address were refused lately`;
-          answerJson(response, 429, { ok: false, code: "too_many_refusals", message: text });
-          return;
-        }
+      const { status, code, message, retryAfter, shutOut } = failedAnswer(error, request, clients);
+      if (retryAfter !== undefined && !response.hasHeader("retry-after")) {
+        response.setHeader("retry-after", String(retryAfter));
       }
-      if (!request.complete) {
-        response.setHeader("connection", "close");
-        await discard(request);
-      }
-      answerJson(response, statusOf(code), { ok: false, code, message });
+      if (shutOut || !request.complete) response.setHeader("connection", "close");
+      if (!shutOut && !request.complete) await discard(request);
+      answerJson(response, status, { ok: false, code, message });
     }
   };
 }
@@ -88,20 +112,32 @@ export function answerJson(response: ServerResponse, status: number, body: objec
 }
 
 /** @throws {Refusal} the relay does not serve now */
-export function refuseUnlessServing(response: ServerResponse, problem: string | undefined): void {
-  if (problem === undefined) return;
-  response.setHeader("retry-after", String(RETRY_AFTER_S));
-  throw new Refusal("unavailable", problem);
+export function refuseUnlessServing(problem: string | undefined): void {
+  if (problem !== undefined) throw new Refusal("unavailable", problem);
 }
 
-/** Whose request it is. @throws {Refusal} nobody's that is known */
-export function authorize(request: IncomingMessage, clients: Clients): ApiKey {
-  const presented = request.headers["x-api-key"];
+/** The key that was presented. @throws {Refusal} it is nobody's that is known */
+export function keyOf(presented: unknown, clients: Clients): ApiKey {
   const key = typeof presented === "string" ? clients.keys.findApiKey(presented) : undefined;
   if (key) return key;
   if (clients.config.insecure) return ANYBODY;
   clients.stats.authFailed(presented === undefined ? "api_key_missing" : "api_key_unknown");
   throw new Refusal("unauthorized", "no or unknown x-api-key");
+}
+
+/** Whose request it is. @throws {Refusal} nobody's that is known */
+export function authorize(request: IncomingMessage, clients: Clients): ApiKey {
+  return keyOf(request.headers["x-api-key"], clients);
+}
+
+/** Whether the publisher needs the ids that it gives to be kept. */
+export function wantsOwnIds({ headers }: IncomingMessage): boolean {
+  return headers[IDS_HEADER] === "keep";
+}
+
+/** @throws {Refusal} ids of the key's holder are not kept */
+export function needTrust({ trusted }: ApiKey): void {
+  if (!trusted) throw new Refusal("key_not_trusted", "ids are kept for keys marked trusted only");
 }
 
 /** @throws {Refusal} the key may not do this */

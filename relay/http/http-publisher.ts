@@ -6,12 +6,24 @@ import type { ControlItem, ControlResult } from "../contract/control.ts";
 import type { Message } from "../contract/message.ts";
 import { IDS_HEADER } from "../contract/protocol.ts";
 import { inOrder, type Publisher, type PublishResult } from "../contract/publisher.ts";
+import { broadcastAnswers, broadcastRefusal } from "./broadcast-answer.ts";
 import {
-  broadcastAnswer,
-  broadcastAnswers,
-  broadcastRefusal,
-  controlAnswer,
-} from "./broadcast-answer.ts";
+  cut,
+  type Encoded,
+  encodeControl,
+  encodeMessages,
+  halves,
+  isPassing,
+  listOf,
+  type ReadAnswer,
+  type Rejected,
+  readAnswers,
+  readControlled,
+  readPublished,
+  rejected,
+  type Unavailable,
+  unavailable,
+} from "./parts.ts";
 
 /** Answers are short; more than this is not from a relay, bytes per message. */
 const MAX_ANSWER_BYTES = 4096;
@@ -29,68 +41,15 @@ export interface HttpPublisherOptions {
   readonly timeoutMs?: number;
 }
 
-const NO_KEY = "the worker's key must be one of the relay's apiKeys";
-
-/**
- * Codes that say nothing about the message itself: it must be held and tried again. Those of the
- * key with what to do: somebody has to change the relay's configuration.
- */
-const TRY_AGAIN: ReadonlyMap<string, string | undefined> = new Map([
-  ["unavailable", undefined],
-  ["internal_error", undefined],
-  ["unauthorized", NO_KEY],
-  ["too_many_refusals", NO_KEY],
-  [
-    "channel_forbidden",
-    "the relay's key for this worker must grant the channel (apiKeys[].channels)",
-  ],
-  ["scope_missing", "the relay's key for this worker needs the scope (apiKeys[].scopes)"],
-  ["key_not_trusted", "the relay's key for this worker must be marked trusted (apiKeys[].trusted)"],
-]);
-/** Answers to a body that a smaller one may escape. */
-const TOO_LARGE = new Set(["batch_too_large"]);
-
-interface Encoded {
-  readonly id: string;
-  readonly text: string;
-  readonly bytes: number;
-}
-
-type Unavailable = Extract<PublishResult, { status: "unavailable" }>;
-type Rejected = Extract<PublishResult, { status: "rejected" }>;
-
-/** What became of an item; undefined when the answer is not that of a relay. */
-type ReadAnswer<Result> = (answer: unknown, sentId: string) => Result | undefined;
-
-function unavailable(message: string, code = "unavailable"): Unavailable {
-  const fix = TRY_AGAIN.get(code);
-  return {
-    status: "unavailable",
-    code,
-    message: fix === undefined ? message : `${message}; ${fix}`,
-  };
-}
-
 function all(part: readonly Encoded[], result: Unavailable): readonly Unavailable[] {
   return part.map(() => result);
-}
-
-/** The payload's text is put in as it is: no number loses a digit. */
-function encode(message: Message): string {
-  const { channel, eventName, payload, id, ts, retain } = message;
-  const head = JSON.stringify({ channel, eventName, id, ts, retain });
-  return `${head.slice(0, -1)},"payload":${payload}}`;
-}
-
-function encoded(id: string, text: string): Encoded {
-  return { id, text, bytes: Buffer.byteLength(text) + 1 };
 }
 
 export class HttpPublisher implements Publisher {
   readonly #url: URL;
   #apiKey: string;
-  readonly #batchMessages: number;
-  readonly #batchBytes: number;
+  /** Of a part. */
+  readonly #most: { readonly batchMessages: number; readonly batchBytes: number };
   readonly #timeoutMs: number;
   readonly #agent: HttpAgent;
   readonly #request: typeof httpRequest;
@@ -108,8 +67,8 @@ export class HttpPublisher implements Publisher {
       );
     }
     this.#apiKey = options.apiKey;
-    this.#batchMessages = options.batchMessages ?? 1000;
-    this.#batchBytes = options.batchBytes ?? 4 * 1024 * 1024;
+    const { batchMessages = 1000, batchBytes = 4 * 1024 * 1024 } = options;
+    this.#most = { batchMessages, batchBytes };
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     const agentOptions = { keepAlive: true, maxSockets: 4 };
     this.#agent = secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
@@ -117,14 +76,14 @@ export class HttpPublisher implements Publisher {
   }
 
   /** The relay takes its key for the source of all that is posted with it. */
-  async publish(batch: readonly Message[]): Promise<readonly PublishResult[]> {
-    const items = batch.map((message) => encoded(message.id, encode(message)));
-    return inOrder(this.#split(items), (part) => this.#post(part, readPublished));
+  publish(batch: readonly Message[]): Promise<readonly PublishResult[]> {
+    const parts = cut(encodeMessages(batch), this.#most);
+    return inOrder(parts, (part) => this.#post(part, readPublished));
   }
 
-  async control(batch: readonly ControlItem[]): Promise<readonly ControlResult[]> {
-    const items = batch.map((item) => encoded("", JSON.stringify(item)));
-    return inOrder(this.#split(items), (part) => this.#post(part, readControlled));
+  control(batch: readonly ControlItem[]): Promise<readonly ControlResult[]> {
+    const parts = cut(encodeControl(batch), this.#most);
+    return inOrder(parts, (part) => this.#post(part, readControlled));
   }
 
   /** Takes effect with the next POST. */
@@ -137,26 +96,6 @@ export class HttpPublisher implements Publisher {
     this.#agent.destroy();
   }
 
-  #split(items: readonly Encoded[]): Encoded[][] {
-    const parts: Encoded[][] = [];
-    let part: Encoded[] = [];
-    let bytes = 2;
-    for (const item of items) {
-      if (
-        part.length > 0 &&
-        (part.length >= this.#batchMessages || bytes + item.bytes > this.#batchBytes)
-      ) {
-        parts.push(part);
-        part = [];
-        bytes = 2;
-      }
-      part.push(item);
-      bytes += item.bytes;
-    }
-    if (part.length > 0) parts.push(part);
-    return parts;
-  }
-
   /** One result per item of `part`. */
   async #post<Result extends { readonly status: string }>(
     part: readonly Encoded[],
@@ -165,21 +104,15 @@ export class HttpPublisher implements Publisher {
     let status: number;
     let text: string;
     try {
-      const body = `[${part.map((item) => item.text).join(",")}]`;
-      ({ status, text } = await this.#send(body, part.length));
+      ({ status, text } = await this.#send(listOf(part), part.length));
     } catch (error) {
       return all(part, unavailable(`POST ${this.#url.origin}: ${messageOf(error)}`));
     }
     const answer = parseAnswer(status, text, part, read);
     if (answer.kind === "results") return answer.results;
     if (answer.kind === "unavailable") return all(part, answer.result);
-    if (part.length === 1) {
-      const code = TOO_LARGE.has(answer.code) ? "message_too_large" : answer.code;
-      return [{ status: "rejected", code, message: answer.message }];
-    }
-    // Something in the body is refused as a whole: halves find out what.
-    const middle = Math.ceil(part.length / 2);
-    return inOrder([part.slice(0, middle), part.slice(middle)], (half) => this.#post(half, read));
+    if (part.length === 1) return [rejected(answer.code, answer.message)];
+    return inOrder(halves(part), (half) => this.#post(half, read));
   }
 
   #send(body: string, messages: number): Promise<{ status: number; text: string }> {
@@ -246,41 +179,13 @@ function parseAnswer<Result>(
   if (status === 200) {
     const parsed = broadcastAnswers.safeParse(value);
     const answers = parsed.success ? parsed.data.results : [];
-    const results = answers.flatMap((each, position) => {
-      const result = read(each, part[position]?.id ?? "");
-      return result === undefined ? [] : [result];
-    });
-    return results.length === part.length && answers.length === part.length
-      ? { kind: "results", results }
-      : held("the answer is not that of a relay");
+    const results = readAnswers(answers, part, read);
+    return results ? { kind: "results", results } : held("the answer is not that of a relay");
   }
   const parsed = broadcastRefusal.safeParse(value);
-  if (!parsed.success || status >= 500 || TRY_AGAIN.has(parsed.data.code)) {
+  if (!parsed.success || status >= 500 || isPassing(parsed.data.code)) {
     if (!parsed.success) return held(`status ${status}`);
     return held(`status ${status}: ${parsed.data.message}`, parsed.data.code);
   }
   return { kind: "refused", code: parsed.data.code, message: parsed.data.message };
-}
-
-function refusal(code: string, message: string): Unavailable | Rejected {
-  return TRY_AGAIN.has(code) ? unavailable(message, code) : { status: "rejected", code, message };
-}
-
-function readPublished(answer: unknown, sentId: string): PublishResult | undefined {
-  const parsed = broadcastAnswer.safeParse(answer);
-  if (!parsed.success) return undefined;
-  const { data } = parsed;
-  if (!data.ok) return refusal(data.code, data.message);
-  // Only if something in between took the header away. Duplicates could not be removed.
-  if (data.id !== sentId) return unavailable("the relay made an id of its own", "key_not_trusted");
-  const { recipients, duplicate } = data;
-  return { status: "accepted", recipients, ...(duplicate ? { duplicate } : {}) };
-}
-
-function readControlled(answer: unknown): ControlResult | undefined {
-  const parsed = controlAnswer.safeParse(answer);
-  if (!parsed.success) return undefined;
-  const { data } = parsed;
-  if (!data.ok) return refusal(data.code, data.message);
-  return data.durable === false ? { status: "accepted", durable: false } : { status: "accepted" };
 }

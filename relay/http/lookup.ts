@@ -45,7 +45,7 @@ export function createLookups(
     last = mine;
     await mine;
     if (response.destroyed) return;
-    refuseUnlessServing(response, options.notServing());
+    refuseUnlessServing(options.notServing());
     const { searchParams } = new URL(request.url ?? "", "http://relay");
     answerJson(response, 200, lookup(new Query(searchParams), key, options));
   };

@@ -9,7 +9,9 @@ import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.t
 import type { Serving } from "../serving.ts";
 import { apiHandler } from "./api.ts";
 import { createBroadcast } from "./broadcast.ts";
+import { Intake } from "./intake.ts";
 import { createLookups, LOOKUPS } from "./lookup.ts";
+import { PublishSockets } from "./publishing/publish-sockets.ts";
 import { endAfterBody, pipelineLimit } from "./request-bounds.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
 import { createStreams } from "./streams.ts";
@@ -30,14 +32,21 @@ export interface HttpOptions {
   readonly extend: (app: Express) => void;
 }
 
-/** Makes the server; it does not listen yet. */
-export function createHttp(options: HttpOptions): { server: Server; upgrades: Upgrades } {
+export interface Http {
+  /** Does not listen yet. */
+  readonly server: Server;
+  readonly upgrades: Upgrades;
+  readonly publishSockets: PublishSockets;
+}
+
+export function createHttp(options: HttpOptions): Http {
   const { clients, publisher, serving } = options;
   const { config } = clients;
   const app = express();
   app.disable("x-powered-by").disable("etag").disable("query parser");
   app.set("trust proxy", [...config.trustedProxies]);
-  const broadcast = createBroadcast({ clients, publisher, notServing: () => serving.problem });
+  const intake = new Intake(publisher, config.limits);
+  const broadcast = createBroadcast({ clients, intake, notServing: () => serving.problem });
   const answer = createLookups({ clients, notServing: () => serving.problem });
   const lookups = new Map(
     Object.entries(LOOKUPS).map(([path, lookup]) => [
@@ -60,6 +69,7 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
   };
   const admission = new Admission(clients, serving);
   const upgrades = createUpgrades(clients, admission);
+  const publishSockets = new PublishSockets({ clients, intake, serving, upgrades });
   const streams = createStreams(clients, admission);
   const mayAnswer = pipelineLimit((request) =>
     clients.requestRefused("pipelining", request, "a client sent too many requests at once"),
@@ -79,10 +89,14 @@ export function createHttp(options: HttpOptions): { server: Server; upgrades: Up
     endAfterBody(request, response);
     if (!upgrades.handleLost(request, response)) app(request, response);
   });
-  server.on("upgrade", upgrades.handle).on("clientError", (error, socket) => {
+  server.on("upgrade", (request, socket, head) => {
+    const ways = publishSockets.wants(request) ? publishSockets : upgrades;
+    ways.handle(request, socket, head);
+  });
+  server.on("clientError", (error, socket) => {
     // An answer would land in the middle of its stream.
     if (streams.owns(socket as Socket)) socket.destroy();
     else upgrades.handleMalformed(error, socket);
   });
-  return { server, upgrades };
+  return { server, upgrades, publishSockets };
 }

@@ -48,6 +48,7 @@ describe("rtm worker", () => {
       await until("the message is counted", async () =>
         /rtm_worker_messages_total\{[^}]*accepted[^}]*\} 1/.test(await metrics()),
       );
+      expect(worker.stdout).toContain("publishing socket is open");
       expect((await fetch(`${admin}/api/broadcast`, { method: "POST" })).status).toBe(404);
 
       await world.emulator.faults.refuseConnections();

@@ -1,11 +1,13 @@
-/** Split deployment: the relay is stopped and started again while messages are on their way. */
+/** Split deployment: the relay is stopped and started again, or exchanged, while messages are on their way. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { HttpPublisher } from "../../relay/http/http-publisher.ts";
+import { SocketPublisher } from "../../relay/http/publishing/socket-publisher.ts";
 import type { Relay } from "../../relay/relay.ts";
-import { API_KEY, Client, startTestRelay } from "../relay/support.ts";
+import { API_KEY, Client, type Frame, startTestRelay } from "../relay/support.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 import { World } from "../worker/support.ts";
 
@@ -24,9 +26,12 @@ afterEach(async () => {
   await rm(stateDirectory, { recursive: true });
 });
 
-it("holds, and the client recovers every message once, in order", async () => {
+it.each([
+  ["by socket", SocketPublisher],
+  ["by POST", HttpPublisher],
+])("holds, and the client recovers every message once, in order: %s", async (_way, Remote) => {
   const { port } = relay;
-  const publisher = new HttpPublisher({ url: `http://127.0.0.1:${port}`, apiKey: API_KEY });
+  const publisher = new Remote({ url: `http://127.0.0.1:${port}`, apiKey: API_KEY });
   const worker = world.startWorker({}, { publisher });
   const before = await Client.connect(relay, { subscribe: [{ channel: "public" }] });
   await world.publish(1, 3, "public");
@@ -53,3 +58,47 @@ it("holds, and the client recovers every message once, in order", async () => {
   publisher.close();
   await after.close();
 });
+
+it("another relay takes over in the middle of a load: by socket nothing is lost or doubled", async () => {
+  const [a, b] = [relay, await startTestRelay({}, { serving: false })];
+  const line = await TcpProxy.to(a.port);
+  try {
+    const publisher = new SocketPublisher({
+      url: `http://127.0.0.1:${line.port}`,
+      apiKey: API_KEY,
+    });
+    world.startWorker({}, { publisher });
+    const onA = await Client.connect(a, { subscribe: [{ channel: "public" }] });
+    await world.publish(1, 100, "public");
+    const before = (await onA.nextN(102)).slice(2);
+    await world.publish(101, 200, "public");
+    a.setServing(false);
+    // What was accepted by the first one is settled; the second one gets the rest.
+    const seen = [...before, ...onA.received.map((text) => JSON.parse(text) as Frame)];
+    b.setServing(true, { takeover: true });
+    const onB = await Client.connect(b, { subscribe: [{ channel: "public" }] });
+    await onB.nextN(2);
+    line.retarget(b.port);
+    await world.publish(201, 300, "public");
+    await until("everything is settled", () => world.queue.depth() === 0);
+    await onA.end();
+    for (const text of onA.received) seen.push(JSON.parse(text) as Frame);
+    const last = async () => {
+      const frames = onB.received.map((text) => JSON.parse(text) as Frame);
+      return frames.at(-1)?.seq !== undefined && payloadOf(frames.at(-1)) === 300;
+    };
+    await until("the second one has sent the last", last);
+    const late = onB.received.map((text) => payloadOf(JSON.parse(text) as Frame));
+    const early = [...new Set(seen.map(payloadOf))];
+    expect([...early, ...late.filter((n) => !early.includes(n))]).toEqual(numbers(1, 300));
+    publisher.close();
+    await onB.close();
+  } finally {
+    await line.close();
+    await b.close();
+  }
+});
+
+const payloadOf = (frame: Frame | undefined) => (frame?.payload as { n: number } | undefined)?.n;
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, n) => from + n);

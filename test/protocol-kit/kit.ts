@@ -688,6 +688,71 @@ export function protocolKit(get: () => KitTarget): void {
     });
   });
 
+  describe("publishing socket", () => {
+    const publisher = async () => {
+      const options = { protocol: "rtm.publish.v1", headers: { "x-api-key": get().apiKey } };
+      const socket = await open("/api/publish", options);
+      return { socket, ready: await socket.next() };
+    };
+
+    it("is open to keys only", async () => {
+      await expect(open("/api/publish", { protocol: "rtm.publish.v1" })).rejects.toThrow("401");
+      const key = encodeURIComponent(get().apiKey);
+      const inUrl = open(`/api/publish?x-api-key=${key}`, { protocol: "rtm.publish.v1" });
+      await expect(inUrl).rejects.toThrow("401");
+    });
+
+    it("answers each frame with its number, in order, as a POST is answered", async () => {
+      const channel = privateChannel();
+      const { socket, ready } = await publisher();
+      expect(ready).toMatchObject({ op: "ready", protocol: "rtm.publish.v1" });
+      expect(ready.window).toBeGreaterThan(0);
+      const reader = await subscriber([channel]);
+      const id = randomUUID();
+      socket.send({
+        op: "publish",
+        n: 5,
+        messages: [{ channel, id, payload: 1 }, { channel: "*" }],
+      });
+      socket.send({ op: "publish", n: 5, messages: [{ channel, id, payload: 1 }] });
+      expect(await socket.nextN(2)).toMatchObject([
+        {
+          op: "results",
+          n: 5,
+          results: [
+            { ok: true, id },
+            { ok: false, code: "bad_channel" },
+          ],
+        },
+        { op: "results", n: 5, results: [{ ok: true, id, duplicate: true }] },
+      ]);
+      expect((await publish({ channel, id, payload: 1 })).body).toMatchObject({ duplicate: true });
+      await publish({ channel, payload: 2 });
+      expect((await reader.nextN(2)).map(({ payload }) => payload)).toEqual([1, 2]);
+    });
+
+    it("takes nothing behind a refused frame before resume", async () => {
+      const channel = privateChannel();
+      const { socket } = await publisher();
+      const one = { op: "publish", n: 2, messages: [{ channel }] };
+      socket.send({ op: "publish", n: 1, messages: [1] });
+      socket.send(one);
+      socket.send({ op: "resume" });
+      socket.send({ ...one, n: 3 });
+      expect(await socket.nextN(3)).toMatchObject([
+        { op: "refused", n: 1, code: "bad_json" },
+        { op: "refused", n: 2, code: "unavailable" },
+        { op: "results", n: 3, results: [{ ok: true }] },
+      ]);
+    });
+
+    it("closes after what is no frame", async () => {
+      const { socket } = await publisher();
+      socket.ws.send("{}");
+      expect((await socket.end()).code).toBe(4200);
+    });
+  });
+
   describe("origins", () => {
     it("closes pages of a strange origin with 4202", async () => {
       const client = await open("/ws", {
