@@ -4,7 +4,7 @@ is
 begin
   return settings_of(
     p_settings,
-    ':key:live:catchingUp:offline:signIn:type:title:link:seconds:position:cssClass:close:more:badge:count'
+    ':key:by:live:catchingUp:offline:signIn:type:title:link:seconds:position:cssClass:close:more:badge:count'
       || ':clear:badgeLabel:member:'
   );
 end listener_settings;

@@ -37,7 +37,8 @@ WebSocket, which comes back by itself and receives what it missed.</p>
 into the page as HTML.</p>
 <p>The event Status tells what the connection does: <code>this.data.state</code> is connecting,
 connected, subscribed, gap (messages may be missing: fetch the data again), waiting, token, denied,
-paused or stopped, parked (hidden for long), pending (a grid with unsaved edits waits) or missing (no such region);
+paused or stopped, parked (hidden for long), pending (a grid with unsaved edits waits), kept (a row that is
+edited here was changed by somebody else), rows (new or deleted rows) or missing (no such region);
 <code>this.data.code</code> says why.</p>
 <p>The event Members (Options: See Who Is Here) tells who is in a channel:
 <code>{channel, members, count, joined, left}</code>. A member is {user, info, connections}.</p>`,
@@ -266,6 +267,12 @@ what the Settings say with member. The relay needs a rule (relay.presence.rules)
 must be seen, unless the relay's rule says otherwise.`,
         },
         {
+          display: "Tell New and Deleted Rows",
+          value: "TELL",
+          help: `On Message: Refresh Rows. A row that the page does not have, or that was deleted, does not
+refresh the region: the event Status tells it with the state rows. Changed rows are fetched as ever.`,
+        },
+        {
           display: "Stay Connected When Hidden",
           value: "STAY",
           help: `Without it a page that was hidden for five minutes gives up its socket, and catches up when
@@ -292,7 +299,8 @@ the page was told, if he keeps it open. Empty: the setting token_ttl_s of the da
       help: `More, as a JSON object; &amp;ITEM. is replaced in its texts.
 <ul>
 <li>key: Refresh Rows. The member of the payload that holds the primary key or a list of keys. Without
-it id, ids, key or keys. The case of the name does not matter.</li>
+it id, ids, key or keys, or the same of the member row. The case of the name does not matter. by: the member
+that says who has changed the row; without it by, changed_by or updated_by.</li>
 <li>type (success, info, warning, error), title, link, seconds (8; 0: until it is closed), position
 (top-end, top-start, top-center, bottom-end, bottom-start, bottom-center), cssClass, close and more (their
 texts): Notify. #name# is replaced in type, title and link; in a link it is encoded.</li>

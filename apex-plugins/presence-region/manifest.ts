@@ -36,7 +36,7 @@ first, Unlocked when nobody does any more: <code>{channel, user, name, since}</c
 <p>The relay needs a rule for the channels (relay.presence.rules). Names and pictures are others' words: write
 them into the page as text.</p>
 <p>A refresh of the region asks the server for the channel again, with the session state of that moment.</p>`,
-  description: "Shows who is here: avatars, and who edits a record.",
+  description: "Shows who is here: avatars, who edits a record, and who edits which row of a grid.",
   keywords: ["real-time", "websocket", "presence", "record lock", "collaboration", "region"],
   attributes: [
     AUTHORIZATION_FUNCTION,
@@ -128,6 +128,15 @@ for a dynamic action that disables the form. It is a hint: the database's own lo
 (lost update detection of forms).`,
     },
     {
+      number: 8,
+      label: "Live Grid",
+      type: "TEXT",
+      help: `The HTML DOM ID (before APEX 26.1: Static ID) of an Interactive Grid with a primary key. Rows
+that somebody else edits are marked with who and since when; the rows that this page edits are told to the
+others. A Listener with On Message: Refresh Rows and the option Tell New and Deleted Rows completes it.`,
+      examples: "<pre>orders</pre>",
+    },
+    {
       number: 9,
       label: "Options",
       type: "CHECKBOXES",
@@ -144,6 +153,11 @@ for a dynamic action that disables the form. It is a hint: the database's own lo
           display: "See Without Being Seen",
           value: "WATCH_ONLY",
           help: "Only where the relay's rule has watchOnly.",
+        },
+        {
+          display: "Read-Only Rows",
+          value: "READ_ONLY",
+          help: "Live Grid: a row that somebody else edits cannot be edited until he leaves it.",
         },
         {
           display: "Start When Visible",
@@ -188,6 +202,9 @@ in which &amp;ITEM. is replaced.
 (Nobody else is here)</li>
 <li>came (#name# has come), left (#name# has left): read out to those who do not see</li>
 <li>edits (#name# edits this record since #time#)</li>
+<li>Live Grid: rowEdits (#name# edits this row since #time#), kept (Changed by #name#, yours is kept),
+somebody (somebody else), added (New rows: #count#), deleted (Deleted rows: #count#), fetch (Show them), live (Live), paused (Paused),
+offline (Offline), pause (Pause), resume (Resume)</li>
 </ul>`,
       examples: '<pre>{"label": "Wer ist hier", "away": "abwesend"}</pre>',
     },

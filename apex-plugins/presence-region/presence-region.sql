@@ -238,7 +238,7 @@ begin
   p_configuration.put('readOnly', has_option(p_region, 'READ_ONLY'));
   p_configuration.put('settings', settings_of(
     p_region.attribute_12,
-    ':awaySeconds:label:you:away:more:count:nobody:came:left:edits:rowEdits:kept:fetch:added:deleted'
+    ':awaySeconds:label:you:away:more:count:nobody:came:left:edits:rowEdits:kept:somebody:fetch:added:deleted'
       || ':live:paused:offline:pause:resume:'
   ));
 end write_configuration;

@@ -56,7 +56,8 @@ function standsFor(a: Grant, b: Grant, right?: Right): boolean {
     issue(a) >= issue(b) &&
     a.session === b.session &&
     a.self === b.self &&
-    (right !== "join" || a.presence.info === b.presence.info)
+    // Of two that show something else the later one is shown while it lasts.
+    (right !== "join" || a.presence.info === b.presence.info || issue(a) > issue(b))
   );
 }
 

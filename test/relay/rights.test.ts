@@ -147,6 +147,19 @@ describe("Rights", () => {
     expect(rights.grantOf("join", "a", 50)?.presence.info).toBe("old");
   });
 
+  it("shown of a user are those of the later token: one that ends no later takes no room", () => {
+    const rights = rightsOf();
+    for (let n = 0; n < 5; n++) {
+      const presence = { join: ["a"], watch: [], info: String(n) };
+      rights.add(grant(["a"], 50 + n, { issuedAt: n, presence }));
+    }
+    expect(rights.tokens).toBe(1);
+    expect(rights.grantOf("join", "a", 10)?.presence.info).toBe("4");
+    const earlier = { join: ["a"], watch: [], info: "earlier" };
+    rights.add(grant(["a"], 50, { issuedAt: 3, presence: earlier }));
+    expect([rights.tokens, rights.grantOf("join", "a", 10)?.presence.info]).toEqual([1, "4"]);
+  });
+
   it("of a token without channels keep the connection until it ends, one such token at a time", () => {
     const rights = rightsOf([], { tokens: 1 });
     for (const endsAt of [10, 20, 15, 30]) expect(rights.add(grant([], endsAt))).toBeUndefined();

@@ -8,7 +8,7 @@ import { Badge } from "./badge.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
 import { type ChannelState, sharedIndicator } from "./indicator.ts";
 import { setItems } from "./items.ts";
-import { keysOf } from "./keys.ts";
+import { rowsOf } from "./keys.ts";
 import { notify } from "./notify.ts";
 import { Regions } from "./refresh.ts";
 import type { Option } from "./settings.ts";
@@ -30,13 +30,13 @@ function reaction(config: ListenerConfig, regions: Regions, status: Tell) {
   const { onMessage, items, fireChange, settings, options } = config;
   const badge = onMessage === "BADGE" ? new Badge(settings, status) : undefined;
   const how = { fireChange, unchanged: options.includes("UNCHANGED") };
-  return ({ payload, id }: MessageFrame) => {
+  return ({ payload, id, eventName }: MessageFrame) => {
     if (onMessage === "" || onMessage === "ITEMS") {
       setItems(payload, items, onMessage === "ITEMS", how);
     } else if (onMessage === "REFRESH") {
       regions.ask();
     } else if (onMessage === "ROWS") {
-      regions.askRows(keysOf(payload, settings.key));
+      regions.askRows(rowsOf(payload, eventName, settings));
     } else if (onMessage === "NOTIFY") {
       notify(config, id, payload);
     } else {
@@ -83,7 +83,11 @@ export function listen(this: DynamicActionContext): void {
   const has = (option: Option) => config.options.includes(option);
   const regions = new Regions(
     regionIds(config, affected),
-    { quietMs: config.throttleMs, keepPagination: has("KEEP_PAGE") },
+    {
+      quietMs: config.throttleMs,
+      keepPagination: has("KEEP_PAGE"),
+      tellRows: has("TELL"),
+    },
     status,
   );
   const react = reaction(config, regions, status);

@@ -1,5 +1,5 @@
 /** Refreshes regions: once per burst, never twice at a time, and only in a page that is seen. */
-import { type Key, Region } from "./region.ts";
+import { Region, type Row, type RegionOptions as RowOptions } from "./region.ts";
 import type { Tell } from "./status.ts";
 
 /** A burst that does not end is cut after so many times the quiet period. */
@@ -32,21 +32,20 @@ export class Throttle {
   }
 }
 
-export interface RegionOptions {
+export interface RegionOptions extends RowOptions {
   /** Quiet time before a refresh, ms. */
   readonly quietMs: number;
-  readonly keepPagination: boolean;
 }
 
 export class Regions {
   readonly #regions: readonly Region[];
   readonly #throttle: Throttle;
   #whole = false;
-  #keys: Key[] = [];
+  #rows: Row[] = [];
   #hidden = false;
 
   constructor(ids: readonly string[], options: RegionOptions, tell: Tell) {
-    this.#regions = ids.map((id) => new Region(id, options.keepPagination, tell));
+    this.#regions = ids.map((id) => new Region(id, options, tell));
     this.#throttle = new Throttle(options.quietMs, () => this.#refresh());
   }
 
@@ -56,22 +55,22 @@ export class Regions {
     if (this.#regions.length > 0) this.#throttle.ask();
   }
 
-  /** The rows with these keys changed; without keys it can be any. */
-  askRows(keys: readonly Key[]): void {
-    if (keys.length === 0) this.#whole = true;
-    else if (!this.#whole) this.#keys.push(...keys);
+  /** These rows changed; without any it can be all. */
+  askRows(rows: readonly Row[]): void {
+    if (rows.length === 0) this.#whole = true;
+    else if (!this.#whole) this.#rows.push(...rows);
     if (this.#regions.length > 0) this.#throttle.ask();
   }
 
   #refresh(): void {
     if (document.visibilityState === "visible") {
-      const keys = this.#keys;
+      const rows = this.#rows;
       const whole = this.#whole;
-      this.#keys = [];
+      this.#rows = [];
       this.#whole = false;
       for (const region of this.#regions) {
         if (whole) region.refresh();
-        else region.refreshRows(keys);
+        else region.refreshRows(rows);
       }
     } else if (!this.#hidden) {
       this.#hidden = true;

@@ -5,6 +5,7 @@ export type Option =
   | "OTHERS"
   | "INDICATOR"
   | "STAY"
+  | "TELL"
   | "SYSTEM"
   | "UNCHANGED"
   | "JOIN"
@@ -14,6 +15,8 @@ export type Option =
 export interface Settings {
   /** On Message: Refresh Rows. The member of the payload that holds the primary keys. */
   readonly key?: string;
+  /** The member that says who has changed the row. */
+  readonly by?: string;
   /** Texts of the connection indicator. */
   readonly live?: string;
   readonly catchingUp?: string;

@@ -49,6 +49,7 @@ export interface Texts {
   readonly edits: string;
   readonly rowEdits: string;
   readonly kept: string;
+  readonly somebody: string;
   readonly added: string;
   readonly deleted: string;
   readonly fetch: string;
@@ -71,8 +72,9 @@ const ENGLISH: Texts = {
   edits: "#name# edits this record since #time#",
   rowEdits: "#name# edits this row since #time#",
   kept: "Changed by #name#, yours is kept",
-  added: "#count# new rows",
-  deleted: "#count# rows were deleted",
+  somebody: "somebody else",
+  added: "New rows: #count#",
+  deleted: "Deleted rows: #count#",
   fetch: "Show them",
   live: "Live",
   paused: "Paused",

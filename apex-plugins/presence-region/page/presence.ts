@@ -1,6 +1,7 @@
 /** The function that the presence region calls when the page is ready. */
 import { backoffMs } from "../../client/backoff.ts";
 import { type PresenceConfig, textsOf } from "./config.ts";
+import { LiveGrid } from "./grid.ts";
 import { People, type Person } from "./people.ts";
 import { View } from "./view.ts";
 import { Visit } from "./visit.ts";
@@ -16,6 +17,7 @@ class PresenceRegion {
   #element: HTMLElement;
   #config: PresenceConfig | undefined;
   #view: View | undefined;
+  #grid: LiveGrid | undefined;
   #visit: Visit | undefined;
   #holder: Person | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -78,7 +80,14 @@ class PresenceRegion {
       return;
     }
     this.#config = config;
-    this.#view = new View(this.#place, config, textsOf(config.settings));
+    const texts = textsOf(config.settings);
+    this.#view = new View(this.#place, config, texts);
+    if (config.grid) {
+      this.#grid ??= new LiveGrid(config.grid, config, texts, async (keys) =>
+        this.#visit?.edit(keys),
+      );
+      this.#place.append(this.#grid.element);
+    }
     if (config.lazy && !this.#isSeen()) this.#whenSeen(() => this.#enter(config));
     else this.#enter(config);
   }
@@ -111,11 +120,14 @@ class PresenceRegion {
         this.#people.takeLooking(users);
         this.#changed();
       },
-      onState: (state) => {
-        this.#place.dataset.state = state;
-      },
+      onState: (state) => this.#connection(state),
       onEnd: (code) => this.#ended(code),
     });
+  }
+
+  #connection(state: "live" | "offline"): void {
+    this.#place.dataset.state = state;
+    this.#grid?.connection(state);
   }
 
   #tell(joined: readonly Person[], left: readonly Person[]): void {
@@ -140,6 +152,7 @@ class PresenceRegion {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#view?.show(this.#people);
+      this.#grid?.show(this.#people.others);
       if (!this.#config?.lock) return;
       const { holder } = this.#people;
       const before = this.#holder;
@@ -153,7 +166,7 @@ class PresenceRegion {
   /** Comes back as soon as the page is looked at and the server answers, unless it is over for good. */
   #ended(code: string | undefined): void {
     this.#visit = undefined;
-    this.#place.dataset.state = "offline";
+    this.#connection("offline");
     if (code !== undefined) {
       this.#people.forget();
       this.#changed();

@@ -23,14 +23,19 @@ interface ApexModel {
     readonly updated?: boolean;
     readonly inserted?: boolean;
     readonly deleted?: boolean;
+    /** What may be done with the record; absent: what the model allows. */
+    allowedOperations?: unknown;
   } | null;
+  /** Records that were changed and are not saved. */
+  getChanges?(): readonly { readonly record?: unknown; readonly inserted?: boolean }[];
+  forEach?(visit: (record: unknown, index: number, id: string) => void): void;
   /** Throws without an identity field; null when nothing is left to fetch. */
   fetchRecords(records: readonly unknown[]): PromiseLike<unknown> | null;
   subscribe(observer: { onChange(type: string): void }): string;
   unSubscribe(id: string): void;
 }
 
-type ApexHandler = (event: { readonly target: Element }) => void;
+type ApexHandler = (event: { readonly target: Element }, data?: unknown) => void;
 
 interface ApexRegion {
   readonly type?: string;
@@ -93,7 +98,7 @@ declare const apex: {
   readonly event: {
     trigger(target: HTMLElement | Document, event: string, data: object): boolean;
   };
-  readonly gPageContext$: { on(event: string, handler: () => void): void };
+  readonly gPageContext$: { on(event: string, handler: ApexHandler): void };
   readonly item: ((name: string) => ApexItem) & {
     /** Tells page items from other elements. */
     isItem?(name: string): boolean;

@@ -7,6 +7,7 @@ type Row = readonly [id: string, value: string];
 interface Metadata {
   updated?: boolean;
   inserted?: boolean;
+  allowedOperations?: { readonly update?: boolean };
 }
 
 export class ModelDouble {
@@ -54,6 +55,18 @@ export class ModelDouble {
     });
   }
 
+  getChanges(): { record: Row; updated?: boolean; inserted?: boolean }[] {
+    return [...this.#rows.values()]
+      .filter(({ metadata: m }) => m.updated || m.inserted)
+      .map(({ row, metadata }) => ({ record: row, ...metadata }));
+  }
+
+  forEach(visit: (row: Row, index: number, id: string) => void): void {
+    [...this.#rows.values()].forEach(({ row }, index) => {
+      visit(row, index, row[0]);
+    });
+  }
+
   subscribe(observer: Observer): string {
     const id = `view${this.#observers.size + 1}`;
     this.#observers.set(id, observer);
@@ -92,7 +105,9 @@ export class ModelDouble {
     this.reload();
   }
 
-  reload(): void {
+  /** What the query gives now; without `keys` the same rows as before. */
+  reload(keys = this.#keys): void {
+    this.#keys = keys;
     this.#rows = new Map(this.#keys.map((id) => [id, { row: [id, "old"], metadata: {} }]));
     this.#tell("refresh", {});
   }

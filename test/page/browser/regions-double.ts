@@ -118,8 +118,10 @@ export class RegionDouble {
     const html = await response.text();
     const event = WIDGET_EVENT[this.#kind];
     if (event) {
-      this.model?.reload();
       this.#widget().html(html);
+      const rows = this.element[0]?.querySelectorAll<HTMLElement>("tr[data-id]") ?? [];
+      const ids = [...rows].map(({ dataset }) => dataset.id ?? "");
+      this.model?.reload(ids.length > 0 ? ids : undefined);
       this.#widget().trigger(event, { offset: 0, count: 1 });
     } else {
       // Sub regions stay: APEX replaces what the region itself shows.
