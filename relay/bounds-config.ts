@@ -96,6 +96,22 @@ export const historyConfig = z.strictObject({
     .describe("Added to the age a client asks for, for the time its frame is under way."),
 });
 
+export const retainedConfig = z.strictObject({
+  count: count(
+    "Messages kept beside the history because their senders asked for that (retain), in all " +
+      "channels together; the one that was kept first goes first. 0 keeps none.",
+    10_000,
+    0,
+    1_000_000,
+  ),
+  bytes: size({ max: 1024 * MIB })
+    .prefault("32MiB")
+    .describe(
+      "Bytes of these messages in all; about 1 KiB of memory is needed for each beside. A message that is " +
+        "larger than this is not kept.",
+    ),
+});
+
 export const slowClientsConfig = z.strictObject({
   connectionBytes: size({ min: 16 * KIB, max: 1024 * MIB })
     .prefault("4MiB")

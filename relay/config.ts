@@ -7,6 +7,7 @@ import {
   duplicatesConfig,
   historyConfig,
   limitsConfig,
+  retainedConfig,
   slowClientsConfig,
 } from "./bounds-config.ts";
 import { apiKeysConfig, keyProblems, tokensConfig } from "./keys-config.ts";
@@ -43,6 +44,7 @@ export const relayConfig = z
     apiKeys: apiKeysConfig,
     limits: limitsConfig.prefault({}),
     history: historyConfig.prefault({}),
+    retained: retainedConfig.prefault({}),
     log: logConfig.prefault({}),
     wire: z
       .enum(["auto", "direct", "joined", "public"])

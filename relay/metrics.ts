@@ -34,6 +34,20 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
   gauge("rtm_relay_held_bytes", "Unsent bytes held for clients.", () => hub.measure());
   gauge("rtm_relay_history_messages", "Messages in history.", () => hub.history.count);
   gauge("rtm_relay_history_bytes", "Bytes in history.", () => hub.history.bytes);
+  gauge("rtm_relay_retained_values", "Last values that outlive the history.", () => {
+    return hub.retained.size;
+  });
+  gauge("rtm_relay_retained_bytes", "Bytes of last values.", () => hub.retained.bytes);
+  tally(
+    "rtm_relay_retained_dropped_total",
+    "Last values that were not kept as long as asked for, by reason; with a shared log those that this " +
+      "node appended or replaced.",
+    "reason",
+    () =>
+      messageLog instanceof ValkeyLog
+        ? Object.entries(messageLog.stats.retainedDropped)
+        : hub.retained.dropped,
+  );
   gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () =>
     messageLog instanceof MemoryLog ? messageLog.duplicates.size : 0,
   );

@@ -30,6 +30,7 @@ export function openLog(
     bytes: bytes ?? config.history.totalBytes,
     age: age ?? config.history.age,
     ids: config.duplicates.count,
+    retained: config.retained,
     log,
     clock,
   });

@@ -23,6 +23,7 @@ import { closeServer, listen } from "./http/listen.ts";
 import { createHttp, type Http } from "./http/server.ts";
 import { Inspection } from "./inspection.ts";
 import { KeptHistory } from "./kept-history.ts";
+import { LAST_DROPS } from "./log/last-value.ts";
 import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
@@ -165,6 +166,9 @@ class RunningRelay implements Relay {
     const makeWire = wireFactory(options.wire);
     const caughtUp = (ms: number) => this.#messageLog.caughtUp(ms);
     const warnings = new RateLimitedLog(log);
+    this.#notices.read(["last"], this.#hub.retained);
+    this.#hub.retained.onDrop = (reason) =>
+      warnings.warn(`retained_${reason}`, {}, LAST_DROPS[reason]);
     this.#presence = this.#openPresence(warnings);
     this.#clients = new Clients({
       config,

@@ -3,6 +3,7 @@ import { messageOf } from "../common/errors.ts";
 import { type ControlItem, isControlOp, readControl } from "../relay/contract/control.ts";
 import {
   DEFAULT_EVENT_NAME,
+  isRetain,
   MAX_RETAIN_S,
   type Message,
   nameProblem,
@@ -148,12 +149,6 @@ function readEnvelope(value: Members): Envelope {
     },
     claimId: claim as string | undefined,
   };
-}
-
-function isRetain(value: unknown): value is number {
-  return (
-    typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_RETAIN_S
-  );
 }
 
 function checkTime(ts: unknown): asserts ts is number {

@@ -13,6 +13,7 @@ export function sharedLog(enginePort: number): ValkeyLog {
     bytes: 128 * 1024 * 1024,
     age: 900_000,
     ids: 100_000,
+    retained: { count: 10_000, bytes: 32 * 1024 * 1024 },
     log,
   });
 }

@@ -94,12 +94,12 @@ export class ChannelLog {
     return result;
   }
 
-  /** The first of the messages `seqs`, until they exceed `maxBytes` or one is not remembered. */
-  pick(seqs: readonly number[], maxBytes: number): Entry[] {
+  /** The first of the messages `chosen`, until they exceed `maxBytes` or one is not remembered. */
+  pick(chosen: readonly Chosen[], maxBytes: number): Entry[] {
     const result: Entry[] = [];
     let bytes = 0;
-    for (const seq of seqs) {
-      const entry = this.get(seq);
+    for (const one of chosen) {
+      const entry = typeof one === "number" ? this.get(one) : one;
       if (!entry || (result.length > 0 && bytes + entry.frame.length > maxBytes)) break;
       result.push(entry);
       bytes += entry.frame.length;
@@ -118,8 +118,13 @@ export class ChannelLog {
   /**
    * The newest `count` messages of each event, as far as they are remembered.
    * @param events of these only; undefined: of all
+   * @param kept beside the history: of an event the newest one, if it is not of an earlier epoch
    */
-  newest(count: number, events: ReadonlySet<string> | undefined): Newest {
+  newest(
+    count: number,
+    events: ReadonlySet<string> | undefined,
+    kept: readonly Entry[] = [],
+  ): Newest {
     const left = new Map<string, number>();
     for (const name of events ?? []) left.set(name, count);
     const seqs: number[] = [];
@@ -132,10 +137,21 @@ export class ChannelLog {
       missing--;
       seqs.push(seq);
     }
+    // The history has the newest of an event, or none of it.
+    const older = kept.filter(
+      ({ eventName }) => (left.get(eventName) ?? (events ? 0 : count)) === count,
+    );
+    for (const { eventName, seq } of older) {
+      if (seq === 0) continue;
+      left.set(eventName, count - 1);
+      missing--;
+    }
     // Nothing of this epoch was evicted, or what was is older than all that is wanted.
     const whole = this.evictedSeq === 0 || missing === 0;
     const none = events !== undefined && [...left.values()].some((more) => more === count);
-    return { seqs: seqs.reverse(), complete: whole && !none };
+    const complete = whole && !none && older.every(({ seq }) => seq > 0);
+    const chosen = [...older.sort((a, b) => a.seq - b.seq), ...seqs.reverse()];
+    return { chosen, complete };
   }
 
   /** `seq` of the first message accepted at `at` or later; the next one when there is none. */
@@ -172,10 +188,13 @@ export class ChannelLog {
   }
 }
 
+/** A message by its number, or one that is not in the history. */
+export type Chosen = number | Entry;
+
 /** The newest messages of a channel. */
 export interface Newest {
-  /** Ascending. */
-  readonly seqs: readonly number[];
+  /** In the channel's order. */
+  readonly chosen: readonly Chosen[];
   /** As `Last.complete`. */
   readonly complete: boolean;
 }

@@ -5,6 +5,7 @@
 import type { RelayConfig } from "../config.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Last, Since } from "../contract/protocol.ts";
+import type { LastBounds } from "../log/last-value.ts";
 import type { Numbered, Snapshot } from "../log/log.ts";
 import { Backlog } from "./backlog.ts";
 import { Bundle } from "./bundle.ts";
@@ -18,6 +19,7 @@ import {
   type Subscription,
   type Verdict,
 } from "./outlet.ts";
+import { Retained } from "./retained.ts";
 import type { Stats } from "./stats.ts";
 import { Turn } from "./turn.ts";
 import type { View } from "./view.ts";
@@ -58,6 +60,8 @@ export interface SubscribeOptions {
 
 const NO_REPLAY = (): void => {};
 
+const bytesOf = (sum: number, { frame }: Entry): number => sum + frame.length;
+
 export interface HubOptions {
   readonly config: RelayConfig;
   readonly stats: Stats;
@@ -76,6 +80,8 @@ export class Hub implements OutletHost {
   /** Empty before the log has begun. */
   epoch = "";
   history: History;
+  /** Messages that outlive it. */
+  readonly retained: Retained;
   readonly #config: RelayConfig;
   readonly #clock: Clock;
   readonly #keepsHeads: boolean;
@@ -96,6 +102,9 @@ export class Hub implements OutletHost {
       drop: (outlet) => this.#drop(outlet, "total_cap"),
     });
     this.history = new History(config.history, clock());
+    // Who shares a log shares what is kept in it.
+    const bounds: LastBounds | undefined = keepsHeads ? undefined : config.retained;
+    this.retained = new Retained({ bounds, epoch: () => this.epoch });
   }
 
   /** `seq` of the channel's last message. */
@@ -119,6 +128,9 @@ export class Hub implements OutletHost {
     for (const message of batch) {
       const channel = this.#channel(message.channel);
       const entry = this.#keep(channel, message, now);
+      if (message.keptUntil !== undefined || this.retained.size > 0) {
+        this.retained.heard(message, entry);
+      }
       this.stats.accepted(entry.frame.length, this.#recipients(channel));
       if (channel.wait(entry)) this.#dirty.push(channel);
       if (channel.pendingBytes > EAGER_FLUSH_BYTES) this.flush();
@@ -282,17 +294,18 @@ export class Hub implements OutletHost {
   ): Subscribed {
     const { channel, outlet, view } = subscription;
     const { log } = channel;
-    const { seqs, complete } = log.newest(count, view.events);
-    const bytes = seqs.reduce((sum, seq) => sum + (log.get(seq)?.frame.length ?? 0), 0);
+    const kept = this.retained.of(channel.name, Date.now()).map(({ entry }) => entry);
+    const { chosen, complete } = log.newest(count, view.events, kept);
+    const bytes = log.pick(chosen, Number.POSITIVE_INFINITY).reduce(bytesOf, 0);
     const answer = { subscription, recovered: false, seq: log.seq };
     if (bytes > 0 && !mayReplay(bytes)) {
       return { ...answer, last: { sent: 0, complete: false }, replay: NO_REPLAY };
     }
-    const last = { sent: seqs.length, complete };
-    if (seqs.length === 0) return { ...answer, last, replay: NO_REPLAY };
+    const last = { sent: chosen.length, complete };
+    if (chosen.length === 0) return { ...answer, last, replay: NO_REPLAY };
     subscription.state = "behind";
     subscription.cursor = log.seq + 1;
-    subscription.before = seqs;
+    subscription.before = chosen;
     const replay = () => this.settle(outlet, outlet.startBehind(subscription, subscription.cursor));
     return { ...answer, last, replay };
   }
@@ -377,6 +390,7 @@ export class Hub implements OutletHost {
   /** Evicts what is too old and forgets channels that nobody reads and of which nothing is left. */
   sweep(): void {
     this.history.expire(this.#clock());
+    this.retained.expire(Date.now());
     this.measure();
     for (const [name, channel] of this.channels) {
       if (channel.subscriptions.size > 0 || channel.log.size > 0 || channel.hasPending) continue;

@@ -12,7 +12,7 @@ import type { Wire } from "../wire/wire.ts";
 import { Bundle } from "./bundle.ts";
 import type { Channel } from "./channel.ts";
 import { controlFrame, formatBytes } from "./encode.ts";
-import type { Entry } from "./history.ts";
+import type { Chosen, Entry } from "./history.ts";
 import type { Stats } from "./stats.ts";
 import type { Turn } from "./turn.ts";
 import type { View } from "./view.ts";
@@ -36,7 +36,7 @@ export interface Subscription {
   /** While not live: `seq` of the first message that was not written. */
   cursor: number;
   /** While behind: messages to be written before that one, in this order. */
-  before?: readonly number[] | undefined;
+  before?: readonly Chosen[] | undefined;
 }
 
 /** Stands for the subscription of an outlet that gets every public channel (the firehose). */

@@ -122,9 +122,10 @@ function isEntry(entry: EntryRecord): boolean {
 }
 
 /** @throws {Error} it is none */
-function checked(value: unknown): IdsRecord | MembersRecord | ChannelRecord {
+function checked(value: unknown): IdsRecord | MembersRecord | ChannelRecord | LastRecord {
   const { kind } = value as { readonly kind?: unknown };
   if (kind === "members") return membersRecord.parse(value);
+  if (kind === "last") return checkedLast(value as LastRecord);
   if (kind !== "ids") return checkedChannel(value);
   const record = value as IdsRecord;
   if (typeof record.source === "string" && isTuples(record.ids)) return record;
@@ -142,6 +143,25 @@ function checkedChannel(value: unknown): ChannelRecord {
     Array.isArray(record.entries) &&
     record.entries.every(isEntry);
   if (!fits) throw new Error("a channel's record is malformed");
+  return record;
+}
+
+/** A last value: a message that may be out of its channel's history. */
+interface LastRecord {
+  readonly kind: "last";
+  readonly name: string;
+  readonly seq: number;
+  /** Ms since 1970. */
+  readonly untilMs: number;
+  readonly entry: EntryRecord;
+}
+
+/** @throws {Error} it is none */
+function checkedLast(record: LastRecord): LastRecord {
+  const { name, entry, seq, untilMs } = record;
+  const fits =
+    nameProblem(name) === undefined && isEntry(entry) && isCount(seq) && isCount(untilMs);
+  if (!fits) throw new Error("the record of a last value is malformed");
   return record;
 }
 
@@ -229,6 +249,14 @@ export function writeState(
     );
     for (const text of texts) blocks.bytes(text);
   }
+  for (const { channel, entry, untilMs } of hub.retained.all()) {
+    const { seq, at, eventName, payloadStart, payloadEnd, frame } = entry;
+    const text = frameText(frame);
+    const record: EntryRecord = [at, eventName, payloadStart, payloadEnd, text.length];
+    const last: LastRecord = { kind: "last", name: channel, seq, untilMs, entry: record };
+    blocks.text(`${JSON.stringify(last)}\n`);
+    blocks.bytes(text);
+  }
   blocks.flush();
   write(Buffer.from(hash.digest("hex")));
 }
@@ -304,6 +332,7 @@ export function readState(
   const logs: { readonly name: string; readonly log: ChannelLog }[] = [];
   const found: Found[] = [];
   const ids: Omit<IdsRecord, "kind">[] = [];
+  const lasts: (LastRecord & { readonly position: number })[] = [];
   let seen: KeptMember[] | undefined = head.members;
   while (position < end) {
     const record = checked(line());
@@ -314,6 +343,11 @@ export function readState(
     if (record.kind === "members") {
       seen ??= [];
       for (const member of record.members) seen.push(member);
+      continue;
+    }
+    if (record.kind === "last") {
+      lasts.push({ ...record, position });
+      position += record.entry[4];
       continue;
     }
     const { name, evictedSeq, evictedAt, entries } = record;
@@ -338,6 +372,12 @@ export function readState(
       const text = bytes.subarray(start, start + length);
       const frame = textFrameOf(text, memory.allocate);
       hub.history.append(log, { seq, at, eventName, frame, payloadStart, payloadEnd });
+    }
+    for (const { name, seq, untilMs, entry: record, position: start } of lasts) {
+      const [at, eventName, payloadStart, payloadEnd, length] = record;
+      const frame = textFrameOf(bytes.subarray(start, start + length), Buffer.allocUnsafeSlow);
+      const entry = { seq, at: time(at), eventName, frame, payloadStart, payloadEnd };
+      hub.retained.set({ channel: name, entry, untilMs });
     }
     if (seen) members?.restore(seen);
     if ("version" in head) {

@@ -22,6 +22,11 @@ export interface Message {
 /** Longest time that a message may be kept as a last value: a week, s. */
 export const MAX_RETAIN_S = 604_800;
 
+/** Whether `value` can be a message's `retain`. */
+export function isRetain(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_RETAIN_S;
+}
+
 /** Event name of a message whose sender gave none (the published predecessor allowed that). */
 export const DEFAULT_EVENT_NAME = "message";
 

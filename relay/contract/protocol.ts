@@ -209,6 +209,7 @@ export const CODES = [
   "bad_since",
   "bad_id",
   "bad_ts",
+  "bad_retain",
   "bad_json",
   "bad_control",
   "bad_query",

@@ -3,6 +3,7 @@ import { EVERY_TOKEN, keysOfWhom } from "../access/revocations.ts";
 import type { Clients } from "../clients/clients.ts";
 import type { ControlItem, ControlResult, Whom } from "../contract/control.ts";
 import { type Fact, isFact, type Notice } from "../log/fact.ts";
+import { lastKey } from "../log/last-value.ts";
 import type { Log, Noted } from "../log/log.ts";
 import type { Notices } from "../log/notices.ts";
 import { type RevocationFact, revocationFact } from "./revocation-fact.ts";
@@ -125,7 +126,7 @@ export class Control {
       case "disconnect":
         return [{ signal: DISCONNECT, body: JSON.stringify({ ...item, op: undefined }) }];
       case "forget":
-        return [{ table: "last", key: `${item.channel}\0${item.eventName}`, value: null }];
+        return [{ table: "last", key: lastKey(item.channel, item.eventName), value: null }];
       case "revoke":
         return this.#revoke(item, undefined, call);
       case "unsubscribe":

@@ -51,7 +51,11 @@ export function readItem(body: Body, payload: string | undefined, key: ApiKey): 
     id: (given as string | undefined) ?? randomUUID(),
     ts: (ts as number | undefined) ?? Date.now(),
   };
-  return { message, ownId: given === undefined };
+  const retain = body.retain ?? undefined;
+  return {
+    message: retain === undefined ? message : { ...message, retain: retain as number },
+    ownId: given === undefined,
+  };
 }
 
 function readControlItem(body: Body, key: ApiKey): ReadItem {

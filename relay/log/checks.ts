@@ -1,5 +1,5 @@
 /** What is checked of a message before it is appended, whichever way it came in. */
-import { type Message, nameProblem } from "../contract/message.ts";
+import { isRetain, MAX_RETAIN_S, type Message, nameProblem } from "../contract/message.ts";
 import type { Code } from "../contract/protocol.ts";
 
 /** Names that were found valid are remembered up to this number. */
@@ -43,6 +43,10 @@ export class MessageChecks {
     if (badId) return { code: "bad_id", message: `id ${badId}` };
     if (!Number.isSafeInteger(ts) || ts < 0) {
       return { code: "bad_ts", message: "ts must be a whole number of milliseconds since 1970" };
+    }
+    if (message.retain !== undefined && !isRetain(message.retain)) {
+      const message = `retain must be a whole number of seconds from 1 to ${MAX_RETAIN_S}`;
+      return { code: "bad_retain", message };
     }
     if (payload.length * MAX_BYTES_PER_UNIT + MAX_ENVELOPE_BYTES <= this.#messageBytes) {
       return undefined;

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { Message } from "../contract/message.ts";
 import { DuplicateWindow, type WindowLimits } from "./duplicates.ts";
 import { type Fact, FactTables, isFact, type Notice } from "./fact.ts";
+import { keptUntil } from "./last-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted, ResetReason } from "./log.ts";
 
 /** How often ids that are too old are forgotten, ms. */
@@ -59,7 +60,10 @@ export class MemoryLog implements Log {
       }
       const seq = reader.headOf(channel) + 1;
       if (!ownIds) this.duplicates.add(source.name, channel, id, now, seq);
-      reader.apply([{ ...message, seq }]);
+      const until = keptUntil(message);
+      reader.apply([
+        until === undefined ? { ...message, seq } : { ...message, seq, keptUntil: until },
+      ]);
       return { status: "accepted", seq, duplicate: false };
     });
   }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { Log } from "../../relay/log/log.ts";
 import { describeFacts } from "./facts.ts";
+import { describeLasts } from "./lasts.ts";
 import {
   append,
   follow,
@@ -158,6 +159,7 @@ export function describeLog(name: string, target: LogTarget, skipped = ""): void
     });
 
     describeFacts(node);
+    describeLasts(node);
 
     describe("with several nodes", () => {
       it("applies the same messages in the same order everywhere, with appenders on each", async ({

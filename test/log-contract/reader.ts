@@ -1,5 +1,6 @@
 /** A reader that checks the port's promises while it keeps what it was given. */
 import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
+import { lastFact } from "../../relay/log/last-value.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
 
 export class RecordingReader implements LogReader {
@@ -70,6 +71,9 @@ export class RecordingReader implements LogReader {
       this.messages.push(message);
       this.live.push(message);
       this.order.push(message.id);
+      // What a message makes of the table, as whoever keeps one has to do it.
+      const fact = lastFact(this.resets.at(-1)?.epoch ?? "", message);
+      if (fact.value !== null || this.#tables.get("last", fact.key)) this.#apply(fact);
     }
   }
 

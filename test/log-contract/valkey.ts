@@ -10,6 +10,7 @@ export function valkeyLog(url: string, more: Partial<ValkeyLogOptions> = {}): Va
     bytes: 16 * 1024 * 1024,
     age: 900_000,
     ids: 100_000,
+    retained: { count: 1000, bytes: 1024 * 1024 },
     log: pino({ level: process.env.RTM_TEST_LOG ?? "silent" }),
     ...more,
   });

@@ -115,7 +115,8 @@ describe("last", () => {
       const complete = events
         ? [...events].every((name) => found(name) === count || (found(name) > 0 && evicted === 0))
         : evicted === 0;
-      expect(log.newest(count, events)).toEqual({ seqs: newest.map(({ seq }) => seq), complete });
+      const chosen = newest.map(({ seq }) => seq);
+      expect(log.newest(count, events)).toEqual({ chosen, complete });
     }
   });
 

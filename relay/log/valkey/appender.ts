@@ -9,6 +9,7 @@ import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import { isFact, type Notice } from "../fact.ts";
+import { LAST_DROPS, type LastBounds, type LastDrop } from "../last-value.ts";
 import type { Appended, AppendOptions, Noted } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
 import { type Argument, type EngineAddress, EngineConnection } from "./connection.ts";
@@ -35,6 +36,7 @@ export interface AppenderOptions {
   readonly hardBytes: number;
   /** The first entry of an epoch that is still wanted; 0 when unknown. */
   readonly keepFrom: (epoch: string) => number;
+  readonly retained: LastBounds;
   readonly log: Logger;
   readonly stats: LogStats;
 }
@@ -156,11 +158,11 @@ export class Appender {
     { source, ownIds = false, signal }: AppendOptions,
     taken: Appended[],
   ): Promise<"done" | "again" | "fenced"> {
-    const { keys, knowledge, ids, hardBytes, keepFrom } = this.#options;
+    const { keys, knowledge, ids, hardBytes, keepFrom, retained } = this.#options;
     const connection = this.#connection;
     if (!connection) throw new EngineUnreachableError(this.#problem);
     const epoch = this.#epoch;
-    const names = [keys.state, keys.log, ...keys.ids(source.name), keys.fences];
+    const names = [keys.state, keys.log, ...keys.ids(source.name), keys.fences, keys.table("last")];
     for (const part of parts) {
       const token = randomBytes(TOKEN_BYTES).toString("base64url");
       const head = [
@@ -172,24 +174,35 @@ export class Appender {
         ids,
         keepFrom(epoch),
         hardBytes,
+        part.some(({ retain }) => retain !== undefined) ? 1 : 0,
+        retained.count,
+        retained.bytes,
       ];
       const messages = part.flatMap((each) => [each.id, each.channel, encodeRest(each)]);
       const reply = (await unlessAborted(
         connection.run(APPEND, names, [...head, ...messages]),
         signal,
-      )) as readonly [string, number, readonly number[]];
-      const [status, n, seqs] = reply;
+      )) as readonly [string, number, readonly number[], number, number];
+      const [status, n, seqs, full, tooLarge] = reply;
       if (status === "fenced") return "fenced";
       if (status === "moved") {
         await this.#attach(connection);
         return "again";
       }
       if (seqs.some((seq) => seq > 0)) knowledge.acknowledged({ epoch, n, token });
+      this.#retainedDropped("full", full);
+      this.#retainedDropped("too_large", tooLarge);
       for (const seq of seqs) {
         taken.push({ status: "accepted", seq: Math.abs(seq), duplicate: seq < 0 });
       }
     }
     return "done";
+  }
+
+  #retainedDropped(reason: LastDrop, count: number): void {
+    if (count === 0) return;
+    this.#options.stats.retainedDropped[reason] += count;
+    this.#warnings.warn(`retained_${reason}`, {}, LAST_DROPS[reason]);
   }
 
   /** As `Log.note`. */

@@ -7,6 +7,7 @@
  */
 import type { Message } from "../../contract/message.ts";
 import type { Notice } from "../fact.ts";
+import { keptUntil } from "../last-value.ts";
 import type { Numbered } from "../log.ts";
 import { decodeNotice } from "./notice.ts";
 
@@ -33,9 +34,15 @@ export interface LogEntry {
   readonly body: string;
 }
 
-/** What an entry says of a message behind its channel, number and id. */
-export function encodeRest({ eventName, ts, payload }: Message): string {
-  return `${eventName}\t${ts}\t${payload.length}\t${payload}`;
+/** Stands between a message's time and the time until which it is the last value. */
+const KEPT = "+";
+
+/** What an entry says of a message behind its channel, number and id. append.lua reads it too. */
+export function encodeRest(message: Message): string {
+  const { eventName, ts, payload } = message;
+  const until = keptUntil(message);
+  const kept = until === undefined ? "" : `${KEPT}${until}`;
+  return `${eventName}\t${ts}${kept}\t${payload.length}\t${payload}`;
 }
 
 /** How long a message is in an entry, about. */
@@ -131,10 +138,14 @@ export class EntryDecoder {
     const seq = Number(field());
     const id = field();
     const eventName = this.#intern(field());
-    const ts = Number(field());
+    const time = field();
+    const ts = Number(time);
     const payload = take(Number(field()));
     if (!Number.isSafeInteger(seq)) throw new Error("a message of the log is damaged");
-    return { channel: this.#intern(channel), eventName, payload, id, ts, seq };
+    const message = { channel: this.#intern(channel), eventName, payload, id, ts, seq };
+    if (!Number.isNaN(ts)) return message;
+    const [sent, keptUntil] = time.split(KEPT).map(Number) as [number, number];
+    return { ...message, ts: sent, keptUntil };
   }
 
   #intern(name: string): string {

@@ -6,6 +6,7 @@
  * any character has its length before it.
  */
 import { type Fact, isFact, type Notice, type Table } from "../fact.ts";
+import { lastKey } from "../last-value.ts";
 
 /** What a removal says in place of the value's length. */
 const REMOVED = "-";
@@ -28,12 +29,19 @@ export function encodeNotice(notice: Notice): string {
   return `\tf\t${head}\t${key}${value ?? ""}`;
 }
 
-/** Reads what `encodeNotice` wrote, behind its first tab. */
+/**
+ * Reads what `encodeNotice` wrote, behind its first tab, or append.lua: `x` and the names of a last value
+ * that was dropped for want of room.
+ */
 export function decodeNotice(field: () => string, take: (length: number) => string): Notice {
   const kind = field();
   if (kind === "s") {
     const signal = field();
     return { signal, body: take(Number(field())) };
+  }
+  if (kind === "x") {
+    const [channel, eventName] = [field(), field()];
+    return { table: "last", key: lastKey(channel, eventName), value: null };
   }
   if (kind !== "f") throw new Error("a notice of the log is damaged");
   const table = field() as Table;

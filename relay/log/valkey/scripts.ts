@@ -8,7 +8,8 @@
  * them are lost only together. `log` is a stream whose IDs are <generation>-<n>. `ids:…:a` and
  * `ids:…:b` hold what a source gave lately (channel and id, with the number). `fences` holds the
  * highest token of each source. `t:<table>`, and `t:<table>:<node>` for what nodes own, are hashes with
- * facts by key. No key has a time to live, and no clock is read.
+ * facts by key; `t:last:order` has the keys of `t:last` in the order in which they were set, and
+ * `t:last:sum` its bytes (b) and a counter for that order (c). No key has a time to live, and no clock is read.
  */
 import { createHash } from "node:crypto";
 import { OWNED_TABLES, placeOf, type SharedTable, type Table } from "../fact.ts";
@@ -62,6 +63,94 @@ local function add(state, log, ...)
 end
 `;
 
+/**
+ * Last values. `plan` decides, without writing anything, what the messages of an entry make of them: a
+ * message that is to be kept takes the place of the one before, any other ends it, and where there is no
+ * room the oldest go, which the entry has to say. `t` is the table, `msgs` has {channel, event, until or
+ * nil, stored} of each message. Returns what `settle` then writes, the text for the entry, and how many
+ * were dropped because there was no room, and because they were too large.
+ */
+const LAST = `
+local function last_sum(t, field, more)
+  local sum = string.format('%.0f', tonumber(redis.call('HGET', t .. ':sum', field) or 0) + more)
+  redis.call('HSET', t .. ':sum', field, sum)
+  return sum
+end
+local function last_drop(t, key)
+  local old = redis.call('HSTRLEN', t, key)
+  if old == 0 then return end
+  redis.call('HDEL', t, key)
+  redis.call('ZREM', t .. ':order', key)
+  last_sum(t, 'b', -old)
+end
+local function last_set(t, key, stored)
+  last_drop(t, key)
+  redis.call('HSET', t, key, stored)
+  redis.call('ZADD', t .. ':order', last_sum(t, 'c', 1), key)
+  last_sum(t, 'b', #stored)
+end
+`;
+
+const PLAN = `
+local function gone(key)
+  local nul = string.find(key, '\0', 1, true) or #key
+  return '\tx\t' .. string.sub(key, 1, nul - 1) .. '\t' .. string.sub(key, nul + 1) .. '\t'
+end
+local function plan(t, msgs, most, cap)
+  local order, now, refused, text, full, large = {}, {}, {}, {}, 0, 0
+  for i = 1, #msgs do
+    local m = msgs[i]
+    local key = m.channel .. '\0' .. m.event
+    if now[key] == nil then order[#order + 1] = key end
+    now[key] = false
+    if m.stored then
+      if most > 0 and #m.stored <= cap then now[key] = m.stored
+      else
+        refused[key] = true
+        if most > 0 then large = large + 1 else full = full + 1 end
+      end
+    end
+  end
+  local count = redis.call('HLEN', t)
+  local bytes = tonumber(redis.call('HGET', t .. ':sum', 'b') or 0)
+  for i = 1, #order do
+    local old, new = redis.call('HSTRLEN', t, order[i]), now[order[i]]
+    if old > 0 then count, bytes = count - 1, bytes - old end
+    if new then count, bytes = count + 1, bytes + #new
+    elseif refused[order[i]] then text[#text + 1] = gone(order[i]) end
+  end
+  local drops, at = {}, 0
+  while count > most or bytes > cap do
+    local oldest = redis.call('ZRANGE', t .. ':order', at, at + 99)
+    if #oldest == 0 then break end
+    at = at + #oldest
+    for i = 1, #oldest do
+      if now[oldest[i]] == nil and (count > most or bytes > cap) then
+        count, bytes = count - 1, bytes - redis.call('HSTRLEN', t, oldest[i])
+        drops[#drops + 1] = oldest[i]
+      end
+    end
+  end
+  for i = 1, #order do
+    local new = now[order[i]]
+    if new and (count > most or bytes > cap) then
+      count, bytes = count - 1, bytes - #new
+      now[order[i]] = false
+      drops[#drops + 1] = order[i]
+    end
+  end
+  for i = 1, #drops do text[#text + 1] = gone(drops[i]) end
+  return {order = order, now = now, drops = drops}, table.concat(text), full + #drops, large
+end
+local function settle(t, p)
+  for i = 1, #p.drops do last_drop(t, p.drops[i]) end
+  for i = 1, #p.order do
+    local key = p.order[i]
+    if p.now[key] then last_set(t, key, p.now[key]) else last_drop(t, key) end
+  end
+end
+`;
+
 /** Deletes what `node` owns. */
 const DROP_OWNED = `
 local function drop_owned(prefix, node)
@@ -86,6 +175,8 @@ export const ATTACH = script(
   `${FENCE}${DROP_OWNED}
 -- No key is the empty text: this asks only whether we may.
 redis.call('HDEL', KEYS[3], '')
+redis.call('ZREM', ARGV[5] .. 'last:order', '')
+redis.call('HSTRLEN', ARGV[5] .. 'last', '')
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't')
 local known = tonumber(ARGV[2])
 local g, n, why = tonumber(m[4] or 0), tonumber(m[5] or 0), nil
@@ -131,16 +222,18 @@ return {m[1], g, n, m[6], '', run}
 /**
  * Appends one entry: fence, lease, duplicates, numbers. The one write that can be refused for want of
  * memory comes first, so a refusal leaves nothing half done.
- * KEYS: state, log, ids:a, ids:b, fences. ARGV: epoch, source, fence of the lease (empty: none),
- * token of the entry, 1 when the ids are new, ids that fill one of the two halves (so between that
+ * KEYS: state, log, ids:a, ids:b, fences, table last. ARGV: epoch, source, fence of the lease (empty:
+ * none), token of the entry, 1 when the ids are new, ids that fill one of the two halves (so between that
  * many and twice as many are remembered), first entry to keep (0: do not trim), hard limit of the
- * log's bytes; then id, channel and rest of each message.
+ * log's bytes, 1 when some are to be last values, most of these, most bytes of these; then id, channel
+ * and rest of each message.
  * Returns `moved` (another epoch, or too many channels: attach), `fenced` with the higher token, or
- * `ok` with the number of the last entry and each message's number, negative for a repeated one.
+ * `ok` with the number of the last entry, each message's number, negative for a repeated one, and how many
+ * last values were dropped, because there was no room and because they were too large.
  */
 export const APPEND = script(
   "append",
-  `${FENCE}${ADD}
+  `${FENCE}${ADD}${LAST}${PLAN}
 local function many(command, key, list)
   local out = {}
   for first = 1, #list, ${CHUNK} do
@@ -162,11 +255,12 @@ if fence then
   if highest < fence then redis.call('HSET', KEYS[5], ARGV[2], ARGV[3]) end
 end
 local fresh, ring = ARGV[5] == '1', tonumber(ARGV[6])
-local count = (#ARGV - 8) / 3
+local count = (#ARGV - 11) / 3
+local lasting = (ARGV[9] == '1' or redis.call('HLEN', KEYS[6]) > 0) and {}
 local keys, channels, place = {}, {}, {}
 for i = 1, count do
-  local channel = 'c:' .. ARGV[3 * i + 7]
-  keys[i] = ARGV[3 * i + 7] .. '\t' .. ARGV[3 * i + 6]
+  local channel = 'c:' .. ARGV[3 * i + 10]
+  keys[i] = ARGV[3 * i + 10] .. '\t' .. ARGV[3 * i + 9]
   if not place[channel] then
     channels[#channels + 1] = channel
     place[channel] = #channels
@@ -183,7 +277,7 @@ for i = 1, count do
   local before = newer[i] or older[i] or (not fresh and mine[key])
   if before then out[i] = -tonumber(before)
   else
-    local id, channel, rest = ARGV[3 * i + 6], ARGV[3 * i + 7], ARGV[3 * i + 8]
+    local id, channel, rest = ARGV[3 * i + 9], ARGV[3 * i + 10], ARGV[3 * i + 11]
     local at = place['c:' .. channel]
     local seq = tonumber(seqs[at] or 0) + 1
     seqs[at], mine[key], out[i] = seq, seq, seq
@@ -191,10 +285,24 @@ for i = 1, count do
     local text = channel .. '\\t' .. string.format('%.0f', seq) .. '\\t' .. id .. '\\t' .. rest
     body[#body + 1] = text
     bytes = bytes + #text
+    if lasting then
+      local event, ts, till, at = string.match(rest, '^([^\t]*)\t(%d+)%+?(%d*)\t%d+\t()')
+      local one = {channel = channel, event = event}
+      if till ~= '' then
+        one.stored = table.concat({'0', till, ARGV[1], string.format('%.0f', seq), id, ts, string.sub(rest, at)}, '\t')
+      end
+      lasting[#lasting + 1] = one
+    end
   end
 end
-local n = tonumber(m[5])
+local n, full, large = tonumber(m[5]), 0, 0
 if #body > 0 then
+  local planned, said
+  if lasting then
+    planned, said, full, large = plan(KEYS[6], lasting, tonumber(ARGV[10]), tonumber(ARGV[11]))
+    body[#body + 1] = said
+    bytes = bytes + #said
+  end
   n = n + 1
   local total = tonumber(m[7]) + bytes
   local sum = string.format('%.0f', total)
@@ -205,6 +313,7 @@ if #body > 0 then
     if seqs[i] then set[#set + 1], set[#set + 2] = channels[i], seqs[i] end
   end
   many('HSET', KEYS[1], set)
+  if planned then settle(KEYS[6], planned) end
   if not fresh and ring > 0 then
     many('HSET', KEYS[3], remember)
     if redis.call('HLEN', KEYS[3]) >= ring then redis.call('RENAME', KEYS[3], KEYS[4]) end
@@ -219,7 +328,7 @@ if #body > 0 then
     end
   end
 end
-return {'ok', n, out}
+return {'ok', n, out, full, large}
 `,
 );
 
@@ -233,7 +342,7 @@ return {'ok', n, out}
  */
 export const NOTE = script(
   "note",
-  `${FENCE}${DROP_OWNED}${ADD}
+  `${FENCE}${DROP_OWNED}${ADD}${LAST}
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't', 's')
 if m[1] ~= ARGV[1] or m[2] ~= run or m[3] ~= rid then return {'moved'} end
 local alive, ranks, body, writes, out, bytes = {}, {}, {}, {}, {}, 0
@@ -271,7 +380,9 @@ if #body > 0 then
   redis.call('HSET', KEYS[1], 'n', n, 't', ARGV[2], 's', sum)
   for _, at in ipairs(writes) do
     local name, key = KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2]
-    if ARGV[at + 3] ~= '' then redis.call('HSET', name, key, ARGV[at + 3])
+    if name == ARGV[3] .. 'last' then
+      if ARGV[at + 3] ~= '' then last_set(name, key, ARGV[at + 3]) else last_drop(name, key) end
+    elseif ARGV[at + 3] ~= '' then redis.call('HSET', name, key, ARGV[at + 3])
     else
       redis.call('HDEL', name, key)
       if name == KEYS[3] then drop_owned(ARGV[3], key) end

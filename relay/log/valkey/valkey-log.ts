@@ -2,6 +2,7 @@
 import type { Logger } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import type { Notice } from "../fact.ts";
+import type { LastBounds } from "../last-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted } from "../log.ts";
 import { Appender } from "./appender.ts";
 import type { Attached } from "./attach.ts";
@@ -23,6 +24,8 @@ export interface ValkeyLogOptions {
   readonly age: number;
   /** Message ids remembered per source, at least; up to twice as many are. */
   readonly ids: number;
+  /** The most last values that the log keeps. */
+  readonly retained: LastBounds;
   readonly log: Logger;
   /** The monotonic clock, ms. Default `performance.now`. */
   readonly clock?: () => number;
@@ -39,7 +42,7 @@ export class ValkeyLog implements Log {
   #nextAsk: Promise<Attached> | undefined;
 
   constructor(options: ValkeyLogOptions) {
-    const { address, prefix, grace, bytes, age, ids } = options;
+    const { address, prefix, grace, bytes, age, ids, retained } = options;
     const log = options.log.child({ component: "log" });
     const clock = options.clock ?? (() => performance.now());
     const keys = keysOf(prefix);
@@ -50,6 +53,7 @@ export class ValkeyLog implements Log {
     this.#appender = new Appender({
       ...shared,
       ids,
+      retained,
       hardBytes: 2 * bytes,
       keepFrom: (epoch) => this.#follower.keepFrom(epoch),
     });

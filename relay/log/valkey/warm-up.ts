@@ -5,6 +5,7 @@
  * nothing can have been appended and trimmed between them without a hole that is seen here.
  */
 import { type Fact, FactTables, isFact, OWNED_TABLES, SHARED_TABLES } from "../fact.ts";
+import { lastFact } from "../last-value.ts";
 import type { Numbered } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
 import type { EngineConnection } from "./connection.ts";
@@ -125,6 +126,7 @@ export async function warmUp(
     for (const { messages, notices } of decoder.runs(body)) {
       for (const message of messages) {
         retained.push(message);
+        if (n > told.n) told.tables.apply(lastFact(epoch, message));
         if (message.seq > (heads.get(message.channel) ?? 0)) {
           heads.set(message.channel, message.seq);
         }

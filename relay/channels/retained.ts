@@ -1,0 +1,132 @@
+/**
+ * Last values of channels: messages that outlive the history, one for each event (relay/log/last-value.ts).
+ * The log decides what is kept; with a log in this process, which keeps no messages, it is decided here.
+ */
+import type { Fact } from "../log/fact.ts";
+import { type LastBounds, type LastDrop, lastKey, readLast } from "../log/last-value.ts";
+import type { Numbered } from "../log/log.ts";
+import type { FactReader } from "../log/notices.ts";
+import { channelPrefix, encodeMessage } from "./encode.ts";
+import type { Entry } from "./history.ts";
+import { Tally } from "./stats.ts";
+
+/** The `seq` of a message of an earlier epoch, where its number means nothing. */
+const NO_NUMBER = 0;
+
+export interface RetainedEntry {
+  readonly channel: string;
+  /** Its frame has memory of its own. `seq` 0: of an earlier epoch. */
+  readonly entry: Entry;
+  /** Ms since 1970. */
+  readonly untilMs: number;
+}
+
+export interface RetainedOptions {
+  /** Undefined: the log bounds its table itself, and tells what it removes. */
+  readonly bounds: LastBounds | undefined;
+  readonly epoch: () => string;
+}
+
+export class Retained implements FactReader {
+  bytes = 0;
+  /** Values that were dropped here. */
+  readonly dropped = new Tally();
+  /** Told of each of them. */
+  onDrop: (reason: LastDrop) => void = () => {};
+  readonly #options: RetainedOptions;
+  /** By `lastKey`, in the order in which they were set. */
+  readonly #all = new Map<string, RetainedEntry>();
+  readonly #channels = new Map<string, Map<string, RetainedEntry>>();
+
+  constructor(options: RetainedOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** In the order in which they were set. */
+  all(): Iterable<RetainedEntry> {
+    return this.#all.values();
+  }
+
+  /** Those of a channel that are to be given at `now` (ms since 1970). */
+  of(channel: string, now: number): RetainedEntry[] {
+    const values = this.#channels.get(channel);
+    return values ? [...values.values()].filter(({ untilMs }) => untilMs > now) : [];
+  }
+
+  /** The next message of a channel, which ends what was kept of its event. */
+  heard({ channel, eventName, keptUntil }: Numbered, entry: Entry): void {
+    if (keptUntil !== undefined) {
+      const frame = Buffer.from(entry.frame);
+      this.set({ channel, entry: { ...entry, frame }, untilMs: keptUntil });
+    } else if (this.#channels.get(channel)?.has(eventName)) this.#delete(channel, eventName);
+  }
+
+  /** Keeps it, in place of the one before. */
+  set(value: RetainedEntry): void {
+    const { channel, entry } = value;
+    const { eventName, frame } = entry;
+    this.#delete(channel, eventName);
+    const { bounds } = this.#options;
+    if (bounds && (frame.length > bounds.bytes || bounds.count === 0)) {
+      this.#drop(bounds.count === 0 ? "full" : "too_large");
+      return;
+    }
+    this.#all.set(lastKey(channel, eventName), value);
+    const values = this.#channels.get(channel);
+    if (values) values.set(eventName, value);
+    else this.#channels.set(channel, new Map([[eventName, value]]));
+    this.bytes += frame.length;
+    if (!bounds) return;
+    for (const oldest of this.#all.values()) {
+      if (this.size <= bounds.count && this.bytes <= bounds.bytes) break;
+      this.#delete(oldest.channel, oldest.entry.eventName);
+      this.#drop("full");
+    }
+  }
+
+  #drop(reason: LastDrop): void {
+    this.dropped.add(reason);
+    this.onDrop(reason);
+  }
+
+  #delete(channel: string, eventName: string): void {
+    const values = this.#channels.get(channel);
+    const value = values?.get(eventName);
+    if (!values || !value) return;
+    values.delete(eventName);
+    if (values.size === 0) this.#channels.delete(channel);
+    this.#all.delete(lastKey(channel, eventName));
+    this.bytes -= value.entry.frame.length;
+  }
+
+  reset(facts: readonly Fact[]): void {
+    this.#all.clear();
+    this.#channels.clear();
+    this.bytes = 0;
+    for (const fact of facts) this.apply(fact);
+  }
+
+  apply(fact: Fact): void {
+    const [channel = "", eventName = ""] = fact.key.split("\0");
+    const kept = readLast(fact);
+    if (!kept) {
+      this.#delete(channel, eventName);
+      return;
+    }
+    const { epoch, message } = kept;
+    const seq = epoch === this.#options.epoch() ? message.seq : NO_NUMBER;
+    const entry = encodeMessage(message, channelPrefix(channel), seq, 0);
+    this.set({ channel, entry, untilMs: message.keptUntil as number });
+  }
+
+  /** Drops what has ended at `now` (ms since 1970). */
+  expire(now: number): void {
+    for (const { channel, entry, untilMs } of this.#all.values()) {
+      if (untilMs <= now) this.#delete(channel, entry.eventName);
+    }
+  }
+}
