@@ -1,7 +1,8 @@
 /** The whole configuration: the rooms' schemas joined. */
 import { accessSync } from "node:fs";
 import { z } from "zod";
-import { ConfigError, loadConfig, type MovedKeys } from "../common/config.ts";
+import { ConfigError, loadConfig } from "../common/config.ts";
+import type { MovedKeys } from "../common/config-keys.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";

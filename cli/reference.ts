@@ -1,5 +1,5 @@
 /** Prints the configuration schema as a reference page and as a sample file. */
-import { configKeys } from "../common/config.ts";
+import { configKeys } from "../common/config-keys.ts";
 import { rtmConfig } from "./config.ts";
 
 function cell(text: string): string {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { ConfigError, configKeys, parseConfig } from "../../common/config.ts";
+import { ConfigError, parseConfig } from "../../common/config.ts";
+import { configKeys } from "../../common/config-keys.ts";
 import { duration, size } from "../../common/schema.ts";
 
 const schema = z.strictObject({
