@@ -1,6 +1,6 @@
 /** What every connection of a client has, whatever it speaks and whatever carries it. */
 import { messageOf } from "../../common/errors.ts";
-import { type Grant, TokenError, type TokenRefusal } from "../access/claims.ts";
+import { type Grant, TokenError } from "../access/claims.ts";
 import { Outlet, type OutletOwner, type Subscription } from "../channels/outlet.ts";
 import type { View } from "../channels/view.ts";
 import { CLOSE, type CloseName, type PresenceWish } from "../contract/protocol.ts";
@@ -10,6 +10,7 @@ import type { Peer, PeerOwner } from "./peer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { ReplayBudget } from "./replay-budget.ts";
 import { Rights } from "./rights.ts";
+import { CLOSES, type LostCode, REFUSALS, type TokenProblem } from "./token-problem.ts";
 
 /** The longest wait for the log before a position is judged, ms. */
 const CATCH_UP_MS = 2000;
@@ -20,38 +21,6 @@ const PONG_HEADER_BYTES = 2;
 
 /** Close codes from here on say that the client has no right, or is to stop: it does not come back. */
 const NO_RETURN = CLOSE.token_expired;
-
-/** How rights end. */
-export type LostCode = Extract<CloseName, "token_expired" | "token_revoked">;
-
-/** For a connection that has nothing left. */
-export const LOST_REASONS: Readonly<Record<LostCode, string>> = {
-  token_expired: "the token has ended",
-  token_revoked: "the token was revoked",
-};
-
-/** Why a token was refused: for a frame, and for a connection that has no other. */
-export interface TokenProblem {
-  readonly code: TokenRefusal | "token_subject_mismatch" | "too_many_connections";
-  readonly close: CloseName;
-  readonly message: string;
-}
-
-const CLOSES: Readonly<Record<TokenProblem["code"], CloseName>> = {
-  token_expired: "token_expired",
-  token_invalid: "token_invalid",
-  token_limit: "token_limit",
-  token_revoked: "token_revoked",
-  token_subject_mismatch: "forbidden",
-  too_many_connections: "too_many_connections",
-};
-
-const REFUSALS = {
-  token_subject_mismatch: "the token is of another subject than the connection's first one",
-  token_limit: "more tokens than limits.channels, or channels of tokens than limits.tokenChannels",
-  token_revoked: "the token was revoked",
-  too_many_connections: "the user has limits.connectionsPerSubject connections",
-} as const;
 
 export abstract class ClientConnection implements ConnectedClient, OutletOwner, PeerOwner {
   readonly clients: Clients;

@@ -1,11 +1,12 @@
 /** A plain URL subscription: a WebSocket without a subprotocol (docs/protocol.md). */
 import { type View, viewOf } from "../channels/view.ts";
-import { nameProblem } from "../contract/message.ts";
-import { type CloseName, MAX_EVENTS, MAX_LAST, type Since } from "../contract/protocol.ts";
-import { ClientConnection, LOST_REASONS, type LostCode } from "./client-connection.ts";
-import { isProblem, parsePosition } from "./client-frame.ts";
+import type { Since } from "../contract/protocol.ts";
+import { parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
+import { LOST_REASONS, type LostCode } from "./token-problem.ts";
+import { UrlConnection } from "./url-connection.ts";
+import { bad, parseLast, parseNames, type UrlRefusal, withLast } from "./url-request.ts";
 
 /** What the URL asks for. */
 export interface PlainRequest {
@@ -17,60 +18,11 @@ export interface PlainRequest {
   readonly token: string | undefined;
 }
 
-/** Why the URL is refused. */
-export interface PlainRefusal {
-  readonly close: CloseName;
-  readonly reason: string;
-}
-
-export function bad(reason: string): PlainRefusal {
-  return { close: "bad_request", reason };
-}
-
-/** Which channels and events a URL names. */
-export interface UrlNames {
-  readonly channels: readonly string[];
-  /** undefined: all. */
-  readonly events: readonly string[] | undefined;
-}
-
-/** Reads `channel` and `event`, which may come several times. */
-export function parseNames(
-  parameters: URLSearchParams,
-  maxChannels: number,
-): UrlNames | PlainRefusal {
-  const channels = [...new Set(parameters.getAll("channel"))];
-  const events = [...new Set(parameters.getAll("event"))];
-  for (const [key, names] of Object.entries({ channel: channels, event: events })) {
-    const problem = names.map(nameProblem).find((text) => text !== undefined);
-    if (problem) return bad(`${key} ${problem}`);
-  }
-  if (channels.length > maxChannels) return bad(`more than ${maxChannels} channels`);
-  if (events.length > MAX_EVENTS) return bad(`more than ${MAX_EVENTS} events`);
-  return { channels, events: events.length === 0 ? undefined : events };
-}
-
-/** Reads `last`: how many of the newest messages of each event are wanted; undefined: none. */
-export function parseLast(parameters: URLSearchParams): number | undefined | PlainRefusal {
-  const [text, another] = parameters.getAll("last");
-  if (text === undefined) return undefined;
-  const last = /^\d{1,2}$/.test(text) ? Number(text) : 0;
-  return another === undefined && last >= 1 && last <= MAX_LAST
-    ? last
-    : bad(`last must be a whole number from 1 to ${MAX_LAST}`);
-}
-
-/** A place in a channel, or the newest messages where that cannot be gone on from. */
-export function withLast(since: Since | undefined, last: number | undefined): Since | undefined {
-  if (last === undefined) return since;
-  return since && "epoch" in since ? { ...since, last } : { last };
-}
-
 /** Reads the parameters; unknown ones are ignored. */
 export function parsePlainRequest(
   parameters: URLSearchParams,
   options: { readonly firehose: boolean; readonly maxChannels: number },
-): PlainRequest | PlainRefusal {
+): PlainRequest | UrlRefusal {
   const names = parseNames(parameters, options.maxChannels);
   if ("close" in names) return names;
   const { channels, events } = names;
@@ -95,7 +47,7 @@ export function parsePlainRequest(
   };
 }
 
-export class PlainConnection extends ClientConnection {
+export class PlainConnection extends UrlConnection {
   /** It was promised everything after a position. */
   readonly #recovers: boolean;
   /** It was promised the newest messages where that is not possible. */
@@ -130,29 +82,18 @@ export class PlainConnection extends ClientConnection {
   }
 
   #start({ token, channels, since }: PlainRequest): void {
-    const { hub, stats, config } = this.clients;
-    if (token !== undefined && !config.insecure) {
-      const grant = this.present(token);
-      if (isProblem(grant)) {
-        this.close(grant.close, "the token was refused");
-        return;
-      }
-    }
+    if (!this.enter(token)) return;
     if (channels.length === 0) {
-      hub.addFirehose(this.outlet);
+      this.clients.hub.addFirehose(this.outlet);
       return;
     }
-    const now = Date.now();
-    const granted = channels.filter((channel) => this.rights.allows(channel, now));
-    if (granted.length === 0) {
-      stats.authFailed(token === undefined ? "token_required" : "channel_forbidden");
-      if (token === undefined) this.close("token_required", "a token is needed");
-      else this.close("forbidden", "the token grants none of the channels");
-      return;
-    }
-    const ask = granted.some((channel) => hub.mustCatchUp(channel, since));
-    if (ask) this.whenCaughtUp(() => this.#subscribe(granted, since));
-    else this.#subscribe(granted, since);
+    const granted = this.grantedOf(channels, token);
+    if (granted)
+      this.whenJudged(
+        granted,
+        () => since,
+        () => this.#subscribe(granted, since),
+      );
   }
 
   #subscribe(granted: readonly string[], since: Since | undefined): void {

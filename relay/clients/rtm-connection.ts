@@ -4,7 +4,7 @@ import type { Subscription } from "../channels/outlet.ts";
 import { MESSAGE, SSE, viewOf } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
-import { ClientConnection, type LostCode, REFRESH_SPREAD_MS } from "./client-connection.ts";
+import { ClientConnection, REFRESH_SPREAD_MS } from "./client-connection.ts";
 import {
   isProblem,
   type ParsedFrame,
@@ -14,6 +14,7 @@ import {
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
 import { Positions } from "./positions.ts";
+import type { LostCode } from "./token-problem.ts";
 
 /** How long a poll waits that does not say so, ms. */
 const DEFAULT_WAIT_MS = 25_000;

@@ -3,17 +3,13 @@ import type { Subscription } from "../channels/outlet.ts";
 import type { View } from "../channels/view.ts";
 import type { ServerFrame, Since } from "../contract/protocol.ts";
 import { eventOf, idLine } from "../wire/event.ts";
-import {
-  ClientConnection,
-  LOST_REASONS,
-  type LostCode,
-  REFRESH_SPREAD_MS,
-} from "./client-connection.ts";
-import { isProblem } from "./client-frame.ts";
+import { REFRESH_SPREAD_MS } from "./client-connection.ts";
 import type { Clients } from "./clients.ts";
 import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
-import { bad, type PlainRefusal, parseLast, parseNames, withLast } from "./plain-connection.ts";
 import { CONTROL_EVENT, type StreamPeer } from "./stream-peer.ts";
+import { LOST_REASONS, type LostCode } from "./token-problem.ts";
+import { UrlConnection } from "./url-connection.ts";
+import { bad, parseLast, parseNames, type UrlRefusal, withLast } from "./url-request.ts";
 
 /** What the request asks for. */
 export interface SseRequest {
@@ -37,7 +33,7 @@ export function parseSseRequest(
   parameters: URLSearchParams,
   headers: SseHeaders,
   maxChannels: number,
-): SseRequest | PlainRefusal {
+): SseRequest | UrlRefusal {
   const names = parseNames(parameters, maxChannels);
   if ("close" in names) return names;
   const { channels, events } = names;
@@ -62,7 +58,7 @@ export function parseSseRequest(
   };
 }
 
-export class SseConnection extends ClientConnection {
+export class SseConnection extends UrlConnection {
   readonly #peer: StreamPeer;
   readonly #request: SseRequest;
   /** Its place in the URL. */
@@ -115,26 +111,12 @@ export class SseConnection extends ClientConnection {
   }
 
   #start(): void {
-    const { hub, stats, config } = this.clients;
     const { token, channels } = this.#request;
-    if (token !== undefined && !config.insecure) {
-      const grant = this.present(token);
-      if (isProblem(grant)) {
-        this.close(grant.close, "the token was refused");
-        return;
-      }
-    }
-    const now = Date.now();
-    const granted = channels.filter((channel) => this.rights.allows(channel, now));
-    if (granted.length === 0) {
-      stats.authFailed(token === undefined ? "token_required" : "channel_forbidden");
-      if (token === undefined) this.close("token_required", "a token is needed");
-      else this.close("forbidden", "the token grants none of the channels");
-      return;
-    }
-    const ask = granted.some((channel) => hub.mustCatchUp(channel, this.#sinceOf(channel)));
-    if (ask) this.whenCaughtUp(() => this.#subscribe(granted));
-    else this.#subscribe(granted);
+    if (!this.enter(token)) return;
+    const granted = this.grantedOf(channels, token);
+    if (!granted) return;
+    const sinceOf = (channel: string) => this.#sinceOf(channel);
+    this.whenJudged(granted, sinceOf, () => this.#subscribe(granted));
   }
 
   /** Answers all channels in one write; the replays follow. */
