@@ -191,7 +191,7 @@ function retained(seconds: unknown): { retain?: number } {
 }
 
 /** WEBSOCKET_API.USER_CHANNEL, for names of at most 128 bytes. */
-function userChannel(user: string): string {
+export function userChannel(user: string): string {
   const escaped = user
     .trim()
     .toUpperCase()

@@ -82,7 +82,7 @@ async function screenshot(tab: Tab, name: string): Promise<void> {
   await tab.page.screenshot({ path: `docs/images/${name}.png` });
 }
 
-describe("the dashboard recipe", () => {
+describe("recipe: A live dashboard", () => {
   it("shows what was committed, and nothing of what was rolled back", async () => {
     const context = await world.browser.newContext({ viewport: { width: 800, height: 540 } });
     const tab = await Tab.open(world, dashboard(), context);
@@ -156,7 +156,8 @@ server {
 
 const through = has("nginx") ? "nginx" : "the site's own proxy (there is no nginx)";
 
-describe("the dashboard article's page (second compatibility row)", () => {
+/** The dashboard article's page (second compatibility row). */
+describe("recipe: A page of your own", () => {
   it(`gets the bare payloads of its JMS queue without a token, through ${through}`, async () => {
     const origin = has("nginx") ? await startProxy() : world.site.origin;
     world.stack.origins.push(origin);

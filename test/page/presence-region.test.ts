@@ -73,7 +73,7 @@ async function guest(
 
 const NAMED = { 1: "row:&P10_ID.", 4: "NAMES" };
 
-describe("who is here", () => {
+describe("recipe: Who is here: the presence region", () => {
   it("two users see each other come and go; names are text, whatever they look like", async () => {
     world.site.state.set("P10_ID", "7");
     const attack = "<img src=x onerror=alert(1)>";

@@ -11,6 +11,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from "node:module";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { build } from "esbuild";
+import { sessionClaim } from "../../emulator/schema/rtm-control.ts";
+import { userChannel } from "../../emulator/schema/rtm-schema.ts";
 import { signJwt } from "../../relay/access/jwt.ts";
 import { embeddedFiles } from "../apex/reader.ts";
 import type { RegionKind } from "./browser/regions-double.ts";
@@ -122,6 +124,8 @@ export class Site {
   readonly refused = new Set<string>();
   /** Whether the presence plug-in's component settings name that function. */
   presenceFunction = false;
+  /** Number of the APEX session that pages are rendered in; undefined: tokens name none. */
+  session: number | undefined;
   /** Session state. */
   readonly state = new Map<string, string>();
   /** Kinds of AJAX calls, in order. */
@@ -261,7 +265,7 @@ ${displayOnly.map((id) => `<span id="${id}_DISPLAY"></span><input type="hidden" 
 ${buttons.map((id) => `<button type="button" id="${id}">${id}</button>`).join("\n")}
 ${people?.html ?? ""}
 ${regions.map(regionHtml).join("\n")}
-${page.body ?? ""}
+${this.#session(this.user).substituted(page.body ?? "")}
 </body></html>`;
     response.writeHead(200, {
       "content-type": "text/html; charset=utf-8",
@@ -322,6 +326,16 @@ ${page.body ?? ""}
     return `{name:${JSON.stringify(kind)},javascriptFunction:${rendered.fn},attribute01:${attribute01},ajaxIdentifier:${JSON.stringify(id)},${common}}`;
   }
 
+  /** The list is split first; then `&ITEM.` and `#USER#` are replaced, and none may be empty. */
+  #channels(names: string): string[] {
+    return list(names).flatMap((name) => {
+      const empty = [...name.matchAll(/&(\w+)\./g)].some(([, item]) => !this.state.get(item!));
+      if (empty || (name === "#USER#" && this.user === "nobody")) return [];
+      if (name === "#USER#") return [userChannel(this.user)];
+      return [this.#session(this.user).substituted(name)];
+    });
+  }
+
   async #token(attributes: Attributes, grants: readonly string[] = []) {
     const noted = grants.flatMap((number): Attributes[] => {
       const grant = this.#grants[Number(number)];
@@ -331,7 +345,7 @@ ${page.body ?? ""}
       const all = [attributes, ...noted].filter(
         (each) => option === undefined || optionsOf(each).includes(option),
       );
-      const names = new Set(all.flatMap((each) => list(each[2] ?? "test")));
+      const names = new Set(all.flatMap((each) => this.#channels(each[2] ?? "test")));
       return [...names].filter((name) => !this.refused.has(name));
     };
     const channels = channelsOf();
@@ -344,6 +358,7 @@ ${page.body ?? ""}
       {
         sub: this.user,
         channels,
+        ...(this.session === undefined ? {} : { sid: sessionClaim(this.session) }),
         ...(join.length + watch.length > 0 ? { presence: { join, watch, info } } : {}),
         // Otherwise two of the same second were one.
         jti: randomUUID(),
@@ -436,7 +451,8 @@ ${page.body ?? ""}
       if (attributes[13] === "Y" && sender && isObject(payload)) {
         payload = { ...payload, rtmSender: sender };
       }
-      await this.#stack?.send(attributes[3] ?? "", attributes[4] ?? "", payload);
+      const channel = this.#session(this.user).substituted(attributes[3] ?? "");
+      await this.#stack?.send(channel, attributes[4] ?? "", payload);
       return { status: "OK" };
     } catch {
       if (onError === "RAISE") return { error: "The message could not be sent." };

@@ -167,6 +167,12 @@ export class Stack {
     await rm(this.#stateDirectory, { recursive: true, force: true });
   }
 
+  /** One transaction of one statement. */
+  async run(statement: string, binds: Record<string, string | number> = {}): Promise<void> {
+    await this.#connection.execute(statement, binds);
+    await this.#connection.commit();
+  }
+
   /** One transaction: the calls, and then the commit or the rollback. */
   async transaction(messages: readonly Sent[], commit = true): Promise<void> {
     for (const { channel, eventName, payload } of messages) {
