@@ -26,6 +26,7 @@ export class LogOutput {
       : (line) => writeToFile(descriptor, line);
   }
 
+  /** One line with its line break, as pino calls it. Never waits and never throws. */
   write(line: string): void {
     const missing = this.dropped - this.#reported;
     if (missing > 0 && this.#write(droppedLine(missing))) this.#reported = this.dropped;

@@ -96,6 +96,7 @@ export class RateLimitedLog {
     this.#intervalMs = intervalMs;
   }
 
+  /** @param key what counts as the same warning */
   warn(key: string, fields: object, message: string): void {
     const now = performance.now();
     const last = this.#last.get(key);

@@ -52,6 +52,7 @@ export class Faults {
     else this.#target.freezeAll(true);
   }
 
+  /** Ends `freeze`: what was held back passes now. */
   thaw(session?: SessionRef): void {
     if (session !== undefined) this.#target.connectionOf(session).network.thaw();
     else this.#target.freezeAll(false);
@@ -68,6 +69,7 @@ export class Faults {
     return this.#target.refuse(how);
   }
 
+  /** Ends `refuseConnections`. */
   acceptConnections(): Promise<void> {
     return this.#target.refuse(undefined);
   }

@@ -52,6 +52,7 @@ interface ActiveRule {
 export class FaultRules {
   readonly #rules = new Set<ActiveRule>();
 
+  /** Arms a rule; the first one that was armed is asked first. */
   add(rule: FaultRule): Fault {
     const { promise, resolve } = promiseWithResolver<SessionView>();
     const active: ActiveRule = {
@@ -91,6 +92,7 @@ export class FaultRules {
     return undefined;
   }
 
+  /** Disarms all rules. */
   clear(): void {
     this.#rules.clear();
   }

@@ -74,6 +74,7 @@ export class UserLocks {
     for (const name of this.heldBy(owner)) this.release(owner, name);
   }
 
+  /** Names of the locks that the owner holds. */
   heldBy(owner: object): string[] {
     return [...this.#held].filter(([, holder]) => holder === owner).map(([name]) => name);
   }

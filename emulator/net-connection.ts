@@ -73,6 +73,7 @@ export class NetConnection {
     });
   }
 
+  /** @throws TypeError before logon */
   view(): SessionView {
     const { session } = this;
     if (!session) throw new TypeError("a connection without a session has no view");

@@ -98,6 +98,7 @@ export class Session implements AqOwner {
     this.#undefinedRows.set(sql, cells);
   }
 
+  /** Those rows, once. @throws OraError 1001 */
   takeUndefinedRows(sql: string): Cells {
     const cells = this.#undefinedRows.get(sql);
     if (!cells) throw new OraError(1001, "invalid cursor");
@@ -146,10 +147,12 @@ export class Session implements AqOwner {
     return this.#locks.acquire(this, name, timeoutMs, signal);
   }
 
+  /** False when this session does not hold it. */
   unlock(name: string): boolean {
     return this.#locks.release(this, name);
   }
 
+  /** Names of the user locks that it holds. */
   get locks(): string[] {
     return this.#locks.heldBy(this);
   }
@@ -173,14 +176,17 @@ export class Session implements AqOwner {
     }
   }
 
+  /** COMMIT. User locks stay. */
   commit(): void {
     this.#engine.commit(this);
   }
 
+  /** ROLLBACK: attempts of what was dequeued rise. User locks stay. */
   rollback(): void {
     this.#engine.rollback(this);
   }
 
+  /** SAVEPOINT; a second one of the same name moves it. */
   savepoint(name: string): void {
     this.transaction.savepoint(name.toUpperCase());
   }

@@ -32,6 +32,7 @@ export class Serving {
     this.#shared = shared;
   }
 
+  /** Undefined while it serves. */
   get reason(): NotServing | undefined {
     return this.#reason;
   }
@@ -56,6 +57,10 @@ export class Serving {
     return this.#shared ? this.problem : undefined;
   }
 
+  /**
+   * @param reason undefined: it serves from now on
+   * @param detail instead of the usual words, for health checks and publishers
+   */
   set(reason: NotServing | undefined, detail?: string): void {
     this.#reason = reason;
     this.#detail = detail;

@@ -60,6 +60,7 @@ export class FilePoisonStore implements PoisonStore {
     }).catch(() => {});
   }
 
+  /** As `PoisonStore.keep`. */
   async keep(queueName: string, poison: Poison): Promise<void> {
     await this.#turn(async (file) => {
       const size = await sizeOf(file);

@@ -59,6 +59,7 @@ export class QueueState {
     return this.#state;
   }
 
+  /** A step that may be a change of state. @param reason code of the error behind it */
   set(state: QueueStateName, reason?: string): void {
     this.move();
     if (state === this.#state && reason === this.#reason) return;
@@ -113,6 +114,7 @@ export class QueueState {
     return () => this.#listeners.delete(listener);
   }
 
+  /** As it is now; times are ms of the monotonic clock. */
   status(): QueueStatus {
     const now = performance.now();
     return {

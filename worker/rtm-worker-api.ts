@@ -164,6 +164,7 @@ export class RtmWorkerApi {
     return (result.outBinds as unknown as { token: number }).token;
   }
 
+  /** Says that this worker lives; the package commits it by itself. */
   heartbeat({ workerId, queueName, host, version, state }: Heartbeat): Promise<void> {
     return this.#call("heartbeat", ":worker, :queue, :host, :version, :state", {
       worker: workerId,
@@ -174,6 +175,7 @@ export class RtmWorkerApi {
     });
   }
 
+  /** What waits in the queue. @param limit how far messages are counted */
   async backlog(queueName: string, limit: number): Promise<QueueBacklog> {
     const out = await this.#call<{ ready: number; oldest: number | null; exceptions: number }>(
       "backlog",
@@ -232,6 +234,7 @@ end;`,
     return pieces.join("");
   }
 
+  /** Deletes the rows of claim checks, in the dequeue transaction. */
   deleteClaims(claimIds: readonly string[]): Promise<void> {
     return this.#call("delete_claims", ":claims", { claims: inTexts(claimIds, 128) });
   }

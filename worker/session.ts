@@ -120,6 +120,7 @@ export class Session {
     return this.#connection.oracleServerVersion;
   }
 
+  /** Its socket is destroyed; every further call fails. */
   get isAbandoned(): boolean {
     return this.#abandoned;
   }
@@ -256,14 +257,19 @@ export class Session {
     });
   }
 
+  /**
+   * Under the watchdog, as every call. @throws what `call` throws; after a lost answer the outcome is not known
+   */
   commit(): Promise<void> {
     return this.call("commit", (c) => c.commit());
   }
 
+  /** Takes back what was dequeued: it counts towards max_retries. */
   rollback(): Promise<void> {
     return this.call("rollback", (c) => c.rollback());
   }
 
+  /** One round trip, so that the session is not taken for idle. */
   ping(): Promise<void> {
     return this.call("ping", (c) => c.ping());
   }

@@ -90,6 +90,7 @@ export class Schedule<T> {
     return due;
   }
 
+  /** Stops the timer; nothing becomes due any more. */
   close(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;

@@ -42,6 +42,9 @@ export class AqEngine {
     this.#monitor = new QueueMonitor(options, this.#scn, (name) => this.#queues.get(name));
   }
 
+  /**
+   * DBMS_AQADM.CREATE_QUEUE, started, with the exception queue of its table. @throws OraError 24006
+   */
   createQueue(definition: QueueDefinition): Queue {
     if (!/^[^.]+\.[^.]+$/.test(definition.name)) {
       throw new TypeError(`createQueue: name must be OWNER.QUEUE, not "${definition.name}"`);
@@ -264,11 +267,13 @@ export class AqEngine {
     return mode === MODE.removeNoData ? { ...message, payload: Buffer.alloc(0) } : message;
   }
 
+  /** Makes the owner's work final, and serves who waits for it. */
   commit(owner: AqOwner): void {
     owner.transaction.commit();
     this.#monitor.wake();
   }
 
+  /** Takes the owner's work back; what it had dequeued comes again, or is exiled. */
   rollback(owner: AqOwner, cause: UndoCause = "rollback"): void {
     owner.transaction.rollback(cause);
     this.#monitor.wake();

@@ -50,10 +50,12 @@ export class Queue {
     this.dequeueEnabled = !isExceptionQueue;
   }
 
+  /** Live rows. */
   get size(): number {
     return this.#rows.length - this.#gone;
   }
 
+  /** Puts the row at its place in the order of dequeue. */
   insert(row: QueueRow): void {
     const rows = this.#rows;
     const last = rows[rows.length - 1];
@@ -66,6 +68,7 @@ export class Queue {
     this.#head = Math.min(this.#head, index);
   }
 
+  /** The row is gone for good. */
   remove(row: QueueRow): void {
     if (row.gone) return;
     row.gone = true;

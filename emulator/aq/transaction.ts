@@ -72,6 +72,7 @@ export class Transaction {
     this.#savepoints.length = index + 1;
   }
 
+  /** Applies all steps in the order they were made. The next step begins a new transaction. */
   commit(): void {
     const changes = this.#changes;
     this.#changes = [];
@@ -80,6 +81,7 @@ export class Transaction {
     for (const change of changes) change.commit?.();
   }
 
+  /** Takes all steps back, the last one first. The next step begins a new transaction. */
   rollback(cause: UndoCause = "rollback"): void {
     this.#undo(0, cause);
     this.#savepoints = [];

@@ -28,6 +28,7 @@ export class Lobs {
   readonly #lobs = new Map<string, LobValue>();
   #last = 0;
 
+  /** Returns the locator under which the client asks for it. */
   create(value: LobValue): Buffer {
     const locator = Buffer.alloc(LOCATOR_BYTES);
     locator.writeUInt16BE(LOCATOR_BYTES - 2, 0);

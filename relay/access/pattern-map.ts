@@ -11,6 +11,7 @@ export class PatternMap<V> {
     return this.#values.size;
   }
 
+  /** The value under exactly this pattern. */
   get(pattern: ChannelPattern): V | undefined {
     return this.#values.get(pattern);
   }
@@ -50,6 +51,7 @@ export class PatternSet {
     for (const pattern of patterns) this.#map.set(pattern, true);
   }
 
+  /** Whether a pattern matches the channel. */
   has(channel: string): boolean {
     return this.#map.some(channel, () => true);
   }

@@ -80,6 +80,7 @@ export class Revocations {
     this.#tolerance = tolerance;
   }
 
+  /** How many are remembered, those of channels too. */
   get size(): number {
     return this.#entries.size;
   }
@@ -137,6 +138,7 @@ export class Revocations {
     return true;
   }
 
+  /** Forgets one, once no token can be left for it. */
   delete(key: RevocationKey): void {
     const known = this.#entries.delete(key);
     const of = parts(key);

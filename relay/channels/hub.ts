@@ -140,7 +140,7 @@ export class Hub implements OutletHost {
   }
 
   /** The log begins anew; as `LogReader.reset`. */
-  reset({ epoch, heads, retained }: Snapshot): void {
+  reset({ epoch, heads, messages }: Snapshot): void {
     this.flush();
     const now = this.#clock();
     this.epoch = epoch;
@@ -159,7 +159,7 @@ export class Hub implements OutletHost {
       channel.log = this.history.open(channel.name);
       this.channels.set(channel.name, channel);
     }
-    this.#fill(retained, heads, now);
+    this.#fill(messages, heads, now);
     for (const channel of read) {
       for (const subscription of channel.subscriptions) {
         subscription.outlet.owner.restarted(subscription, channel.log.seq);
@@ -169,9 +169,9 @@ export class Hub implements OutletHost {
   }
 
   /** Puts messages that nobody gets any more into the history. */
-  #fill(retained: Iterable<Numbered>, heads: ReadonlyMap<string, number>, now: number): void {
+  #fill(messages: Iterable<Numbered>, heads: ReadonlyMap<string, number>, now: number): void {
     const filled = new Set<Channel>();
-    for (const message of retained) {
+    for (const message of messages) {
       const channel = this.#channel(message.channel);
       if (!filled.has(channel)) channel.log = this.history.openAt(message.seq);
       filled.add(channel);
@@ -319,6 +319,7 @@ export class Hub implements OutletHost {
     return since.epoch !== this.epoch || since.seq > this.headOf(name);
   }
 
+  /** From where the history can be replayed, and whether that is proven to be all. */
   recover(channel: Channel, since: Since | undefined): Recovery {
     const now = this.#clock();
     this.history.expire(now);
@@ -339,6 +340,7 @@ export class Hub implements OutletHost {
     this.stats.subscriptions--;
   }
 
+  /** From now on the outlet gets all messages of `publicChannels`. */
   addFirehose(outlet: Outlet): void {
     this.flush();
     this.#firehose.add(outlet);
@@ -400,6 +402,7 @@ export class Hub implements OutletHost {
     this.#sweptEmptied = this.history.emptied;
   }
 
+  /** Writes what is pending; nothing is written on its own any more. */
   stop(): void {
     this.flush();
     this.turn.stop();

@@ -114,6 +114,7 @@ export class Outlet {
     this.controlText(JSON.stringify(frame));
   }
 
+  /** The same with its JSON text. */
   controlText(text: string): void {
     if (!this.dead) this.controlFrame(controlFrame(text, this.view.format));
   }

@@ -165,6 +165,7 @@ export class Clients {
     this.#clockWatch = setInterval(this.#watchClock, CLOCK_WATCH_MS).unref();
   }
 
+  /** A connection is open: from now on it takes part in the heartbeat. */
   add(connection: ConnectedClient): void {
     this.connections.add(connection);
     (this.#shares[this.#nextShare] as Set<ConnectedClient>).add(connection);
@@ -206,6 +207,7 @@ export class Clients {
     else this.bySubject.set(subject, new Set([connection]));
   }
 
+  /** A connection is gone; called once for each that was added. */
   remove(connection: ConnectedClient): void {
     this.connections.delete(connection);
     this.#unidentify(connection);
@@ -270,6 +272,7 @@ export class Clients {
     this.warnings.warn(`replay ${reason}`, fields, "a replay was refused: recovered is false");
   }
 
+  /** Closes all connections at once; `closeSpread` takes its time. */
   closeAll(name: CloseName, reason: string): void {
     for (const connection of [...this.connections]) connection.close(name, reason);
   }
@@ -293,6 +296,7 @@ export class Clients {
     for (const connection of [...this.connections]) connection.endRights();
   };
 
+  /** Stops all timers. Connections are ended before. */
   stop(): void {
     clearInterval(this.#heartbeat);
     clearInterval(this.#clockWatch);

@@ -140,6 +140,7 @@ export class DuplicateWindow {
     );
   }
 
+  /** Remembers an id with its number. @param now ms of the monotonic clock */
   add(source: string, channel: string, id: string, now: number, seq: number): void {
     this.#ring(source).add(keyOf(channel, id), now, seq);
   }

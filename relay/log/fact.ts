@@ -66,6 +66,7 @@ export function placeOf(table: Table, owner: string | undefined): string {
 export class FactTables {
   readonly #tables = new Map<string, Map<string, Fact>>();
 
+  /** Puts the fact under its key, or removes what is there; says what became of it. */
   apply(fact: Fact): FactOutcome {
     const { table, owner, key, value, rank = 0 } = fact;
     if (owner !== undefined && !this.get("node", owner)) return "refused";
@@ -87,6 +88,7 @@ export class FactTables {
     for (const table of OWNED_TABLES) this.#tables.delete(placeOf(table, owner));
   }
 
+  /** What is under the key. @param owner of an owned table */
   get(table: Table, key: string, owner?: string): Fact | undefined {
     return this.#tables.get(placeOf(table, owner))?.get(key);
   }

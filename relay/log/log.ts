@@ -76,7 +76,7 @@ export interface Snapshot {
    * The messages that the log still has, in log order. Those of one channel have no gap and end at
    * its head, so they fill the history; no subscriber gets them again.
    */
-  readonly retained: Iterable<Numbered>;
+  readonly messages: Iterable<Numbered>;
   /**
    * All facts of all tables, nodes before what they own. After `lost` no node is among them: each
    * joins again; other tables may have lost what the log had lost.

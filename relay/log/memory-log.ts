@@ -112,7 +112,7 @@ export class MemoryLog implements Log {
   #begin(epoch: string, reason: ResetReason): void {
     this.#epoch = epoch;
     const facts = this.tables.all();
-    this.#reader?.reset({ epoch, reason, heads: new Map(), retained: [], facts });
+    this.#reader?.reset({ epoch, reason, heads: new Map(), messages: [], facts });
   }
 
   /** Whoever appends here has been applied here. */

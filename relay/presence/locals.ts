@@ -67,6 +67,7 @@ export class Locals {
     return this.#users.keys();
   }
 
+  /** Whether the user is seen there from this node, lingering or not. */
   has(channel: string, user: string): boolean {
     return this.#users.has(keyOf(channel, user));
   }

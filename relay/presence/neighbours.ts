@@ -25,10 +25,12 @@ export class Neighbours {
     this.#times = times;
   }
 
+  /** The node has said something. */
   heard(id: string): void {
     this.#silence.set(id, 0);
   }
 
+  /** The node is declared gone. */
   gone(id: string): void {
     this.#silence.delete(id);
   }

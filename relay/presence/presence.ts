@@ -105,6 +105,7 @@ export class Presence implements FactReader {
     return Math.max(this.roster.size, this.locals.size) < presenceMembers;
   }
 
+  /** From now on the client sees who is there, beginning with a list at the next tick. */
   watch(watcher: Watcher): void {
     const { name } = watcher.subscription.channel;
     let audience = this.#audiences.get(name);
@@ -120,6 +121,7 @@ export class Presence implements FactReader {
     this.#tellSoon(audience);
   }
 
+  /** Ends `watch`. */
   unwatch(watcher: Watcher): void {
     const { name } = watcher.subscription.channel;
     const audience = this.#audiences.get(name);
@@ -129,6 +131,7 @@ export class Presence implements FactReader {
     this.#untold.delete(audience);
   }
 
+  /** From now on the connection is seen; other nodes and clients hear of it at the next tick. */
   join(seat: Seat): void {
     this.locals.take(seat);
   }
@@ -265,6 +268,7 @@ export class Presence implements FactReader {
     }
   }
 
+  /** Stops all timers. What was said in the log stays until others find this node gone. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#tickTimer);

@@ -36,6 +36,7 @@ export class Roster {
     return this.#channels.keys();
   }
 
+  /** Nodes that are there, whether they said anything or not. */
   get nodes(): IterableIterator<string> {
     return this.#nodes.keys();
   }
@@ -44,6 +45,7 @@ export class Roster {
     return this.#nodes.has(id);
   }
 
+  /** Users in the channel. */
   count(channel: string): number {
     return this.#channels.get(channel)?.size ?? 0;
   }
@@ -65,6 +67,7 @@ export class Roster {
     this.#size = 0;
   }
 
+  /** A fact of `node` or `here`, in the order of the log. */
   apply({ table, owner, key, value }: Fact): void {
     if (table === "here") this.#here(owner as string, key, value);
     else if (value === null) this.#gone(key);

@@ -4,7 +4,7 @@ import { lastFact } from "../../relay/log/last-value.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
 
 export class RecordingReader implements LogReader {
-  /** Every message applied since the last reset, retained ones included. */
+  /** Every message applied since the last reset, those of the snapshot included. */
   messages: Numbered[] = [];
   /** Every message ever applied as new (not as history). */
   live: Numbered[] = [];
@@ -34,23 +34,25 @@ export class RecordingReader implements LogReader {
     );
   }
 
-  reset({ epoch, reason, heads, retained, facts }: Snapshot): void {
+  reset({ epoch, reason, heads, messages, facts }: Snapshot): void {
     this.resets.push({ epoch, reason });
     this.#tables = new FactTables();
     for (const fact of facts) this.#apply(fact);
     this.heads = new Map(heads);
-    this.messages = [...retained];
+    this.messages = [...messages];
     const last = new Map<string, number>();
     for (const { channel, seq } of this.messages) {
       const before = last.get(channel);
       if (before !== undefined && seq !== before + 1) {
-        this.violations.push(`retained ${channel}: ${before} -> ${seq}`);
+        this.violations.push(`snapshot: ${channel}: ${before} -> ${seq}`);
       }
       last.set(channel, seq);
     }
     for (const [channel, seq] of last) {
       if (this.heads.get(channel) !== seq) {
-        this.violations.push(`retained ${channel} ends at ${seq}, head ${this.heads.get(channel)}`);
+        this.violations.push(
+          `snapshot: ${channel} ends at ${seq}, head ${this.heads.get(channel)}`,
+        );
       }
     }
   }

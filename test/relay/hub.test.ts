@@ -467,7 +467,7 @@ describe("a log that begins anew", () => {
     epoch: "next",
     reason: "lost",
     heads: new Map(),
-    retained: [],
+    messages: [],
     facts: [],
     ...more,
   });
@@ -533,8 +533,8 @@ describe("a log that begins anew", () => {
       ["quiet", 3],
       ["b", 2],
     ]);
-    const retained = [numbered("a", 6), numbered("b", 2), numbered("a", 7)];
-    hub.reset(snapshot({ epoch: "same", reason: "behind", heads, retained }));
+    const messages = [numbered("a", 6), numbered("b", 2), numbered("a", 7)];
+    hub.reset(snapshot({ epoch: "same", reason: "behind", heads, messages }));
     hub.apply([numbered("a", 8)]);
     await turn();
     expect(seqsOf(wire.texts)).toEqual(["restarted a 7", 8]);
@@ -571,8 +571,8 @@ describe("a log that begins anew", () => {
     const { hub } = setUp({}, true);
     hub.apply([numbered("c", 1)]);
     expect(() => hub.apply([numbered("c", 3)])).toThrow("the log gave c 3 after 1");
-    const retained = [numbered("c", 1)];
-    const wrong = snapshot({ heads: new Map([["c", 2]]), retained });
+    const messages = [numbered("c", 1)];
+    const wrong = snapshot({ heads: new Map([["c", 2]]), messages });
     expect(() => hub.reset(wrong)).toThrow("ends c at 1");
   });
 

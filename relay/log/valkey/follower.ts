@@ -248,8 +248,8 @@ export class Follower {
       { epoch: this.epoch, reason, why, entries: view.entries.length, channels: view.heads.size },
       reason === "start" ? "following the log" : "the log begins anew: pages are told to refresh",
     );
-    const { heads, retained, facts } = view;
-    this.#reader?.reset({ epoch: this.epoch, reason, heads, retained, facts });
+    const { heads, messages, facts } = view;
+    this.#reader?.reset({ epoch: this.epoch, reason, heads, messages, facts });
     this.#wake();
   }
 

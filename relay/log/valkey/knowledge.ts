@@ -25,6 +25,7 @@ export class Knowledge {
     return this.#cursor;
   }
 
+  /** A connection has seen this generation. */
   sawGeneration(generation: number): void {
     this.generation = Math.max(this.generation, generation);
   }
@@ -37,6 +38,7 @@ export class Knowledge {
     );
   }
 
+  /** The engine has taken this entry of ours; it must come back as it is. */
   acknowledged(mark: Mark): void {
     if (mark.epoch === this.#cursor.epoch && mark.n <= this.#cursor.n) return;
     this.#acknowledged.push(mark);

@@ -68,10 +68,12 @@ export class ValkeyLog implements Log {
     return this.#follower.lag;
   }
 
+  /** False while the log was not heard for longer than its grace. */
   get isCurrent(): boolean {
     return this.#follower.current;
   }
 
+  /** Bytes of messages that the engine keeps, as far as this node has read them. */
   get engineBytes(): number {
     return this.#follower.engineBytes;
   }

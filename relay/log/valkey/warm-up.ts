@@ -21,7 +21,7 @@ const RANGE = 32;
 
 export interface WarmUp {
   readonly heads: Map<string, number>;
-  readonly retained: Numbered[];
+  readonly messages: Numbered[];
   readonly facts: Iterable<Fact>;
   /** The last entry of the view; following goes on behind it. */
   readonly end: Mark;
@@ -121,11 +121,11 @@ export async function warmUp(
   // Everything that was appended since the attach must be in the run.
   if (first ? first.n > begun.n + 1 : after.n !== begun.n) return undefined;
   if (last && last.n < begun.n) return undefined;
-  const retained: Numbered[] = [];
+  const found: Numbered[] = [];
   for (const { n, body } of run) {
     for (const { messages, notices } of decoder.runs(body)) {
       for (const message of messages) {
-        retained.push(message);
+        found.push(message);
         if (n > told.n) told.tables.apply(lastFact(epoch, message));
         if (message.seq > (heads.get(message.channel) ?? 0)) {
           heads.set(message.channel, message.seq);
@@ -137,7 +137,7 @@ export async function warmUp(
   }
   return {
     heads,
-    retained,
+    messages: found,
     facts: told.tables.all(),
     end: last ? { epoch, n: last.n, token: last.token } : { epoch, n: begun.n, token: begun.token },
     generation,
