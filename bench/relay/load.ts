@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { WebSocket } from "ws";
+import { natsPublisher, subscribeNats } from "./nats.ts";
 import {
   API_KEY,
   type Command,
@@ -97,14 +98,21 @@ function counter(channel: number): (chunk: Buffer) => void {
         if (due >= latencies.from) latencies.values.push(now - due);
       }
     }
-    if (!scheduled) {
-      scheduled = true;
-      setImmediate(acknowledge);
-    }
+    acknowledgeSoon();
   };
 }
 
+function acknowledgeSoon(): void {
+  if (scheduled) return;
+  scheduled = true;
+  setImmediate(acknowledge);
+}
+
 async function openOne(index: number, port: number, token: string): Promise<void> {
+  if (kind === "nats") {
+    await subscribeNats(port, index % scenario.channels, arrived, acknowledgeSoon);
+    return;
+  }
   const channel = channelName(index % scenario.channels);
   const ws =
     kind === "plain"
@@ -163,6 +171,42 @@ function post(port: number): Promise<void> {
   });
 }
 
+/** Frames of a publishing socket that may be unanswered; the relay reads no more. */
+const WINDOW = 32;
+
+/** Opens the relay's publishing socket, or NATS's, and keeps messages under way over it. */
+async function keepSending(port: number): Promise<void> {
+  let unanswered = 0;
+  let n = 0;
+  let send: (channels: readonly number[]) => void;
+  if (kind === "nats") send = await natsPublisher(port);
+  else {
+    const options = { headers: { "x-api-key": API_KEY }, perMessageDeflate: false };
+    const ws = new WebSocket(`ws://127.0.0.1:${port}/api/publish`, "rtm.publish.v1", options);
+    await once(ws, "message");
+    ws.on("message", () => {
+      unanswered--;
+      more();
+    });
+    const payload = payloadText();
+    send = (channels) => {
+      unanswered++;
+      const messages = channels.map(
+        (channel) =>
+          `{"channel":"${channelName(channel)}","eventName":"event","payload":${payload}}`,
+      );
+      ws.send(`{"op":"publish","n":${n++},"messages":[${messages.join(",")}]}`);
+    };
+  }
+  function more(): void {
+    while (posted - completed + scenario.postSize <= scenario.inFlight && unanswered < WINDOW) {
+      send(Array.from({ length: scenario.postSize }, () => posted++ % scenario.channels));
+    }
+  }
+  onCompleted = more;
+  more();
+}
+
 /** Keeps at most `inFlight` messages posted and not yet received, until this process is stopped. */
 function keepPosting(port: number): void {
   while (posted - completed + scenario.postSize <= scenario.inFlight) {
@@ -199,6 +243,10 @@ async function run({
   if (scenario.feed === "post") {
     onCompleted = () => keepPosting(serverPort);
     keepPosting(serverPort);
+    return;
+  }
+  if (scenario.feed === "socket") {
+    await keepSending(serverPort);
     return;
   }
   if (scenario.inFlight > 0) return;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench:relay`: the relay with all features on against a plain `ws` + express server that
- * loops `client.send` (e: that only shakes hands), or against itself with the joined wire where a row
- * says so. Each round runs the baseline and ours one after the other; CPU is that of the server process
+ * loops `client.send` (e: that only shakes hands), or against what a row says: itself with another wire or
+ * another way to publish, or a NATS server (RTM_BENCH_NATS, or `nats-server` on the PATH). Each round runs the baseline and ours one after the other; CPU is that of the server process
  * alone. Options: --rounds 5, --only <part of a scenario's name>, --seconds 2 (of
  * the server's CPU time; of wall-clock time where messages have a rate).
  */
@@ -10,6 +10,9 @@ import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Child } from "../child.ts";
+import { DEFLATE, measureDeflate } from "./deflate.ts";
+import { median } from "./figures.ts";
+import { natsVersion } from "./nats.ts";
 import {
   type Command,
   type Report,
@@ -27,7 +30,7 @@ interface Entry extends Scenario {
   /** Where the plain server gets something else. */
   readonly plain?: Partial<Scenario>;
   /** What ours is compared with; the plain server by default. */
-  readonly baseline?: "joined";
+  readonly baseline?: "joined" | "posts" | "nats";
 }
 
 const SCENARIOS: readonly Entry[] = [
@@ -73,6 +76,31 @@ const SCENARIOS: readonly Entry[] = [
     inFlight: 32,
     measures: "cpu",
     baseline: "joined",
+  },
+  {
+    name: "b 200x5 socket, 32 in flight: against single POSTs",
+    ...many,
+    feed: "socket",
+    inFlight: 32,
+    measures: "cpu",
+    baseline: "posts",
+  },
+  {
+    name: "b 200x5 socket, 32 in flight: against NATS",
+    ...many,
+    feed: "socket",
+    inFlight: 32,
+    measures: "cpu",
+    baseline: "nats",
+  },
+  {
+    name: "b 200x5 socket, frames of 50, 200 in flight: against NATS",
+    ...many,
+    feed: "socket",
+    postSize: 50,
+    inFlight: 200,
+    measures: "cpu",
+    baseline: "nats",
   },
   { name: "c 5000 idle", ...one, connections: 5000, inFlight: 1, measures: "memory" },
   {
@@ -121,6 +149,11 @@ const PROFILED = [
 ];
 const REPORT_DEADLINE_MS = 120_000;
 
+/** What a kind of server gets instead of what the row says. */
+const OTHERWISE: Partial<Record<ServerKind, Partial<Scenario>>> = {
+  posts: { feed: "post", postSize: 1 },
+};
+
 /** The figures of one run, by name. */
 type Figures = Record<string, number>;
 type Process = Child<Command, Report>;
@@ -151,7 +184,7 @@ async function measureStorm(
 }
 
 async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
-  const scenario: Entry = kind === "plain" ? { ...entry, ...entry.plain } : entry;
+  const scenario: Entry = { ...entry, ...(kind === "plain" ? entry.plain : OTHERWISE[kind]) };
   const child = (script: string, node: readonly string[] = []) =>
     new Child<Command, Report>(new URL(script, import.meta.url), [kind, JSON.stringify(scenario)], {
       node,
@@ -193,14 +226,6 @@ async function measure(kind: ServerKind, entry: Entry): Promise<Figures> {
   }
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return sorted.length % 2 === 1
-    ? (sorted[Math.floor(middle)] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
-
 function show(value: number): string {
   return value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
 }
@@ -229,11 +254,23 @@ console.log(
     `${rounds} rounds of ${args.seconds} s (CPU time of the server; wall clock for d), baseline and ours in turn; ` +
     "medians, ratio = ours / plain of the same round, spread = its smallest and largest\n",
 );
+const nats = natsVersion();
+if (nats !== undefined) console.log(`Baseline of rows that say so: ${nats}\n`);
 console.log("| scenario | figure | plain | ours | ratio | spread |");
 console.log("| --- | --- | ---: | ---: | ---: | --- |");
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(args.only))) {
   const baseline = scenario.baseline ?? "plain";
-  const results: Record<ServerKind, Figures[]> = { plain: [], joined: [], relay: [] };
+  if (baseline === "nats" && nats === undefined) {
+    console.log(`| ${scenario.name} | no nats-server was found: not measured | | | | |`);
+    continue;
+  }
+  const results: Record<ServerKind, Figures[]> = {
+    plain: [],
+    joined: [],
+    posts: [],
+    nats: [],
+    relay: [],
+  };
   for (let round = 0; round < rounds; round++) {
     // The order changes each round, so that whatever drifts hits both.
     const kinds: ServerKind[] = round % 2 === 0 ? [baseline, "relay"] : ["relay", baseline];
@@ -244,3 +281,4 @@ for (const scenario of SCENARIOS.filter(({ name }) => name.includes(args.only)))
     console.log(row(scenario.name, figure, of(baseline), of("relay")));
   }
 }
+if (DEFLATE.includes(args.only)) await measureDeflate(rounds, measureMs);

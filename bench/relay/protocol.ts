@@ -1,14 +1,20 @@
 /** What the processes of the relay benchmark tell each other. */
 
-/** The baseline, or ours; `joined`: ours with `relay.wire` `joined`, for rows that compare wires. */
-export type ServerKind = "plain" | "relay" | "joined";
+/**
+ * The baseline, or ours; `joined`: ours with `relay.wire` `joined`, for rows that compare wires; `posts`:
+ * ours with single POSTs, for rows that compare ways to publish; `nats`: a NATS server.
+ */
+export type ServerKind = "plain" | "relay" | "joined" | "posts" | "nats";
 
 export interface Scenario {
   readonly name: string;
   readonly connections: number;
   readonly channels: number;
-  /** Who publishes: the server itself, or the load process with one POST per `postSize` messages. */
-  readonly feed: "in-process" | "post";
+  /**
+   * Who publishes: the server itself, or the load process with one POST, or one frame of a publishing
+   * socket, per `postSize` messages.
+   */
+  readonly feed: "in-process" | "post" | "socket";
   readonly postSize: number;
   /** Messages published and not yet received by all their subscribers. 0: paced by `ratePerSecond`. */
   readonly inFlight: number;
@@ -86,3 +92,21 @@ export function payloadText(): string {
 export function sharedClock(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
+
+/** How the row "f" writes: uncompressed, compressed once for all readers, or for each of them. */
+export type DeflateVariant = "plain" | "shared" | "each";
+
+export type DeflateCommand =
+  | {
+      readonly do: "deflate";
+      readonly variant: DeflateVariant;
+      /** Of a message, about. */
+      readonly bytes: number;
+      /** Of CPU time. */
+      readonly measureMs: number;
+    }
+  | { readonly do: "stop" };
+
+export type DeflateReport =
+  | { readonly is: "listening"; readonly port: number }
+  | { readonly is: "deflated"; readonly microsPerMessage: number; readonly bytes: number };
