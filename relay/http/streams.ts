@@ -55,19 +55,23 @@ export function createStreams(clients: Clients, admission: Admission): Streams {
     peer.refuse(name, reason);
   }
 
-  /**
-   * Before anything of the client's is read. Not for an EventSource, which never comes back after a
-   * status other than 200. @throws {Refusal} another node must answer
-   */
-  function refuseUnlessServing(response: ServerResponse): void {
+  /** Before anything of the client's is read. Undefined: this node answers. */
+  function passedOn(response: ServerResponse): Refusal | undefined {
     const { passOn } = admission;
-    if (passOn === undefined) return;
+    if (passOn === undefined) return undefined;
     response.setHeader("retry-after", String(UNAVAILABLE_RETRY_S));
-    throw new Refusal("unavailable", passOn);
+    return new Refusal("unavailable", passOn);
   }
 
   function sse(request: IncomingMessage, response: ServerResponse): void {
     endAfterBody(request, response);
+    // An EventSource never comes back after a status other than 200, but this one is for the load
+    // balancer: with a 200 it would send every reader here (docs/cluster.md, "In front").
+    const elsewhere = passedOn(response);
+    if (elsewhere) {
+      void refuse(request, response, elsewhere);
+      return;
+    }
     const address = clients.addressOf(request);
     const unwanted = admission.refusalOf(request);
     const shutOut = admission.shutsOut(address, unwanted !== undefined);
@@ -115,7 +119,8 @@ export function createStreams(clients: Clients, admission: Admission): Streams {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    refuseUnlessServing(response);
+    const elsewhere = passedOn(response);
+    if (elsewhere) throw elsewhere;
     const address = clients.addressOf(request);
     const unwanted = admission.refusalOf(request);
     if (admission.shutsOut(address, unwanted !== undefined)) {

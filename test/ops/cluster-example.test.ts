@@ -227,6 +227,14 @@ describe.skipIf(missing !== "")(`examples/cluster${missing}`, () => {
           PATIENCE,
         );
         expectWholePages(pages, 20);
+        for (let n = 0; n < 6; n++) {
+          const stream = await fetch(`http://127.0.0.1:${front}/sse?channel=sales`);
+          const { value } = await stream.body!.getReader().read();
+          expect([stream.status, Buffer.from(value!).toString()]).toEqual([
+            200,
+            expect.stringContaining('"op":"subscribed"'),
+          ]);
+        }
         // HAProxy learns it from its own checks, nginx from the answers alone.
         if (name === "haproxy") return;
         for (let n = 0; n < 20; n++) {

@@ -2,7 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
 import { request } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
@@ -26,9 +28,10 @@ interface Front {
 
 /**
  * The files of nginx/ with other paths and ports, and the ORDS locations inside the same server.
- * Nothing else is changed, so what passes here is what an administrator copies.
+ * Nothing else is changed, so what passes here is what an administrator copies. Of several nodes none is
+ * left alone after a failure.
  */
-async function startNginx(relayPort: number): Promise<Front> {
+async function startNginx(...nodes: number[]): Promise<Front> {
   const directory = temporaryDirectory();
   const [port, plainPort] = [await freePort(), await freePort()];
   const certificate = join(directory, "cert.pem");
@@ -36,8 +39,10 @@ async function startNginx(relayPort: number): Promise<Front> {
   const subject = ["-subj", "/CN=rtm.example.com", "-days", "2", "-nodes"];
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
   spawnSync("openssl", ["req", "-x509", ...curve, ...subject, "-keyout", key, "-out", certificate]);
+  const servers = nodes.map((node) => `server 127.0.0.1:${node} max_fails=0;`);
   const edit = (text: string) =>
     text
+      .replace("server 127.0.0.1:0;", servers.join(" "))
       .replace(/\/etc\/letsencrypt\/\S+fullchain\.pem/, certificate)
       .replace(/\/etc\/letsencrypt\/\S+privkey\.pem/, key)
       .replace("listen 80;", `listen 127.0.0.1:${plainPort};`)
@@ -45,7 +50,7 @@ async function startNginx(relayPort: number): Promise<Front> {
         "listen 443 ssl http2;",
         `listen 127.0.0.1:${port} ssl http2;\n include ${directory}/conf/rtm-ords.inc;`,
       );
-  runNginx({ directory, relayPort, edit });
+  runNginx({ directory, relayPort: nodes.length === 1 ? nodes[0]! : 0, edit });
   const front = {
     port,
     plainPort,
@@ -55,7 +60,7 @@ async function startNginx(relayPort: number): Promise<Front> {
         .map((path) => (existsSync(path) ? readFileSync(path, "utf8") : ""))
         .join(""),
   };
-  await until("nginx listens", async () => (await get(front, "/readyz").catch(() => 0)) !== 0);
+  await until("nginx listens", async () => (await get(front, "/client/").catch(() => 0)) !== 0);
   return front;
 }
 
@@ -204,6 +209,61 @@ describe.skipIf(missing.length > 0)(`nginx in front of the relay${why}`, () => {
     expect(await client.end()).toMatchObject({ code: 4202 });
     expect(relayLog()).toContain('"address":"127.0.0.1"');
     expect(relayLog()).not.toContain("203.0.113.99");
+  });
+
+  it.each([
+    ["answers 503", (response: ServerResponse) => response.writeHead(503).end()],
+    ["dies with it", (response: ServerResponse) => response.socket?.destroy()],
+  ])(
+    "gives a POST of messages to one node, whatever becomes of it there: it %s",
+    async (_, end) => {
+      const posted: string[] = [];
+      const nodes = await Promise.all(
+        [1, 2].map(async () => {
+          const node = createServer((incoming, response) => {
+            if (incoming.method === "POST") posted.push(incoming.url as string);
+            incoming.resume().on("end", () => end(response));
+          }).listen(0, "127.0.0.1");
+          onTestFinished(() => void node.close());
+          await once(node, "listening");
+          return (node.address() as AddressInfo).port;
+        }),
+      );
+      const front = await startNginx(...nodes);
+      const post = (path: string) => send(front, path, { method: "POST" }, "[]");
+      for (let n = 0; n < 4; n++) await post("/api/broadcast");
+      expect(posted).toEqual([
+        "/api/broadcast",
+        "/api/broadcast",
+        "/api/broadcast",
+        "/api/broadcast",
+      ]);
+      // A page's goes on, since it only reads.
+      await post("/poll");
+      expect(posted.slice(4)).toEqual(["/poll", "/poll"]);
+    },
+  );
+
+  it("tells an EventSource to come back while no relay is there", async () => {
+    const { relay, front } = await startBoth();
+    await relay.close();
+    const call = request({
+      host: "127.0.0.1",
+      port: front.port,
+      path: "/sse?channel=dashboard",
+      headers: { origin: ORIGIN },
+      rejectUnauthorized: false,
+    });
+    call.end();
+    const [response] = await once(call, "response");
+    let text = "";
+    for await (const chunk of response) text += chunk;
+    expect(text).toBe("retry: 2000\n\n");
+    expect([response.statusCode, response.headers["content-type"]]).toEqual([
+      200,
+      "text/event-stream",
+    ]);
+    expect(response.headers["access-control-allow-origin"]).toBe(ORIGIN);
   });
 
   it("never shows the admin listener", async () => {

@@ -135,10 +135,12 @@ describe.skipIf(ENGINE_MISSING !== "")(`relays on a shared log${ENGINE_MISSING}`
     const engine = await RedisServer.start();
     const a = await node(engine, { grace: "2s" });
     const { client, answer } = await subscribe(a, "sales");
+    const reader = await fetch(`http://127.0.0.1:${a.port}/sse?channel=sales`);
     await publish(a, "sales", 1);
     await client.next();
     await engine.kill();
     expect((await client.end()).code).toBe(4000);
+    expect(await reader.text()).toMatch(/event: rtm\ndata: \{"op":"close","code":4000,.*\n\n$/);
     expect(a.readiness()).toMatchObject([{ code: "log_lost", blocking: true }, {}]);
     expect((await fetch(`http://127.0.0.1:${a.port}/readyz`)).status).toBe(503);
     expect(await publish(a, "sales", 2)).toMatchObject([{ status: "unavailable" }]);
@@ -154,8 +156,7 @@ describe.skipIf(ENGINE_MISSING !== "")(`relays on a shared log${ENGINE_MISSING}`
     for (const path of ["/stream", "/poll"]) {
       expect(await status(path, { method: "POST", body: '{"op":"connect"}' })).toEqual([503, "1"]);
     }
-    // An EventSource gives up for good at every status but 200.
-    expect(await status("/sse?channel=sales", {})).toEqual([200, null]);
+    expect(await status("/sse?channel=sales", {})).toEqual([503, "1"]);
     await engine.restart();
     // A page comes back until it is taken; one that named the old epoch is told to refresh.
     let back: Awaited<ReturnType<typeof subscribe>> | undefined;
