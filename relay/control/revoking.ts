@@ -134,8 +134,22 @@ export class Revoking implements FactReader {
     }
   }
 
+  /** Finds out whether somebody has removed revocations from the log's table, and says all again. */
+  async #findLost(): Promise<void> {
+    const { revocations } = this.#clients;
+    const there = await this.#messageLog.sizeOf?.("revoked");
+    if (there === undefined || there >= revocations.size) return;
+    this.#log.warn(
+      { there, known: revocations.size },
+      "somebody has removed revocations from the log",
+    );
+    for (const [key] of revocations.entries()) this.#unsaid.add(key);
+    await this.sayAgain();
+  }
+
   /** Removes what no token can be left for, and what another stands for. */
   async #sweep(): Promise<void> {
+    await this.#findLost();
     const { revocations } = this.#clients;
     const spareMs = revocations.size > CROWDED ? 0 : SPARE_MS;
     const now = Date.now();

@@ -11,7 +11,7 @@
  */
 import type { Message } from "../contract/message.ts";
 import type { Source } from "../contract/publisher.ts";
-import type { Fact, Notice } from "./fact.ts";
+import type { Fact, Notice, SharedTable } from "./fact.ts";
 
 /** A message with its place: `seq` counts per channel inside the epoch, from 1 on, without gaps. */
 export interface Numbered extends Message {
@@ -151,6 +151,11 @@ export interface Log {
    * page's position must not be judged: close it, so that it asks elsewhere.
    */
   caughtUp(ms: number): Promise<boolean>;
+  /**
+   * How many facts a shared table holds where the log is, which may be fewer than were said: somebody may
+   * have removed them there. Undefined: it cannot be asked now. Absent where no one else can.
+   */
+  sizeOf?(table: SharedTable): Promise<number | undefined>;
   /** Ends following; appends under way are answered. The reader is not called any more. */
   close(): Promise<void>;
 }

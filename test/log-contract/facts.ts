@@ -153,6 +153,16 @@ export function describeFacts(node: (settings?: LogSettings) => Promise<LogNode>
       ).toBe(true);
     });
 
+    it("are counted where the log is, if it is elsewhere", async ({ skip }) => {
+      const { log } = await node();
+      skip(!log.sizeOf, "a log in this process");
+      expect(await log.sizeOf?.("revoked")).toBe(0);
+      await note(log, revoked("a", "1"), revoked("b", "1"), revoked("a", "2"), revoked("c", null));
+      expect(await log.sizeOf?.("revoked")).toBe(2);
+      await log.close();
+      expect(await log.sizeOf?.("revoked")).toBeUndefined();
+    });
+
     it("none are taken when the log is closed", async () => {
       const { log, reader } = await node();
       await note(log, revoked("a", "1"));

@@ -19,6 +19,7 @@ function start() {
   const tables = new FactTables();
   const revocations = new Revocations(0);
   const messageLog = {
+    sizeOf: async (table: "revoked") => [...tables.of(table)].length,
     note: (batch: readonly Notice[]) => {
       for (const fact of batch.filter(isFact)) {
         tables.apply(fact);
@@ -40,7 +41,8 @@ function start() {
     }
   };
   const known = () => [...tables.of("revoked")].map(({ key }) => key);
-  return { revoking, revocations, revoke, sweep, known };
+  const lose = (key: string) => tables.apply({ table: "revoked", key, value: null, rank: 5 });
+  return { revoking, revocations, revoke, sweep, known, lose };
 }
 
 it("what has ended is removed from the log a week later, so a clock that is ahead by less removes nothing", async () => {
@@ -73,4 +75,14 @@ it("what another node sweeps too early stays in force here, and is said to all a
   vi.setSystemTime(Date.now() + 2 * DAY_MS);
   revoking.apply(removal);
   expect(revocations.get("sub:NOW")).toBeUndefined();
+});
+
+it("what somebody removed from the log's table is said to it again", async () => {
+  const { revoke, sweep, known, lose } = start();
+  await revoke("sub:A", Date.now() + DAY_MS);
+  await revoke("sub:B", Date.now() + DAY_MS);
+  lose("sub:A");
+  expect(known()).toEqual(["sub:B"]);
+  await sweep();
+  await vi.waitFor(() => expect(known().sort()).toEqual(["sub:A", "sub:B"]));
 });

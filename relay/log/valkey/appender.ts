@@ -8,7 +8,7 @@ import { retryForever } from "../../../common/backoff.ts";
 import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
-import { isFact, type Notice } from "../fact.ts";
+import { isFact, type Notice, type SharedTable } from "../fact.ts";
 import { LAST_DROPS, type LastBounds, type LastDrop } from "../last-value.ts";
 import type { Appended, AppendOptions, Noted } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
@@ -99,6 +99,12 @@ export class Appender {
   async ask(): Promise<Attached> {
     if (!this.#connection) throw new EngineUnreachableError(this.#problem);
     return this.#attach(this.#connection);
+  }
+
+  /** As `Log.sizeOf`. @throws {RtmError} it cannot be asked */
+  async sizeOf(table: SharedTable): Promise<number> {
+    if (!this.#connection) throw new EngineUnreachableError(this.#problem);
+    return (await this.#connection.call("HLEN", [this.#options.keys.table(table)])) as number;
   }
 
   async #attach(connection: EngineConnection): Promise<Attached> {

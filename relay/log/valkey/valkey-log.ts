@@ -1,7 +1,7 @@
 /** One ordered log in a Valkey or Redis that many nodes share (docs/cluster.md). */
 import type { Logger } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
-import type { Notice } from "../fact.ts";
+import type { Notice, SharedTable } from "../fact.ts";
 import type { LastBounds } from "../last-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted } from "../log.ts";
 import { Appender } from "./appender.ts";
@@ -87,6 +87,10 @@ export class ValkeyLog implements Log {
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly Noted[]> {
     return this.#appender.note(batch, signal);
+  }
+
+  sizeOf(table: SharedTable): Promise<number | undefined> {
+    return this.#appender.sizeOf(table).catch(() => undefined);
   }
 
   /** @throws {EngineUnsuitableError} {EngineDeniedError} the engine cannot be used as it is set up */
