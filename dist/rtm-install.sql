@@ -1609,6 +1609,30 @@ create or replace package rtm_admin authid definer as
 end rtm_admin;
 /
 
+create or replace package rtm_operator authid definer as
+  -- For whoever watches an installation and may delete nothing: what RTM_ADMIN has for looking at the
+  -- exception queue and for putting messages back. For the console: grant execute to the worker's user.
+
+  type t_exception is record (
+    message_id varchar2(32),
+    enq_time   date,            -- in the session's time zone
+    attempts   number,          -- rollbacks; 0 means that the message expired
+    channel    varchar2(128),
+    event_name varchar2(128)
+  );
+  type t_exceptions is table of t_exception;
+
+  -- As RTM_ADMIN.LIST_EXCEPTIONS: oldest first.
+  function list_exceptions(p_limit in number default 100) return t_exceptions pipelined;
+
+  -- As RTM_ADMIN.REQUEUE: the caller commits; -20107 when there is no such message.
+  function requeue(p_message_id in varchar2) return varchar2;
+
+  -- Which workers were heard lately, and how they are.
+  function listeners return varchar2;
+end rtm_operator;
+/
+
 create or replace package rtm_worker_api authid definer as
   -- Version of this specification. A version that only adds is the next number, and older workers go on
   -- with it; one that changes or removes something, or brings messages that an older worker would not
@@ -5409,7 +5433,7 @@ create or replace package body rtm_admin as
           'RTM_LOG', 'RTM_CONFIG', 'RTM_TOKEN_SECRET', 'RTM_DATABASE', 'RTM_GAUGE', 'RTM_WORKER',
           'RTM_DELIVERY', 'RTM_RELAY_STATE', 'RTM_STATUS', 'RTM_FEATURES', 'RTM_TEXT', 'RTM_MESSAGE',
           'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
-          'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
+          'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_OPERATOR', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
           'RTM_WATCH', 'RTM_WATCH_REGISTRY', 'RTM_WATCH_SOURCE', 'RTM_WATCHED_TABLE', 'RTM_WATCHED_COLUMN',
           'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'RTM_MEMBER',
           'RTM_MEMBER_SOURCE', 'RTM_PRESENT', 'RTM_PRESENCE', 'RTM_MEMBERS', 'WEBSOCKET_API',
@@ -5422,6 +5446,36 @@ create or replace package body rtm_admin as
     return l_text;
   end install_check;
 end rtm_admin;
+/
+
+create or replace package body rtm_operator as
+  function list_exceptions(p_limit in number default 100) return t_exceptions pipelined is
+    l_exception t_exception;
+  begin
+    for message in (
+      select *
+      from table(rtm_admin.list_exceptions(p_limit))
+    ) loop
+      l_exception.message_id := message.message_id;
+      l_exception.enq_time   := message.enq_time;
+      l_exception.attempts   := message.attempts;
+      l_exception.channel    := message.channel;
+      l_exception.event_name := message.event_name;
+      pipe row(l_exception);
+    end loop;
+    return;
+  end list_exceptions;
+
+  function requeue(p_message_id in varchar2) return varchar2 is
+  begin
+    return rtm_admin.requeue(p_message_id);
+  end requeue;
+
+  function listeners return varchar2 is
+  begin
+    return rtm_admin.listeners;
+  end listeners;
+end rtm_operator;
 /
 
 create or replace package body rtm_worker_api as
@@ -7621,7 +7675,7 @@ declare
     'RTM_LOG', 'RTM_CONFIG', 'RTM_TOKEN_SECRET', 'RTM_DATABASE', 'RTM_GAUGE', 'RTM_WORKER',
     'RTM_DELIVERY', 'RTM_RELAY_STATE', 'RTM_STATUS', 'RTM_FEATURES', 'RTM_TEXT', 'RTM_MESSAGE',
     'RTM_CONFIG_API', 'RTM_AQ', 'RTM_LOG_ROW', 'RTM_LOG_API', 'RTM_RELAY', 'RTM_HTTP', 'RTM_SENDER',
-    'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
+    'RTM_JOBS', 'RTM_TOKEN', 'RTM_ADMIN', 'RTM_OPERATOR', 'RTM_WORKER_API', 'RTM_ROW', 'RTM_ROW_BUFFER',
     'RTM_WATCH', 'RTM_WATCH_REGISTRY', 'RTM_WATCH_SOURCE', 'RTM_WATCHED_TABLE', 'RTM_WATCHED_COLUMN',
     'RTM_WATCH_BULK', 'RTM_WATCHES', 'RTM_REVOCATION', 'RTM_CONTROL', 'RTM_MEMBER',
     'RTM_MEMBER_SOURCE', 'RTM_PRESENT', 'RTM_PRESENCE', 'RTM_MEMBERS', 'WEBSOCKET_API',

@@ -215,6 +215,7 @@ begin
   later('PACKAGE', 'RTM_WATCH_REGISTRY');
   later('PACKAGE', 'RTM_WORKER_API');
   later('PACKAGE', 'RTM_MEMBERS');
+  later('PACKAGE', 'RTM_OPERATOR');
   later('PACKAGE', 'RTM_ADMIN');
   later('PACKAGE', 'WEBSOCKET_API');
   later('PACKAGE', 'RTM_CONTROL');

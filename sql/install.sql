@@ -30,6 +30,7 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_token.pks
 @@api/public/rtm_control.pks
 @@api/admin/rtm_admin.pks
+@@api/admin/rtm_operator.pks
 @@api/worker/rtm_worker_api.pks
 @@api/worker/rtm_members.pks
 @@api/public/rtm_watch_registry.pks
@@ -51,6 +52,7 @@ whenever sqlerror exit failure rollback
 @@api/public/rtm_token.pkb
 @@api/public/rtm_control.pkb
 @@api/admin/rtm_admin.pkb
+@@api/admin/rtm_operator.pkb
 @@api/worker/rtm_worker_api.pkb
 @@api/worker/rtm_members.pkb
 @@api/public/rtm_watch_registry.pkb

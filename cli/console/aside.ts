@@ -20,7 +20,7 @@ import type { Allowed, Aside, ExceptionRow, PoisonRow, Requeued } from "./contra
 const MOST_ROWS = 50;
 /** Of the end of the poison file. */
 const FILE_BYTES = 256 * 1024;
-/** RTM_ADMIN.REQUEUE: there is no such message. */
+/** RTM_OPERATOR.REQUEUE: there is no such message. */
 const NO_MESSAGE = "ORA-20107";
 /** ISO 8601 of an expression in UTC, whatever the session's calendar. */
 const iso = (expression: string) =>
@@ -68,7 +68,7 @@ export class QueueAside {
       try {
         const result = await session.execute<never>(
           "requeue",
-          `begin :id := ${owner}.rtm_admin.requeue(:message_id); end;`,
+          `begin :id := ${owner}.rtm_operator.requeue(:message_id); end;`,
           {
             id: { dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize: 32 },
             message_id: messageId,
@@ -108,7 +108,7 @@ export class QueueAside {
 
   #refusal(owner: string): string {
     const user = this.#options.config.database.user || "this user";
-    return `${user} may not call ${owner}.RTM_ADMIN`;
+    return `${user} may not call ${owner}.RTM_OPERATOR`;
   }
 
   async #exceptions(session: Session, owner: string): Promise<Allowed<ExceptionRow>> {
@@ -124,7 +124,7 @@ export class QueueAside {
         // The time is in the session's zone.
         `select message_id, attempts, channel, event_name,
                 ${iso("sys_extract_utc(from_tz(cast(enq_time as timestamp), sessiontimezone))")} as enqueued
-           from table(${owner}.rtm_admin.list_exceptions(:limit))`,
+           from table(${owner}.rtm_operator.list_exceptions(:limit))`,
         { limit: MOST_ROWS },
       );
       return {
@@ -144,7 +144,7 @@ export class QueueAside {
       return {
         may: false,
         why: this.#refusal(owner),
-        fix: `look and put back as ${owner} (docs/operations.md, The exception queue fills), or: grant execute on ${owner}.rtm_admin to ${user}, which may then purge too`,
+        fix: `look and put back as ${owner} (docs/operations.md, The exception queue fills), or: grant execute on ${owner}.rtm_operator to ${user}`,
       };
     }
   }
@@ -221,7 +221,7 @@ async function listeners(session: Session, owner: string): Promise<string | null
   try {
     const { rows } = await session.execute<{ LISTENERS: string | null }>(
       "listeners",
-      `select ${owner}.rtm_admin.listeners as listeners from dual`,
+      `select ${owner}.rtm_operator.listeners as listeners from dual`,
       {},
     );
     return rows?.[0]?.LISTENERS ?? "";

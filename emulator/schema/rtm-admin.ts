@@ -1,4 +1,4 @@
-/** RTM_ADMIN and what an owner reads of RTM_LOG, as far as the console asks for them. */
+/** RTM_OPERATOR and what an owner reads of RTM_LOG, as far as the console asks for them. */
 import { OraError } from "../errors.ts";
 import type { Emulator } from "../server.ts";
 import type { SqlValue } from "../sql/values.ts";
@@ -39,7 +39,7 @@ const text = (value: unknown): SqlValue => (typeof value === "string" ? value : 
 /** As everywhere in the emulator there are no privileges. */
 export function addAdmin(emulator: Emulator, schema: AdminSchema): void {
   const exceptionQueue = () => emulator.queue(emulator.queue(schema.queueName).exceptionQueue);
-  const call = (name: string) => new RegExp(`\\b${schema.owner}\\.rtm_admin\\.${name}\\b`, "i");
+  const call = (name: string) => new RegExp(`\\b${schema.owner}\\.rtm_operator\\.${name}\\b`, "i");
 
   emulator.onStatement(call("list_exceptions"), ({ binds }) => ({
     columns: ["MESSAGE_ID", "ATTEMPTS", "CHANNEL", "EVENT_NAME", "ENQUEUED"],

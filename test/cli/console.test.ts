@@ -407,16 +407,16 @@ describe("what lies beside the queue", () => {
       throw error;
     };
     world.emulator.onStatement(
-      /rtm_admin\.list_exceptions/,
-      refuse(new OraError(904, '"RTM"."RTM_ADMIN"."LIST_EXCEPTIONS": invalid identifier')),
+      /rtm_operator\.list_exceptions/,
+      refuse(new OraError(904, '"RTM"."RTM_OPERATOR"."LIST_EXCEPTIONS": invalid identifier')),
     );
     world.emulator.onStatement(
-      /rtm_admin\.listeners/,
+      /rtm_operator\.listeners/,
       refuse(new OraError(904, "invalid identifier")),
     );
     world.emulator.onStatement(
-      /rtm_admin\.requeue/,
-      refuse(new OraError(6550, "PLS-00201: identifier 'RTM.RTM_ADMIN' must be declared")),
+      /rtm_operator\.requeue/,
+      refuse(new OraError(6550, "PLS-00201: identifier 'RTM.RTM_OPERATOR' must be declared")),
     );
     world.emulator.onStatement(
       /from rtm\.rtm_log/i,
@@ -425,8 +425,8 @@ describe("what lies beside the queue", () => {
     expect(JSON.parse((await ask(port, "api/aside")).text)).toEqual({
       exceptions: {
         may: false,
-        why: "RTM may not call RTM.RTM_ADMIN",
-        fix: expect.stringContaining("grant execute on RTM.rtm_admin to RTM"),
+        why: "RTM may not call RTM.RTM_OPERATOR",
+        fix: expect.stringContaining("grant execute on RTM.rtm_operator to RTM"),
       },
       poison: { may: false, why: "RTM may not read RTM.RTM_LOG", fix: expect.any(String) },
       listeners: null,
@@ -434,7 +434,7 @@ describe("what lies beside the queue", () => {
     const refused = await ask(port, "api/requeue", { body: { messageId: "0".repeat(32) } });
     expect([refused.status, refused.text]).toEqual([
       409,
-      expect.stringContaining("may not call RTM.RTM_ADMIN"),
+      expect.stringContaining("may not call RTM.RTM_OPERATOR"),
     ]);
   });
 
@@ -443,7 +443,7 @@ describe("what lies beside the queue", () => {
     const sessions = () => world.emulator.sessions().filter(({ action }) => action === "console");
     await ask(port, "api/aside");
     await until("its session is closed", () => sessions().length === 0);
-    world.emulator.onStatement(/rtm_admin\.list_exceptions/, () => {
+    world.emulator.onStatement(/rtm_operator\.list_exceptions/, () => {
       throw new OraError(1555, "snapshot too old");
     });
     const failed = await ask(port, "api/aside");

@@ -58,7 +58,7 @@ export function nodeList(
     listeners === undefined
       ? "ask the database"
       : listeners === null
-        ? "its user may not call RTM_ADMIN"
+        ? "its user may not call RTM_OPERATOR"
         : listeners || "none was heard lately";
   return [
     ["This node", `${hello.host}, process ${hello.pid}`],
