@@ -171,7 +171,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }),
 );
 
-it("nothing is delivered without a right, and everything with one", async () => {
+it("nothing is delivered without a right, and everything with one", {
+  timeout: 30_000 + 100 * RUNS,
+}, async () => {
   let delivered = 0;
   let withheld = 0;
   await fc.assert(
