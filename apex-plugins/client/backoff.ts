@@ -2,10 +2,9 @@
 export type CloseAction = "reconnect" | "token" | "stop";
 
 export function closeAction(code: number): CloseAction {
-  if (code === 1009) return "stop";
-  if (code >= 4100 && code < 4200) return "token";
-  if (code >= 4200 && code < 4300) return "stop";
-  return "reconnect";
+  const range = Math.floor(code / 100);
+  if (range === 41) return "token";
+  return range === 42 || code === 1009 ? "stop" : "reconnect";
 }
 
 /**

@@ -5,7 +5,7 @@ import {
   type PresenceWish,
   type Since,
 } from "../../relay/contract/protocol.ts";
-import { type Member, Members, type MembersChange } from "./members.ts";
+import type { Member, Members, MembersChange } from "./members.ts";
 import type { TokenSource } from "./token.ts";
 
 /** A point in a channel's stream: message `seq` of the relay's `epoch`. */
@@ -17,20 +17,30 @@ export interface Position {
 /** From where a listener wants messages: since the page was navigated to, from now on, or a point. */
 export type Start = "page" | "live" | Position;
 
+/** What a listener is told. */
 export interface ListenerEvents {
-  /** Messages in order, all that arrived since the last animation frame. Payloads are untrusted. */
-  onMessages(messages: readonly MessageFrame[]): void;
+  /** Called for each message. Payloads are untrusted: never write them as HTML. */
+  onMessage?(message: MessageFrame): void;
+  /** Called before a frame with messages since the last one; a burst is spread over frames. */
+  onMessages?(messages: readonly MessageFrame[]): void;
   /**
-   * The channel is live. `recovered` is false when messages may be missing since the start or the
-   * interruption, so that what the page shows must be fetched again.
+   * Called when a channel is live, also after each reconnect. `recovered` is false when messages
+   * may be missing: fetch again what the page shows.
    */
-  onSubscribed(channel: string, recovered: boolean): void;
-  /** The right has ended. The channel goes on where it was when another token arrives. */
-  onSuspended(channel: string, code: string): void;
-  /** The relay refuses the channel, with a code of docs/protocol.md. */
-  onDenied(channel: string, code: string, message: string): void;
-  /** The members have changed; called first with all of them. */
-  onMembers(channel: string, all: readonly Member[], count: number, change: MembersChange): void;
+  onSubscribed?(channel: string, recovered: boolean): void;
+  /**
+   * Called when the token for a channel has ended. It goes on where it was, with `onSubscribed`,
+   * when the next token arrives; `code` says why.
+   */
+  onSuspended?(channel: string, code: string): void;
+  /** Called when the relay refuses a channel; `code` is explained in docs/protocol.md. */
+  onDenied?(channel: string, code: string, message: string): void;
+  /**
+   * Called with `presence.watch` when it is known who is there, and at every change. `all` is empty
+   * while there are too many to be listed; `count` is their number then too. A user with new info is
+   * in `joined`. Names and infos are untrusted: never write them as HTML.
+   */
+  onMembers?(channel: string, all: readonly Member[], count: number, change: MembersChange): void;
 }
 
 /** Ids remembered per listener. They matter after a relay crash, when `seq` starts anew. */
@@ -44,8 +54,6 @@ export class Listener {
   readonly parkMs: number;
   /** Whether its user is to be seen, and whether it wants to see others. */
   readonly presence: PresenceWish;
-  /** It has been told who is there. */
-  knowsMembers = false;
   /** The relay has answered for it; what comes before is for the others. */
   answered = false;
   position: Position | undefined;
@@ -123,18 +131,16 @@ export class Channel {
   presenceRefused = false;
   /** Under which id the page's user is seen here. */
   user: string | undefined;
-  readonly members: Members;
+  /** Once somebody watches. */
+  members: Members | undefined;
   readonly #before: Position | undefined;
   #epoch = "";
   #askedByAge = false;
 
   /** `before`: where an earlier page of this tab stood. What it saw is older than this page. */
-  constructor(name: string, before?: Position, guard: (task: () => void) => void = (run) => run()) {
+  constructor(name: string, before?: Position) {
     this.name = name;
     this.#before = before;
-    this.members = new Members((change) => {
-      for (const listener of this.listeners) guard(() => this.tellMembers(listener, change));
-    });
   }
 
   /** What all listeners together want, who share one place; undefined when none wants any. */
@@ -159,15 +165,6 @@ export class Channel {
       for (const name of events) all.add(name);
     }
     return all.size > 0 && all.size <= MAX_EVENTS ? [...all] : undefined;
-  }
-
-  /** Who has been told nothing yet is told of all. */
-  tellMembers(listener: Listener, change: MembersChange): void {
-    const { all, count, isKnown } = this.members;
-    if (!listener.presence.watch || !isKnown) return;
-    const told = listener.knowsMembers ? change : { joined: all, left: [] };
-    listener.knowsMembers = true;
-    listener.on.onMembers(this.name, all, count, { ...told, user: this.user });
   }
 
   /** The newest message that a listener has had. */
@@ -222,6 +219,7 @@ export class Channel {
       // It came while others were asked for; its own answer follows.
       if (!listener.answered && !lets(events, listener.events)) continue;
       listener.answered = true;
+      const tell = (whole: boolean) => listener.on.onSubscribed?.(this.name, whole);
       const at = listener.position;
       const upToDate = at?.epoch === epoch && at.seq === seq;
       const replayed = recovered && (this.#askedByAge || at?.epoch === epoch);
@@ -230,13 +228,13 @@ export class Channel {
         if (at && at.epoch !== epoch) listener.position = { epoch, seq: 0 };
         const before = this.#before;
         if (!at && before?.epoch === epoch && before.seq <= seq) listener.position = before;
-        listener.on.onSubscribed(this.name, true);
+        tell(true);
         continue;
       }
       const lost = listener.wantsReplay && !upToDate;
       listener.position = { epoch, seq };
-      if (lost) lose(listener, () => listener.on.onSubscribed(this.name, false));
-      else listener.on.onSubscribed(this.name, true);
+      if (lost) lose(listener, () => tell(false));
+      else tell(true);
     }
   }
 

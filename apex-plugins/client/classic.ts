@@ -1,5 +1,6 @@
 /** The classic script: adds the client to the global `rtm`, which the plug-ins share. */
 import { publish } from "../shared/page/namespace.ts";
-import * as client from "./index.ts";
+import { connect } from "./script.ts";
+import { StopError } from "./token.ts";
 
-publish(client);
+publish({ connect, StopError });

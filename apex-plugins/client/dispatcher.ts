@@ -2,7 +2,7 @@
 
 import type { MessageFrame } from "../../relay/contract/protocol.ts";
 import type { Listener } from "./channel.ts";
-import type { Environment } from "./environment.ts";
+import { attempt, type Environment } from "./environment.ts";
 
 /** Messages held at most: hidden pages are woken seldom, and memory is bounded. */
 const MOST = 5_000;
@@ -60,11 +60,11 @@ export class Dispatcher {
         const share = messages.splice(0, all ? messages.length : SHARE);
         if (messages.length === 0) this.#waiting.delete(listener);
         this.#count -= share.length;
-        try {
-          listener.on.onMessages(share);
-        } catch (error) {
-          this.#env.report(error);
-        }
+        const { on } = listener;
+        attempt(this.#env, () => {
+          if (on.onMessage) for (const message of share) on.onMessage(message);
+          on.onMessages?.(share);
+        });
         if (performance.now() >= until) return;
       }
     }

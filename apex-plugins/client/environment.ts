@@ -1,6 +1,26 @@
 /** What the connection needs of its surroundings. browser.ts implements it for pages. */
 
 import type { Position } from "./channel.ts";
+import type { Fallback, FallbackOptions } from "./fallback.ts";
+import type { Members } from "./members.ts";
+
+/** Runs what is not ours and may throw. */
+export function attempt({ report }: Pick<Environment, "report">, task: () => void): void {
+  try {
+    task();
+  } catch (error) {
+    report(error);
+  }
+}
+
+/** The file with the ways without WebSockets (more.ts) could not be had. */
+export const NOT_LOADED = "fallback_not_loaded";
+
+/** What hardly any page needs, and is fetched by those that do. */
+export interface More {
+  fallback(options: FallbackOptions): Fallback;
+  readonly Members: typeof Members;
+}
 
 export interface Socket {
   send(text: string): void;
@@ -11,26 +31,22 @@ export interface Socket {
 export interface SocketHandlers {
   open(): void;
   frame(text: string): void;
-  close(code: number): void;
+  close(code: number | typeof NOT_LOADED): void;
 }
 
-/** What the ways without WebSockets need. */
-export interface Http {
+/** What a page knows of the ways without WebSockets before it needs them. */
+export interface FallbackHost {
   /** Whether somebody looks at the page, and the browser has a network. */
   watched(): boolean;
-  /** The way of the tab's earlier page to the relay at `url`, where it was no WebSocket. */
-  stored(url: string): string | undefined;
-  store(url: string, via: string | undefined): void;
-  /**
-   * Leave to keep a request to `url` open, until it is given back. Over HTTP/1.1 a browser has six
-   * connections to a host for all its tabs; undefined: too many wait already.
-   */
-  slot(url: string): Promise<(() => void) | undefined>;
+  /** The tab's earlier page has gone one of them to the relay at `url`. */
+  stored(url: string): boolean;
 }
 
 export interface Environment {
+  /** Fetches the second file, once; again after a failure. */
+  more(): Promise<More>;
   /** Absent where there are only WebSockets. */
-  readonly http?: Http;
+  readonly fallback?: FallbackHost;
   /** Opens a WebSocket with the subprotocol `rtm.v1`. */
   connect(url: string, handlers: SocketHandlers): Socket;
   /** Runs `task` before the next frame is painted, or soon in a page that is not painted. */

@@ -11,9 +11,21 @@ import type {
   Since,
   SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
-import type { Http, Socket, SocketHandlers } from "./environment.ts";
+import type { Socket, SocketHandlers } from "./environment.ts";
 
 export type Carrier = "stream" | "poll";
+
+/** What of a page the ways without WebSockets need. */
+export interface Http {
+  /** The way of the tab's earlier page to the relay at `url`, where it was no WebSocket. */
+  stored(url: string): string | undefined;
+  store(url: string, via: string | undefined): void;
+  /**
+   * Leave to keep a request to `url` open, until it is given back. Over HTTP/1.1 a browser has six
+   * connections to a host for all its tabs; undefined: too many wait already.
+   */
+  slot(url: string): Promise<(() => void) | undefined>;
+}
 
 /** A stream of which nothing has come after this time is held up somewhere, ms. */
 const FIRST_BYTES_MS = 5_000;
@@ -45,7 +57,7 @@ interface Place {
 export class HttpSocket implements Socket {
   /** What is worth remembering. */
   stored: Carrier;
-  readonly #http: Http;
+  readonly #http: Pick<Http, "slot">;
   readonly #url: string;
   readonly #handlers: SocketHandlers;
   readonly #onVia: (via: Carrier) => void;
@@ -63,7 +75,7 @@ export class HttpSocket implements Socket {
   #heardAt = 0;
 
   constructor(
-    http: Http,
+    http: Pick<Http, "slot">,
     url: string,
     handlers: SocketHandlers,
     via: Carrier,

@@ -1,9 +1,7 @@
 /** What a page knows about HTTP to the relay: how many requests may wait, and what the tab did before. */
-import type { Http } from "./environment.ts";
+import type { Http } from "./http-socket.ts";
+import { inStorage, storedWay, WAY } from "./storage.ts";
 
-const STORED = "rtm-way:";
-/** How long a tab remembers that there was no WebSocket, ms. */
-const REMEMBER_MS = 3_600_000;
 /** Requests of all tabs that may wait at one host over HTTP/1.1. */
 const SLOTS = 2;
 
@@ -29,23 +27,12 @@ function lock(name: string): Promise<(() => void) | undefined> {
 }
 
 export const http: Http = {
-  watched: () => document.visibilityState === "visible" && navigator.onLine,
-  stored(url) {
-    try {
-      const [via, at] = sessionStorage.getItem(STORED + url)!.split("@");
-      return Date.now() - Number(at) < REMEMBER_MS ? via : undefined;
-    } catch {
-      return undefined;
-    }
-  },
-  store(url, via) {
-    try {
-      if (via) sessionStorage.setItem(STORED + url, `${via}@${Date.now()}`);
-      else sessionStorage.removeItem(STORED + url);
-    } catch {
-      // No storage: the next page finds out again.
-    }
-  },
+  stored: storedWay,
+  store: (url, via) =>
+    void inStorage((storage) => {
+      if (via) storage.setItem(WAY + url, `${via}@${Date.now()}`);
+      else storage.removeItem(WAY + url);
+    }),
   async slot(url) {
     const { origin } = new URL(url.replace(/^ws/, "http"));
     // Pages without TLS have no locks.

@@ -1,56 +1,21 @@
 /** rtm-client: messages of apex-rtm in a browser page or a Node process. docs/client.md. */
 import { connectionTo } from "./browser.ts";
-import { RtmClient, type Token } from "./client.ts";
+import { type Connect, connector } from "./connect.ts";
 import { processConnectionTo } from "./process.ts";
-import type { WebSocketClass } from "./socket.ts";
 
-export interface ConnectOptions {
-  /** The relay: `wss://host/ws`, a path of the page's host, or absent for `/rtm/ws` there. */
-  readonly url?: string | undefined;
-  /**
-   * A page that was hidden for so many minutes gives up its socket and catches up when it is shown.
-   * Default 5; `false`: it stays connected. All clients of a socket have to agree.
-   */
-  readonly park?: number | false | undefined;
-  /**
-   * Whether a page may go on with an event stream or polls where WebSockets do not get through. Default
-   * true. All clients of a socket have to agree.
-   */
-  readonly fallback?: boolean | undefined;
-  /** The token for subscriptions that bring none. Public channels need no token. */
-  readonly token?: Token | undefined;
-  /** Outside of a page, where there is no global WebSocket (Node 20): the class of the package ws. */
-  readonly webSocket?: WebSocketClass | undefined;
-  /**
-   * Outside of a page: is told of errors in listeners and of renewals that failed. Default: they are
-   * left out. A page reports them to its console.
-   */
-  readonly onError?: ((error: unknown) => void) | undefined;
-}
-
-const PARK_MINUTES = 5;
-
-/**
- * A client of the relay. Clients of one URL share a socket, which opens with the first
- * subscription. Throws `TypeError` when the URL or `park` cannot be used.
- */
-export function connect(options: ConnectOptions = {}): RtmClient {
-  const { url = "", token, park = PARK_MINUTES } = options;
-  if (park !== false && !(park >= 0)) {
-    throw new TypeError(`rtm: park must be a number of minutes or false, not ${park}`);
-  }
-  const parkMs = park === false ? Number.POSITIVE_INFINITY : park * 60_000;
-  const connection =
+/** See `Connect`. */
+export const connect: Connect = connector(
+  (url, { webSocket, onError = () => {} }, more) =>
     typeof document === "undefined"
-      ? processConnectionTo(url, options.webSocket, options.onError ?? (() => {}))
-      : connectionTo(url);
-  if (options.fallback === false) connection.link.ways.enabled = false;
-  return new RtmClient(connection, token, parkMs);
-}
+      ? processConnectionTo(url, { webSocket, report: onError, more })
+      : connectionTo(url, more),
+  () => import("./more.ts"),
+);
 
 export type { MessageFrame } from "../../relay/contract/protocol.ts";
 export type { Position, Start } from "./channel.ts";
 export type { RtmClient, RtmSubscription, SubscribeOptions, Token } from "./client.ts";
+export type { Connect, ConnectOptions } from "./connect.ts";
 export type { State, Status } from "./link.ts";
 export type { Member, MembersChange } from "./members.ts";
 export type { WebSocketClass, WebSocketLike } from "./socket.ts";

@@ -1,7 +1,13 @@
 /** One socket that is opened again: backoff, connect deadline, heartbeat dead-man, status. */
 import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/contract/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
-import type { Environment, Socket, SocketHandlers } from "./environment.ts";
+import {
+  attempt,
+  type Environment,
+  type NOT_LOADED,
+  type Socket,
+  type SocketHandlers,
+} from "./environment.ts";
 import { type Via, Ways } from "./ways.ts";
 
 /**
@@ -72,8 +78,9 @@ export class Link {
       env,
       url,
       (socket, connected) => this.#takeOver(socket, connected),
-      () => {
-        if (this.#status.state === "connected") this.#set({ state: "connected" });
+      (code) => {
+        if (code && !this.is("waiting", "connecting")) return;
+        if (code || this.is("connected")) this.#set({ ...this.#status, code });
       },
     );
   }
@@ -82,15 +89,14 @@ export class Link {
     return this.#status;
   }
 
+  /** Whether its state is one of these. */
+  is(...states: State[]): boolean {
+    return states.includes(this.#status.state);
+  }
+
   /** Calls `watcher` now and at every change; returns what ends it. */
   watch(watcher: (status: Status) => void): () => void {
-    const guarded = (status: Status) => {
-      try {
-        watcher(status);
-      } catch (error) {
-        this.#env.report(error);
-      }
-    };
+    const guarded = (status: Status) => attempt(this.#env, () => watcher(status));
     this.#watchers.add(guarded);
     guarded(this.#status);
     return () => void this.#watchers.delete(guarded);
@@ -102,8 +108,7 @@ export class Link {
 
   /** Connects unless that is under way, done, or not wanted. */
   open(): void {
-    const { state } = this.#status;
-    if (this.#socket || state === "paused" || state === "parked" || state === "stopped") return;
+    if (this.#socket || this.is("paused", "parked", "stopped")) return;
     clearTimeout(this.#timer);
     const unready = this.#owner.unready();
     if (unready) {
@@ -141,23 +146,22 @@ export class Link {
 
   /** Opens it after a token arrived, unless an attempt is scheduled already. */
   openSoon(): void {
-    if (this.#status.state !== "waiting") this.open();
+    if (!this.is("waiting")) this.open();
   }
 
   /** The page is hidden for the back-forward cache, or left. */
   pause(): void {
-    if (this.#status.state !== "stopped") this.#drop("paused");
+    if (!this.is("stopped")) this.#drop("paused");
   }
 
   /** Nobody looks at the page: the socket is given up until `resume`. */
   park(): void {
-    const { state } = this.#status;
-    if (state !== "stopped" && state !== "paused" && state !== "idle") this.#drop("parked");
+    if (!this.is("stopped", "paused", "idle")) this.#drop("parked");
   }
 
   /** Ends `from`; in any other state it does nothing. */
   resume(from: "paused" | "parked" = "paused"): void {
-    if (this.#status.state !== from) return;
+    if (!this.is(from)) return;
     this.#attempt = 0;
     this.#set({ state: "idle" });
     this.open();
@@ -165,20 +169,19 @@ export class Link {
 
   /** Nothing to listen to any more. */
   idle(): void {
-    const { state } = this.#status;
-    if (state !== "stopped" && state !== "paused" && state !== "parked") this.#drop("idle");
+    if (!this.is("stopped", "paused", "parked")) this.#drop("idle");
   }
 
   /** Ends it for good. */
   stop(code: number | string): void {
-    if (this.#status.state !== "stopped") this.#drop("stopped", code);
+    if (!this.is("stopped")) this.#drop("stopped", code);
   }
 
   /** Network or page are back: do not wait any longer, and look whether the socket still lives. */
   wake(online = false): void {
-    if (online) this.ways.online(this.#status.state === "connected");
-    if (this.#status.state === "waiting") this.open();
-    else if (this.#status.state === "connected") this.#watch();
+    if (online) this.ways.online(this.is("connected"));
+    if (this.is("waiting")) this.open();
+    else if (this.is("connected")) this.#watch();
   }
 
   #set(to: Status): void {
@@ -190,13 +193,18 @@ export class Link {
     for (const watcher of this.#watchers) watcher(status);
   }
 
-  #drop(state: State, code?: number | string): void {
+  /** Whether there was a socket. A close handshake with a dead peer would take minutes: not awaited. */
+  #release(): boolean {
     clearTimeout(this.#timer);
-    this.ways.rest();
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.abandon();
-    if (socket) this.#owner.closed(1000, this.#status.state !== "connected");
+    return socket !== undefined;
+  }
+
+  #drop(state: State, code?: number | string): void {
+    this.ways.rest();
+    if (this.#release()) this.#owner.closed(1000, !this.is("connected"));
     this.#set({ state, code });
   }
 
@@ -235,19 +243,16 @@ export class Link {
     else this.#timer = setTimeout(() => this.#watch(), left + 1);
   }
 
-  #lost(code: number | "connect_timeout" | "heartbeat_timeout"): void {
-    clearTimeout(this.#timer);
-    const early = this.#status.state !== "connected";
-    // A close handshake with a dead peer would take minutes: leave it to the browser.
-    this.#socket?.abandon();
-    this.#socket = undefined;
+  #lost(code: number | "connect_timeout" | "heartbeat_timeout" | typeof NOT_LOADED): void {
+    const early = !this.is("connected");
+    this.#release();
     const number = typeof code === "number" ? code : 1006;
     const action = closeAction(number);
     const livedMs = early ? undefined : performance.now() - this.#connectedAt;
     if (livedMs !== undefined && livedMs > STABLE_MS) this.#attempt = 0;
     this.ways.lost(number, livedMs, this.#silenceMs / 2);
     this.#owner.closed(number, early);
-    if (this.#status.state === "stopped") return;
+    if (this.is("stopped")) return;
     if (action === "stop") {
       this.stop(code);
       return;

@@ -1,5 +1,8 @@
 /** Whom a page sees in one channel, from the relay's frames. Pure but for the timer that ends settling. */
 import type { MemberEntry, MembersFrame, PresenceFrame } from "../../relay/contract/protocol.ts";
+import type { Channel, Listener } from "./channel.ts";
+
+type Watched = Pick<Channel, "name" | "listeners" | "user">;
 
 /** A user in a channel. Names and infos are others' words: never write them as HTML. */
 export type Member = MemberEntry;
@@ -23,10 +26,15 @@ export class Members {
   /** Who was known before a list that may be incomplete, and was not named since. */
   #unsettled: Map<string, Member> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #onChange: (change: MembersChange) => void;
+  readonly #channel: Watched;
+  readonly #guard: (task: () => void) => void;
+  /** Who has been told of all. */
+  readonly #told = new WeakSet<Listener>();
 
-  constructor(onChange: (change: MembersChange) => void) {
-    this.#onChange = onChange;
+  /** @param guard runs what must not keep the other listeners from being told */
+  constructor(channel: Watched, guard: (task: () => void) => void) {
+    this.#channel = channel;
+    this.#guard = guard;
   }
 
   /** Empty where only the number is known. */
@@ -38,9 +46,23 @@ export class Members {
     return this.#known ? this.#known.size + (this.#unsettled?.size ?? 0) : (this.#count ?? 0);
   }
 
-  /** Whether anything was told yet. */
-  get isKnown(): boolean {
-    return this.#count !== undefined;
+  /** A newcomer among listeners that know who is there: no list may come for it alone. */
+  welcome(listener: Listener): void {
+    if (!this.#told.has(listener)) this.#tell(listener, NOTHING);
+  }
+
+  #onChange(change: MembersChange): void {
+    for (const listener of this.#channel.listeners) this.#tell(listener, change);
+  }
+
+  /** Who has been told nothing yet is told of all. */
+  #tell(listener: Listener, change: MembersChange): void {
+    if (!listener.presence.watch || this.#count === undefined) return;
+    const { all, count } = this;
+    const { name, user } = this.#channel;
+    const told = this.#told.has(listener) ? change : { joined: all, left: [] };
+    this.#told.add(listener);
+    this.#guard(() => listener.on.onMembers?.(name, all, count, { ...told, user }));
   }
 
   take(frame: MembersFrame | PresenceFrame): void {
@@ -51,7 +73,7 @@ export class Members {
 
   /** Nobody is seen any more: the relay does not allow it. */
   clear(): void {
-    if (!this.isKnown) return;
+    if (this.#count === undefined) return;
     const left = this.all;
     this.stop();
     this.#known = new Map();

@@ -1,7 +1,12 @@
 /** The surroundings of a connection without a page: Node and workers. */
+import type { Environment } from "./environment.ts";
 import { RelayConnection } from "./relay-connection.ts";
 import { openSocket, type WebSocketClass } from "./socket.ts";
 import { relayUrl } from "./url.ts";
+
+interface ProcessOptions extends Pick<Environment, "report" | "more"> {
+  readonly webSocket: WebSocketClass | undefined;
+}
 
 const connections = new Map<string, RelayConnection>();
 
@@ -11,8 +16,7 @@ const connections = new Map<string, RelayConnection>();
  */
 export function processConnectionTo(
   url: string,
-  webSocket: WebSocketClass | undefined,
-  report: (error: unknown) => void,
+  { webSocket, report, more }: ProcessOptions,
 ): RelayConnection {
   const WebSocketOf = webSocket ?? (globalThis.WebSocket as WebSocketClass | undefined);
   if (!WebSocketOf) {
@@ -20,7 +24,7 @@ export function processConnectionTo(
   }
   const address = relayUrl(url, globalThis.location?.href ?? "");
   const present = connections.get(address);
-  if (present && present.link.status.state !== "stopped") return present;
+  if (present && !present.link.is("stopped")) return present;
   const startedAt = performance.now();
   const connection = new RelayConnection(
     {
@@ -30,6 +34,7 @@ export function processConnectionTo(
       random: Math.random,
       positionsBefore: () => ({}),
       report,
+      more,
     },
     address,
   );

@@ -8,12 +8,14 @@ import type {
 import { backoffMs, closeAction } from "./backoff.ts";
 import { Channel, type Listener, type Position } from "./channel.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { Environment } from "./environment.ts";
+import { attempt, type Environment } from "./environment.ts";
 import { type Connected, Link } from "./link.ts";
 import { Losses } from "./losses.ts";
+import type { Members } from "./members.ts";
 import { isStop, type TokenSource } from "./token.ts";
 
-type Subscribed = Extract<ServerFrame, { op: "subscribed" }>;
+type Frame<Op> = Extract<ServerFrame, { op: Op }>;
+type ErrorFrame = Frame<"error">;
 
 /** A token is renewed after this part of its life, and not sooner than after `RENEW_MS`. */
 const RENEW_AT = 0.8;
@@ -61,11 +63,11 @@ export class RelayConnection {
   add(name: string, listener: Listener): void {
     let channel = this.#channels.get(name);
     if (!channel) {
-      channel = new Channel(name, this.#before[name], (task) => this.#call(task));
+      channel = new Channel(name, this.#before[name]);
       this.#channels.set(name, channel);
     }
     channel.listeners.add(listener);
-    if (listener.presence.watch) queueMicrotask(() => this.#tellMembers(channel, listener));
+    if (listener.presence.watch) this.#people(channel, (members) => members.welcome(listener));
     // Asked again for the newcomer; the others drop what they have seen.
     channel.reset();
     this.#soon();
@@ -75,20 +77,19 @@ export class RelayConnection {
     const channel = this.#channels.get(name);
     this.#dispatcher.forget(listener);
     this.#losses.forget(listener);
-    const wish = JSON.stringify(channel?.presence);
     if (!channel?.listeners.delete(listener)) return;
-    const { source } = listener;
+    const { source, presence } = listener;
     if (channel.listeners.size === 0) this.#channels.delete(name);
-    if (source && !this.#sources().has(source)) source.rest();
+    if (source && !this.#sources().includes(source)) source.rest();
     if (channel.listeners.size > 0) {
-      if (wish === JSON.stringify(channel.presence)) return;
-      // The others do not want to be seen, or to see.
-      if (!channel.presence?.watch) channel.members.forget();
+      if (!presence.join && !presence.watch) return;
+      // Perhaps the others do not want to be seen, or to see.
+      if (!channel.presence?.watch) channel.members?.forget();
       channel.reset();
       this.#soon();
       return;
     }
-    channel.members.forget();
+    channel.members?.forget();
     if (this.#channels.size === 0) this.link.idle();
     else if (channel.state !== "new") this.link.send({ op: "unsubscribe", channels: [name] });
   }
@@ -118,32 +119,39 @@ export class RelayConnection {
     queueMicrotask(() => {
       this.#scheduled = false;
       if (this.#channels.size === 0) return;
-      if (this.link.status.state === "connected") this.#askForNew();
+      if (this.link.is("connected")) this.#askForNew();
       else this.link.openSoon();
     });
   }
 
-  #sources(): Set<TokenSource | undefined> {
+  #sources(): (TokenSource | undefined)[] {
     const sources = new Set<TokenSource | undefined>();
     for (const channel of this.#channels.values()) {
       for (const listener of channel.listeners) sources.add(listener.source);
     }
-    return sources;
+    return [...sources];
+  }
+
+  /** The source whose token was under way. */
+  #presented(): TokenSource | undefined {
+    const source = this.#presenting;
+    this.#presenting = undefined;
+    return source;
   }
 
   #unready(): "idle" | "token" | undefined {
     if (this.#channels.size === 0) return "idle";
     const sources = this.#sources();
     for (const source of sources) if (source) this.#want(source);
-    const ready = [...sources].some((source) => (source ? source.usable : !this.#tokenRequired));
+    const ready = sources.some((source) => (source ? source.usable : !this.#tokenRequired));
     return ready ? undefined : "token";
   }
 
   #hello(): ClientFrame {
-    const first = [...this.#sources()].find((source) => source?.usable);
+    const first = this.#sources().find((source) => source?.usable);
     this.#presenting = first;
     const subscribe = this.#entries(first);
-    return first ? { op: "connect", token: first.token, subscribe } : { op: "connect", subscribe };
+    return { op: "connect", token: first?.token, subscribe };
   }
 
   /** Channels to ask for under `source`, marked as asked. Those without a source go along. */
@@ -157,12 +165,7 @@ export class RelayConnection {
         const since = channel.since(Math.ceil(this.#env.pageAgeMs()));
         const { name, events, presence } = channel;
         channel.asked(listener.source, since);
-        entries.push({
-          channel: name,
-          ...(since ? { since } : {}),
-          ...(events ? { events } : {}),
-          ...(presence ? { presence } : {}),
-        });
+        entries.push({ channel: name, since, events, presence });
         break;
       }
     }
@@ -170,8 +173,7 @@ export class RelayConnection {
   }
 
   #connected(frame: Connected): void {
-    const source = this.#presenting;
-    this.#presenting = undefined;
+    const source = this.#presented();
     // Null: the relay took no notice of the token.
     if (source && frame.expiresInMs !== null) this.#accepted(source, frame.expiresInMs);
     this.#askForNew();
@@ -193,7 +195,7 @@ export class RelayConnection {
 
   /** One token at a time, so that an `error` without a channel can be told whose it is. */
   #presentNext(): void {
-    while (!this.#presenting && this.link.status.state === "connected") {
+    while (!this.#presenting && this.link.is("connected")) {
       const source = this.#toPresent.shift();
       if (!source) return;
       if (!source.usable) continue;
@@ -215,7 +217,7 @@ export class RelayConnection {
   /** A source whose token this socket has taken, and which is `source`'s new token too. */
   #twin({ presented, token }: TokenSource): TokenSource | undefined {
     if (presented === token) return undefined;
-    return [...this.#sources()].find((other) => other?.presented === token);
+    return this.#sources().find((other) => other?.presented === token);
   }
 
   #accepted(source: TokenSource, expiresInMs: number): void {
@@ -248,7 +250,7 @@ export class RelayConnection {
     for (const channel of this.#channels.values()) {
       for (const listener of channel.listeners) {
         if (listener.source !== source) continue;
-        this.#call(() => listener.on.onSuspended(channel.name, code));
+        this.#call(() => listener.on.onSuspended?.(channel.name, code));
       }
     }
     source.failures++;
@@ -269,7 +271,7 @@ export class RelayConnection {
   #fetchToken(source: TokenSource, reason: string): void {
     if (source.fetching || source.dead || this.#abort.signal.aborted) return;
     if (!source.renew) {
-      if (!source.usable) this.#bury(source, reason, "its token has ended and cannot be renewed");
+      if (!source.usable) this.#bury(source, reason, "its token has ended");
       return;
     }
     const { renew } = source;
@@ -282,7 +284,7 @@ export class RelayConnection {
         for (const channel of this.#channels.values()) {
           if (channel.state === "denied" && channel.tried.has(source)) channel.reset();
         }
-        if (this.link.status.state === "connected") this.#present(source);
+        if (this.link.is("connected")) this.#present(source);
         else this.link.openSoon();
       },
       (error) => {
@@ -305,82 +307,78 @@ export class RelayConnection {
     source.dead = true;
     for (const channel of this.#channels.values()) {
       const mine = [...channel.listeners].filter((listener) => listener.source === source);
-      for (const { on } of mine) this.#call(() => on.onDenied(channel.name, code, message));
+      for (const { on } of mine) this.#call(() => on.onDenied?.(channel.name, code, message));
       if (mine.length > 0 && mine.length === channel.listeners.size && channel.state !== "new") {
         this.link.send({ op: "unsubscribe", channels: [channel.name] });
         channel.state = "denied";
       }
     }
-    const alive = [...this.#sources()].some((other) => !other?.dead);
+    const alive = this.#sources().some((other) => !other?.dead);
     if (!alive) this.link.stop(code);
   }
 
   #frame(frame: ServerFrame | MessageFrame): void {
+    const channel = "channel" in frame ? this.#channels.get(frame.channel!) : undefined;
     if (!("op" in frame)) {
-      this.#message(frame);
-      return;
-    }
-    switch (frame.op) {
-      case "subscribed":
-        if (typeof frame.epoch !== "string" || !Number.isFinite(frame.seq)) return;
-        // What came before the interruption is told before the interruption.
-        this.#dispatcher.flush();
-        this.#subscribed(frame);
+      const { eventName, id, seq } = frame;
+      if (typeof eventName !== "string" || typeof id !== "string" || typeof seq !== "number")
         return;
-      case "refreshed":
-        if (this.#presenting) {
-          const source = this.#presenting;
-          this.#presenting = undefined;
-          this.#accepted(source, frame.expiresInMs);
-          this.#present(source);
-        }
-        return;
-      case "unsubscribed":
-        if (frame.code) this.#expired(frame.channel, frame.code);
-        return;
-      case "position":
-        if (Number.isFinite(frame.seq)) this.#channels.get(frame.channel)?.moved(frame.seq);
-        return;
-      case "members":
-      case "presence":
-        this.#call(() => this.#channels.get(frame.channel)?.members.take(frame));
-        return;
-      case "error":
-        if (frame.channel !== undefined && String(frame.code).startsWith("presence_")) {
-          this.#presenceRefused(frame.channel, frame.code, frame.message);
-        } else if (frame.channel !== undefined) {
-          this.#denied(frame.channel, frame.code, frame.message);
-        } else if (isTokenRefusal(frame.code) && this.#presenting) {
-          const source = this.#presenting;
-          this.#presenting = undefined;
-          if (frame.code === "token_subject_mismatch" || frame.code === "token_limit") {
-            this.#bury(source, frame.code, frame.message);
-          } else this.#refused(source, frame.code);
-          this.#presentNext();
-        } else this.#env.report(new Error(`rtm: ${frame.code}: ${frame.message}`));
+      for (const listener of channel?.accept(frame) ?? []) this.#dispatcher.add(listener, frame);
+    } else if (frame.op === "refreshed") {
+      const source = this.#presented();
+      if (!source) return;
+      this.#accepted(source, frame.expiresInMs);
+      this.#present(source);
+    } else if (frame.op === "error") {
+      this.#error(frame, channel);
+    } else if (!channel) {
+      // Of one that nobody listens to any more.
+    } else if (frame.op === "subscribed") {
+      if (typeof frame.epoch !== "string" || !Number.isFinite(frame.seq)) return;
+      // What came before the interruption is told before the interruption.
+      this.#dispatcher.flush();
+      this.#subscribed(channel, frame);
+    } else if (frame.op === "unsubscribed") {
+      if (frame.code) this.#expired(channel, frame.code);
+    } else if (frame.op === "position") {
+      if (Number.isFinite(frame.seq)) channel.moved(frame.seq);
+    } else if (frame.op === "members" || frame.op === "presence") {
+      this.#people(channel, (members) => members.take(frame));
     }
   }
 
-  #subscribed({ channel: name, epoch, seq, recovered, events, spreadMs, user }: Subscribed): void {
-    const channel = this.#channels.get(name);
-    if (!channel) return;
+  #error(frame: ErrorFrame, channel: Channel | undefined): void {
+    const { code, message } = frame;
+    const source = frame.channel === undefined && isTokenRefusal(code) && this.#presented();
+    if (source) {
+      if (code === "token_subject_mismatch" || code === "token_limit") {
+        this.#bury(source, code, message);
+      } else this.#refused(source, code);
+      this.#presentNext();
+    } else if (channel && !String(code).startsWith("presence_")) {
+      this.#denied(channel, code, message);
+    } else if (channel || frame.channel === undefined) {
+      if (channel) {
+        // The messages go on without it, until another token is taken.
+        channel.presenceRefused = true;
+        this.#people(channel, (members) => members.clear());
+      }
+      this.#env.report(new Error(`rtm: ${code}: ${message} ${frame.channel ?? ""}`));
+    }
+  }
+
+  #subscribed(
+    channel: Channel,
+    { epoch, seq, recovered, events, spreadMs, user }: Frame<"subscribed">,
+  ): void {
     channel.user = user ?? channel.user;
     const lose = (listener: Listener, tell: () => void) =>
       this.#losses.tell(listener, spreadMs, () => this.#call(tell));
     this.#call(() => channel.subscribed(epoch, seq, recovered, { events, lose }));
   }
 
-  #message(frame: MessageFrame): void {
-    if (typeof frame.eventName !== "string" || typeof frame.id !== "string") return;
-    if (typeof frame.seq !== "number") return;
-    const channel = this.#channels.get(frame.channel);
-    for (const listener of channel?.accept(frame) ?? []) this.#dispatcher.add(listener, frame);
-  }
-
   /** No token grants the channel any more. What was missed is replayed under the next one. */
-  #expired(name: string, code: string): void {
-    const channel = this.#channels.get(name);
-    if (!channel) return;
+  #expired(channel: Channel, code: string): void {
     channel.reset();
     for (const { source } of channel.listeners) {
       const underWay = source === this.#presenting || this.#toPresent.includes(source!);
@@ -388,36 +386,28 @@ export class RelayConnection {
     }
   }
 
-  #denied(name: string, code: string, message: string): void {
-    const channel = this.#channels.get(name);
-    if (!channel || channel.state === "denied") return;
-    if ([...channel.listeners].some(({ source }) => !channel.tried.has(source))) {
+  #denied(channel: Channel, code: string, message: string): void {
+    const { name, listeners, tried, state } = channel;
+    if (state === "denied") return;
+    if ([...listeners].some(({ source }) => !tried.has(source))) {
       channel.state = "new";
       this.#askForNew();
       return;
     }
     channel.state = "denied";
-    for (const { on } of channel.listeners) this.#call(() => on.onDenied(name, code, message));
+    for (const { on } of listeners) this.#call(() => on.onDenied?.(name, code, message));
   }
 
-  /** The messages of the channel go on without it, until another token is taken. */
-  #presenceRefused(name: string, code: string, message: string): void {
-    const channel = this.#channels.get(name);
-    if (!channel) return;
-    channel.presenceRefused = true;
-    channel.members.clear();
-    this.#env.report(new Error(`rtm: ${code} in ${name}: ${message}`));
-  }
-
-  /** A newcomer among listeners that know who is there; no list may come for it alone. */
-  #tellMembers(channel: Channel, listener: Listener): void {
-    if (listener.knowsMembers || !channel.listeners.has(listener)) return;
-    this.#call(() => channel.tellMembers(listener, { joined: [], left: [] }));
+  /** Tasks wait for the second file, and are done in their order. */
+  #people(channel: Channel, task: (members: Members) => void): void {
+    this.#env.more().then(({ Members }) => {
+      channel.members ??= new Members(channel, (tell) => this.#call(tell));
+      this.#call(() => task(channel.members!));
+    }, this.#env.report);
   }
 
   #closed(code: number, early: boolean): void {
-    const presented = this.#presenting;
-    this.#presenting = undefined;
+    const presented = this.#presented();
     this.#toPresent = [];
     for (const channel of this.#channels.values()) channel.reset();
     const tokenCode = closeAction(code) === "token";
@@ -432,11 +422,7 @@ export class RelayConnection {
   }
 
   #call(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      this.#env.report(error);
-    }
+    attempt(this.#env, task);
   }
 }
 

@@ -9,28 +9,21 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
  * on the page's own host. `page` is empty where there is none.
  */
 export function relayUrl(url: string, page: string): string {
-  let resolved: URL;
+  let at: URL | undefined;
   try {
-    resolved = new URL(url.trim() || USUAL, page || undefined);
+    at = new URL(url.trim() || USUAL, page || undefined);
+    at.protocol = at.protocol.replace(/^http/, "ws");
+    at.hash = "";
   } catch {
-    throw new TypeError(`rtm: "${url}" is not a URL. Write it as wss://relay.example/ws`);
+    // No URL at all.
   }
-  resolved.protocol = resolved.protocol.replace(/^http/, "ws");
-  if (!/^wss?:$/.test(resolved.protocol)) {
+  const secure = at?.protocol === "wss:";
+  const plain =
+    at?.protocol === "ws:" && (!page.startsWith("https:") || LOOPBACK.test(at.hostname));
+  if (!at || !(secure || plain) || at.username || at.password) {
     throw new TypeError(
-      `rtm: "${url}" must begin with wss:// (or ws://), or be a path of this host`,
+      `rtm: "${url}" is not a URL of a relay; it must be wss://host/path or a path of this host`,
     );
   }
-  if (resolved.username || resolved.password) {
-    throw new TypeError("rtm: the relay URL must not hold a user name or a password");
-  }
-  if (
-    resolved.protocol === "ws:" &&
-    page.startsWith("https:") &&
-    !LOOPBACK.test(resolved.hostname)
-  ) {
-    throw new TypeError(`rtm: a page served by https cannot open "${url}"; use wss://`);
-  }
-  resolved.hash = "";
-  return resolved.href;
+  return at.href;
 }

@@ -1,7 +1,7 @@
 /** The plug-ins' scripts and styles, bundled: readable and minified, the same bytes every time. */
 import { build } from "esbuild";
 import type { PluginFile } from "./manifest.ts";
-import { BROWSER_TARGET } from "./target.ts";
+import { BUNDLE } from "./target.ts";
 
 export interface Asset {
   readonly fileName: string;
@@ -9,25 +9,24 @@ export interface Asset {
   readonly content: string;
 }
 
-async function bundled(
-  file: PluginFile,
-  version: string,
-  kind: "js" | "css",
-  minify: boolean,
-): Promise<Asset> {
+interface Source {
+  readonly name: string;
+  readonly entry: string;
+  readonly kind: "js" | "css";
+}
+
+async function bundled(source: Source, version: string, minify: boolean): Promise<Asset> {
+  const { name, entry, kind } = source;
   const { outputFiles } = await build({
-    entryPoints: [kind === "js" ? file.entry : file.style!],
-    bundle: true,
+    entryPoints: [entry],
+    ...BUNDLE,
     write: false,
-    target: BROWSER_TARGET,
-    charset: "ascii",
-    legalComments: "none",
     minify,
-    banner: { [kind]: `/*! ${file.name} ${version} of apex-rtm, MIT license */` },
+    banner: { [kind]: `/*! ${name} ${version} of apex-rtm, MIT license */` },
     ...(kind === "js" ? { format: "iife" } : {}),
   });
   return {
-    fileName: `${kind}/${file.name}${minify ? ".min" : ""}.${kind}`,
+    fileName: `${kind}/${name}${minify ? ".min" : ""}.${kind}`,
     mimeType: kind === "js" ? "text/javascript" : "text/css",
     content: outputFiles[0]!.text,
   };
@@ -35,8 +34,11 @@ async function bundled(
 
 /** `js/name.js`, `js/name.min.js` and the same for a style; APEX loads the first in debug mode. */
 export async function assets(file: PluginFile, version: string): Promise<readonly Asset[]> {
-  const kinds = file.style === undefined ? (["js"] as const) : (["js", "css"] as const);
+  const { name, entry, style, later } = file;
+  const sources: Source[] = [{ name, entry, kind: "js" }];
+  if (style !== undefined) sources.push({ name, entry: style, kind: "css" });
+  if (later) sources.push({ ...later, kind: "js" });
   return Promise.all(
-    kinds.flatMap((kind) => [false, true].map((minify) => bundled(file, version, kind, minify))),
+    sources.flatMap((source) => [false, true].map((minify) => bundled(source, version, minify))),
   );
 }

@@ -3,22 +3,32 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { build } from "esbuild";
-import { BROWSER_TARGET } from "./target.ts";
+import { build, type Plugin } from "esbuild";
+import { BUNDLE } from "./target.ts";
 
 const SOURCE = "apex-plugins/client";
 const OUT = "build/client";
 const BANNER = { js: "/*! rtm-client of apex-rtm, MIT license */" };
 
+const MORE = "rtm-more.mjs";
+
+/** What is imported when it is needed stays a file of its own, of which consumers make a chunk. */
+const apart: Plugin = {
+  name: "apart",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/more\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: `./${MORE}`, external: true } : undefined,
+    );
+  },
+};
+
 async function bundle(entry: string, format: "iife" | "esm" | "cjs", file: string): Promise<void> {
   await build({
+    plugins: [apart],
     entryPoints: [join(SOURCE, entry)],
     outfile: join(OUT, file),
-    bundle: true,
+    ...BUNDLE,
     minify: true,
-    legalComments: "none",
-    charset: "ascii",
-    target: BROWSER_TARGET,
     format,
     banner: BANNER,
   });
@@ -50,4 +60,6 @@ mkdirSync(OUT, { recursive: true });
 await bundle("classic.ts", "iife", "rtm-client.js");
 await bundle("index.ts", "esm", "rtm-client.mjs");
 await bundle("index.ts", "cjs", "rtm-client.cjs");
+await bundle("classic-more.ts", "iife", "rtm-more.js");
+await bundle("more.ts", "esm", MORE);
 emitTypes();

@@ -56,6 +56,8 @@ export interface PluginFile {
   readonly name: string;
   /** Entry point, relative to the repository. */
   readonly entry: string;
+  /** What the page's script fetches when it is needed, `#PLUGIN_FILES#js/…` too: name and entry point. */
+  readonly later?: { readonly name: string; readonly entry: string };
   /** A stylesheet, relative to the repository: `name.css` and `name.min.css` are shipped too. */
   readonly style?: string;
 }

@@ -27,6 +27,7 @@ export const listener: Manifest = {
   file: {
     name: "rtm-listener",
     entry: "apex-plugins/listener/page/index.ts",
+    later: { name: "rtm-more", entry: "apex-plugins/client/classic-more.ts" },
     style: "apex-plugins/listener/page/listener.css",
   },
   help: `<p>Listens to channels of the relay and reacts in the page. The server makes a token that

@@ -26,6 +26,7 @@ export const presenceRegion: Manifest = {
   file: {
     name: "rtm-presence",
     entry: "apex-plugins/presence-region/page/index.ts",
+    later: { name: "rtm-more", entry: "apex-plugins/client/classic-more.ts" },
     style: "apex-plugins/presence-region/page/presence.css",
   },
   help: `<p>Shows who has the same page or record open, and who only has it in the background. The server

@@ -129,6 +129,31 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
     await allRecovered(tab);
   });
 
+  it("that leaves the second file out too: WebSockets go on, and the page says so", async () => {
+    proxy.webSockets = "hang";
+    const context = await world.browser.newContext();
+    let files = 0;
+    await context.route("**/rtm-more.js", (route) => {
+      files++;
+      return route.abort();
+    });
+    await context.clock.install();
+    const tab = await open("public-alone", { context });
+    const state = (expected: object) =>
+      until("the page says it", async () => {
+        await tab.page.clock.runFor(1_000);
+        return (await tab.seen("statuses")).some(
+          (status) =>
+            JSON.stringify({ ...(status as object), ...expected }) === JSON.stringify(status),
+        );
+      });
+    await state({ state: "waiting", code: "fallback_not_loaded" });
+    proxy.webSockets = "pass";
+    await state({ state: "connected", via: "websocket" });
+    expect(files).toBeGreaterThan(0);
+    expect(proxy.requests).toEqual([]);
+  });
+
   it("that is only slow: what it was taken for does not stick", async () => {
     proxy.webSockets = "slow";
     const tab = await open("public-slow");

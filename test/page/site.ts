@@ -25,6 +25,7 @@ const SCRIPTS = {
   "/rtm-listener.css": ["dynamic_action_plugin_rtm_listener_da.sql", "css/rtm-listener.min.css"],
   "/rtm-presence.js": ["region_type_plugin_rtm_presence_region.sql", "js/rtm-presence.min.js"],
   "/rtm-presence.css": ["region_type_plugin_rtm_presence_region.sql", "css/rtm-presence.min.css"],
+  "/rtm-more.js": ["dynamic_action_plugin_rtm_listener_da.sql", "js/rtm-more.min.js"],
   "/rtm-broadcast.js": ["dynamic_action_plugin_rtm_broadcast_da.sql", "js/rtm-broadcast.min.js"],
 } as const;
 

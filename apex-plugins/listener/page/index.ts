@@ -1,8 +1,9 @@
 /** rtm-listener.js: the browser client and the Listener's function, in the global `rtm`. */
-import * as client from "../../client/index.ts";
+import { connect } from "../../client/script.ts";
+import { StopError } from "../../client/token.ts";
 import { publish } from "../../shared/page/namespace.ts";
 import { listen } from "./listen.ts";
 import { askToNotify } from "./notify.ts";
 import { holdRegion, refreshRegion } from "./region.ts";
 
-publish({ ...client, listen, askToNotify, holdRegion, refreshRegion });
+publish({ connect, StopError, listen, askToNotify, holdRegion, refreshRegion });

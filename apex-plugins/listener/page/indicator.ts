@@ -1,5 +1,5 @@
 /** A badge that says whether the page is live. One per page, whatever the number of listeners. */
-import type { Status } from "../../client/index.ts";
+import type { Status } from "../../client/link.ts";
 import type { Settings } from "./settings.ts";
 
 type Mood = "live" | "catchingUp" | "offline" | "signIn";

@@ -1,6 +1,7 @@
 /** The function that the Listener dynamic action calls. */
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
-import { connect, type TokenOptions } from "../../client/index.ts";
+import { connect } from "../../client/script.ts";
+import type { TokenOptions } from "../../client/token.ts";
 import { member } from "../../shared/page/payload.ts";
 import { renewalFor } from "../../shared/page/renewal.ts";
 import { SENDER, senderId } from "../../shared/page/sender.ts";

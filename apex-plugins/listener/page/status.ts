@@ -3,7 +3,8 @@
  * is still binding the page's dynamic actions, and those after it would never hear them. What
  * several listeners would tell the same elements is told once.
  */
-import type { Status } from "../../client/index.ts";
+import { NOT_LOADED } from "../../client/environment.ts";
+import type { Status } from "../../client/link.ts";
 
 export const STATUS_EVENT = "rtm_listener_status";
 
@@ -51,5 +52,8 @@ export function tellConnection(targets: readonly Target[], url: string, status: 
     if (connection.get(target) === text) continue;
     connection.set(target, text);
     put(target, status);
+    if (status.code === NOT_LOADED) {
+      apex.debug.warn("rtm: the file rtm-more.js beside the plug-in's script could not be loaded");
+    }
   }
 }

@@ -2,12 +2,10 @@
  * One visit: the user is a member of the channel, and of the channel beside it while the page is looked
  * at. A page that was gone for long comes back as a new visitor, behind those who have come meanwhile.
  */
-import {
-  connect,
-  type Member,
-  type RtmSubscription,
-  type TokenOptions,
-} from "../../client/index.ts";
+import type { RtmSubscription } from "../../client/client.ts";
+import type { Member } from "../../client/members.ts";
+import { connect } from "../../client/script.ts";
+import type { TokenOptions } from "../../client/token.ts";
 import { Renewal } from "../../shared/page/renewal.ts";
 import type { PresenceConfig } from "./config.ts";
 

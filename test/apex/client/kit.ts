@@ -6,6 +6,7 @@ import type { Position } from "../../../apex-plugins/client/channel.ts";
 import { RtmClient, type Token } from "../../../apex-plugins/client/client.ts";
 import type { Environment } from "../../../apex-plugins/client/environment.ts";
 import type { Status } from "../../../apex-plugins/client/link.ts";
+import { Members } from "../../../apex-plugins/client/members.ts";
 import { RelayConnection } from "../../../apex-plugins/client/relay-connection.ts";
 import {
   type ClientFrame,
@@ -147,6 +148,7 @@ export class Page {
       // The backoff stays short without being zero.
       random: () => 0.02,
       report: (error) => this.errors.push(error),
+      more: async () => ({ Members, fallback: () => Promise.reject() as never }),
     };
     this.connection = new RelayConnection(environment, url);
     this.connection.link.watch((status) => this.statuses.push(status));

@@ -1,5 +1,6 @@
 /** Whom a page sees: from frames, and from a real relay. */
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { Listener } from "../../../apex-plugins/client/channel.ts";
 import type { Member, MembersChange } from "../../../apex-plugins/client/members.ts";
 import { Members } from "../../../apex-plugins/client/members.ts";
 import { presenceRelay, presenceToken, ROOM, Visitor } from "../../relay/presence-support.ts";
@@ -16,8 +17,15 @@ const names = (members: readonly Member[]) => members.map(({ user }) => user).jo
 describe("members of a channel", () => {
   const watch = () => {
     const changes: [joined: string, left: string, all: string, count: number][] = [];
-    const members: Members = new Members(({ joined, left }: MembersChange) =>
-      changes.push([names(joined), names(left), names(members.all), members.count]),
+    const on = {
+      onMembers(_name: string, all: readonly Member[], count: number, change: MembersChange) {
+        changes.push([names(change.joined), names(change.left), names(all), count]);
+      },
+    };
+    const watcher = new Listener(undefined, "live", undefined, on, 0, { watch: true });
+    const members = new Members(
+      { name: "c", user: undefined, listeners: new Set([watcher]) },
+      (tell) => tell(),
     );
     const list = (users: readonly Member[], more: object = {}) =>
       members.take({

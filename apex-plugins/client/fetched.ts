@@ -1,0 +1,2 @@
+/** Where a classic script that was fetched leaves what it brings. */
+export const FETCHED = Symbol.for("rtm.more");

@@ -1,0 +1,11 @@
+/**
+ * What hardly any page needs: the ways without WebSockets, and who else is there. A file of its own,
+ * which is fetched when it is needed (docs/client.md).
+ */
+import type { More } from "./environment.ts";
+import { Fallback } from "./fallback.ts";
+import { http } from "./http.ts";
+
+export { Members } from "./members.ts";
+
+export const fallback: More["fallback"] = (options) => new Fallback(http, options);
