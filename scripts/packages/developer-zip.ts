@@ -16,6 +16,7 @@ export function buildZip(work: string, out: string): string {
   for (const file of scripts) cpSync(join("dist", file), join(folder, file));
   cpSync("sql/grants", join(folder, "grants"), { recursive: true });
   cpSync("sql/examples", join(folder, "examples"), { recursive: true });
+  cpSync("examples/apex", join(folder, "demo"), { recursive: true });
   cpSync("apex-plugins/dist", join(folder, "plug-ins"), { recursive: true });
   for (const page of ["install.md", "apex.md", "sql-api.md"]) {
     cpSync(join("docs", page), join(folder, "docs", page));

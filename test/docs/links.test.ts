@@ -9,7 +9,7 @@ const pagesIn = (folder: string) =>
     .filter((name) => name.endsWith(".md"))
     .map((name) => join(folder, name));
 
-const PAGES = [".", "docs", "docs/design", "examples"].flatMap(pagesIn);
+const PAGES = [".", "docs", "docs/design", "examples", "examples/apex"].flatMap(pagesIn);
 
 function anchors(page: string): Set<string> {
   const headings = readFileSync(page, "utf8").matchAll(/^#{1,6}\s+(.+)$/gm);

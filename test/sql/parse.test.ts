@@ -11,7 +11,9 @@ describe("PL/SQL grammar", () => {
     "accepts every unit in every variant of conditional compilation",
     async () => {
       const all = [
-        ...units(sourceFiles(["aq", "api", "install", "examples", "verify"])),
+        ...units(
+          sourceFiles(["aq", "api", "install", "examples", "verify", "../examples/apex/database"]),
+        ),
         generatedTrigger(),
       ];
       expect(all.length).toBeGreaterThan(40);

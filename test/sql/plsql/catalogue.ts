@@ -235,6 +235,8 @@ class UnitChecker {
         (isName(first, "update") &&
           list[i + 1]?.kind === "name" &&
           !isName(list[i - 1], "for") &&
+          // Of a trigger's event.
+          !isName(list[i + 1], "on") &&
           // Of a MERGE.
           !isName(list[i + 1], "set"));
       if (!starts) continue;

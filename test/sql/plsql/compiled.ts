@@ -11,6 +11,7 @@ export const files: readonly SourceFile[] = sourceFiles([
   "install",
   "examples",
   "verify",
+  "../examples/apex/database",
 ]);
 
 /** Text of a file, by its path below `sql/`. */
