@@ -125,9 +125,20 @@ export class ConsoleModel {
     return [this.#times(), values];
   }
 
-  /** The same of a gauge. */
+  /** The same of a gauge. Where nobody looked there is a time without a value, so that no line crosses it. */
   gauges(gauge: "connections" | "backlog" | "cpu"): [number[], (number | null)[]] {
-    return [this.#times(), this.points.map((point) => point[gauge])];
+    const times: number[] = [];
+    const values: (number | null)[] = [];
+    for (const [index, point] of this.points.entries()) {
+      const before = this.points[index - 1];
+      if (before && point.at - before.at > GAP_MS) {
+        times.push((before.at + GAP_MS / 2) / 1000);
+        values.push(null);
+      }
+      times.push(point.at / 1000);
+      values.push(point[gauge]);
+    }
+    return [times, values];
   }
 
   #times(): number[] {

@@ -69,6 +69,13 @@ describe("a rate", () => {
     expect(seen(burst).rate("accepted")).toBe(20);
   });
 
+  it("a gauge's line breaks where nobody looked", () => {
+    const points = [0, 1, 60, 61].map((at) => ({ ...point(at, 0), connections: at + 1 }));
+    const [times, values] = seen(points).gauges("connections");
+    expect(times.map((time) => time - START / 1000)).toEqual([0, 1, 8.5, 60, 61]);
+    expect(values).toEqual([1, 2, null, 61, 62]);
+  });
+
   it("is unknown over a pause in which nobody looked, and over a restart", () => {
     expect(seen([point(0, 0), point(100, 1000)]).rate("accepted")).toBeUndefined();
     expect(seen([point(0, 900), point(1, 3)]).rate("accepted")).toBeUndefined();

@@ -5,7 +5,15 @@ import { element, hide, show } from "./elements.ts";
 import { Table } from "./table.ts";
 
 const time = (iso: string | null) =>
-  iso === null || iso === "" ? "-" : new Date(iso).toLocaleString("en-GB");
+  iso === null || iso === ""
+    ? "-"
+    : new Date(iso).toLocaleString("en-GB", {
+        day: "numeric",
+        month: "short",
+        hour: "2-digit",
+        minute: "2-digit",
+        second: "2-digit",
+      });
 
 export class Beside {
   readonly #load = element<HTMLButtonElement>("asideLoad");
@@ -36,6 +44,7 @@ export class Beside {
           title: "Why",
           text: ({ attempts }) =>
             attempts === 0 ? "expired" : `given up after ${attempts} attempts`,
+          wraps: true,
         },
         { title: "Channel", text: ({ channel }) => channel ?? "-", wraps: true },
         { title: "Event", text: ({ eventName }) => eventName ?? "-", wraps: true },

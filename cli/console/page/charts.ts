@@ -72,7 +72,9 @@ export class Spark {
             gap: 2,
             space: 70,
             grid: { show: false },
-            values: (_self, ticks) => ticks.map(clock),
+            // None so near the left edge that it meets the scale's zero.
+            values: (plot, ticks) =>
+              ticks.map((tick) => (plot.valToPos(tick, "x") < 20 ? "" : clock(tick))),
           },
           {
             ...axis,

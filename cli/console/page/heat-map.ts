@@ -63,12 +63,8 @@ export class HeatMap {
       const name = bucket < this.#bounds.length ? bound(this.#bounds[bucket] as number) : "more";
       context.fillStyle = muted;
       context.textAlign = "right";
-      // A bound belongs to the upper edge of its row.
-      context.fillText(
-        name,
-        LABELS - 8,
-        y + (bucket < this.#bounds.length ? 1 : ROW / 2) + (bucket === rows - 2 ? 4 : 3),
-      );
+      // A bound belongs to the upper edge of its row; what is above the last one stands clear of it.
+      context.fillText(name, LABELS - 8, y + (bucket < this.#bounds.length ? 4 : 6));
       context.fillStyle = line;
       context.globalAlpha = 0.5;
       context.fillRect(LABELS, y + ROW - 1, width - LABELS, 1);
