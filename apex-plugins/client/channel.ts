@@ -1,5 +1,6 @@
 /** Where each listener of a channel stands: recovery points and duplicate removal. Pure. */
 import {
+  type Last,
   MAX_EVENTS,
   type MessageFrame,
   type PresenceWish,
@@ -54,6 +55,8 @@ export class Listener {
   readonly parkMs: number;
   /** Whether its user is to be seen, and whether it wants to see others. */
   readonly presence: PresenceWish;
+  /** How many of the newest messages of each event it wants where nothing can be recovered. */
+  readonly last: number | undefined;
   /** The relay has answered for it; what comes before is for the others. */
   answered = false;
   position: Position | undefined;
@@ -68,7 +71,9 @@ export class Listener {
     on: ListenerEvents,
     parkMs: number,
     presence: PresenceWish = {},
+    last?: number,
   ) {
+    this.last = last;
     this.parkMs = parkMs;
     this.presence = presence;
     this.events = events;
@@ -80,7 +85,7 @@ export class Listener {
 
   /** True when something before the next `subscribed` is of interest to it. */
   get wantsReplay(): boolean {
-    return this.#fromPage || this.position !== undefined;
+    return this.#fromPage || this.position !== undefined || this.last !== undefined;
   }
 
   get wantsPage(): boolean {
@@ -92,6 +97,11 @@ export class Listener {
     const at = this.position;
     if (at && at.epoch === epoch && frame.seq <= at.seq) return false;
     this.position = { epoch, seq: frame.seq };
+    return this.take(frame);
+  }
+
+  /** Whether it wants `frame` and has not had it. */
+  take(frame: MessageFrame): boolean {
     if (this.#ids.has(frame.id)) return false;
     this.#ids.add(frame.id);
     if (this.#ids.size > REMEMBERED_IDS) {
@@ -107,6 +117,8 @@ export class Listener {
 export interface AnswerOptions {
   /** The filter that is in force; undefined: none. */
   readonly events?: readonly string[] | undefined;
+  /** What of the newest messages follows. */
+  readonly last?: Last | undefined;
   /** Tells a listener that it has missed something, now or later. */
   readonly lose?: (listener: Listener, tell: () => void) => void;
 }
@@ -135,7 +147,15 @@ export class Channel {
   members: Members | undefined;
   readonly #before: Position | undefined;
   #epoch = "";
-  #askedByAge = false;
+  #seq = 0;
+  #since: Since | undefined;
+  /** So many of the newest messages are still to come for these; the others come after `#seq`. */
+  #newest = 0;
+  #takers: Listener[] = [];
+  /** What others want is asked for when these are in. */
+  #others = false;
+  /** The relay does not know `last`. */
+  #plain = false;
 
   /** `before`: where an earlier page of this tab stood. What it saw is older than this page. */
   constructor(name: string, before?: Position) {
@@ -181,29 +201,44 @@ export class Channel {
   reset(): void {
     this.state = "new";
     this.tried.clear();
+    this.#plain = false;
+  }
+
+  /** The relay does not understand `since`; true when it is asked again without `last`. */
+  bare(): boolean {
+    const { last } = (this.#since ?? {}) as { readonly last?: number | undefined };
+    if (!last || this.state !== "asked") return false;
+    this.reset();
+    this.#plain = true;
+    return true;
   }
 
   /**
    * The earliest point any listener needs. The page's age wins over positions: it is what a
-   * listener that has received nothing needs, and `accept` drops what the others have seen.
+   * listener that has received nothing needs, and `accept` drops what the others have seen. Who is to
+   * begin with the newest messages is served before them.
    */
   since(pageAgeMs: number): Since | undefined {
     let earliest: Position | undefined;
-    for (const listener of this.listeners) {
+    let last: number | undefined;
+    const all = [...this.listeners];
+    if (!this.#plain) for (const one of all) last = Math.max(last ?? 0, one.last ?? 0) || undefined;
+    if (last && all.some((one) => one.last && !one.position)) return { last };
+    for (const listener of all) {
       if (listener.wantsPage) return { ageMs: pageAgeMs };
       const at = listener.position;
       if (at && (!earliest || (at.epoch === earliest.epoch && at.seq < earliest.seq))) {
         earliest = at;
       }
     }
-    return earliest;
+    return earliest && { ...earliest, last };
   }
 
   /** Note that `since` was sent with the subscription. */
   asked(source: TokenSource | undefined, since: Since | undefined): void {
     this.state = "asked";
     this.tried.add(source);
-    this.#askedByAge = since !== undefined && "ageMs" in since;
+    this.#since = since;
   }
 
   /** The relay's answer: `seq` is the newest message, `recovered` promises a replay up to it. */
@@ -211,37 +246,58 @@ export class Channel {
     epoch: string,
     seq: number,
     recovered: boolean,
-    { events, lose = (_listener, tell) => tell() }: AnswerOptions = {},
+    { events, last, lose = (_listener, tell) => tell() }: AnswerOptions = {},
   ): void {
     this.state = "live";
     this.#epoch = epoch;
+    this.#seq = seq;
+    this.#newest = last?.sent ?? 0;
+    this.#takers = [];
+    this.#others = false;
+    const asked = this.#since ?? {};
+    const newestOnly = last && !("epoch" in asked);
     for (const listener of this.listeners) {
       // It came while others were asked for; its own answer follows.
       if (!listener.answered && !lets(events, listener.events)) continue;
-      listener.answered = true;
-      const tell = (whole: boolean) => listener.on.onSubscribed?.(this.name, whole);
       const at = listener.position;
-      const upToDate = at?.epoch === epoch && at.seq === seq;
-      const replayed = recovered && (this.#askedByAge || at?.epoch === epoch);
-      if (listener.wantsReplay && !upToDate && replayed) {
+      const behind = listener.wantsReplay && !(at?.epoch === epoch && at.seq === seq);
+      const takes = behind && !!last && !!listener.last && !(newestOnly && at);
+      listener.answered = takes || !newestOnly || !behind;
+      if (!listener.answered) {
+        this.#others = true;
+        continue;
+      }
+      let lost = behind;
+      if (takes) {
+        this.#takers.push(listener);
+        lost = !last.complete;
+      } else if (behind && recovered && ("ageMs" in asked || at?.epoch === epoch)) {
+        lost = false;
         // Another epoch answered by age: take all of it, the ids drop what was seen.
         if (at && at.epoch !== epoch) listener.position = { epoch, seq: 0 };
         const before = this.#before;
         if (!at && before?.epoch === epoch && before.seq <= seq) listener.position = before;
-        tell(true);
-        continue;
-      }
-      const lost = listener.wantsReplay && !upToDate;
-      listener.position = { epoch, seq };
-      if (lost) lose(listener, () => tell(false));
-      else tell(true);
+      } else listener.position = { epoch, seq };
+      const tell = () => listener.on.onSubscribed?.(this.name, !lost);
+      if (lost) lose(listener, tell);
+      else tell();
     }
+    if (this.#newest === 0) this.#newestIn();
+  }
+
+  /** All of the newest messages are in: who asked for them stands where the answer says. */
+  #newestIn(): void {
+    for (const listener of this.#takers) {
+      listener.position = { epoch: this.#epoch, seq: this.#seq };
+    }
+    if (this.#others && this.state === "live") this.reset();
+    this.#others = false;
   }
 
   /** Nothing that any listener wants is missing up to `seq`, though messages were left out. */
   moved(seq: number): void {
     // While it is asked for anew the relay speaks of what was asked for before.
-    if (this.state !== "live") return;
+    if (this.state !== "live" || this.#newest > 0) return;
     for (const listener of this.listeners) {
       const at = listener.position;
       if (!listener.answered || (at && (at.epoch !== this.#epoch || at.seq >= seq))) continue;
@@ -251,6 +307,13 @@ export class Channel {
 
   /** The listeners that want `frame`. */
   accept(frame: MessageFrame): Listener[] {
+    if (this.#newest > 0) {
+      const takers = this.#takers.filter(
+        (listener) => this.listeners.has(listener) && listener.take(frame),
+      );
+      if (--this.#newest === 0) this.#newestIn();
+      return takers;
+    }
     return [...this.listeners].filter(
       (listener) => listener.answered && listener.accept(this.#epoch, frame),
     );

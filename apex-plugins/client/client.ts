@@ -1,5 +1,5 @@
 /** What a page's script holds: subscriptions on a connection that others may share. */
-import type { PresenceWish } from "../../relay/contract/protocol.ts";
+import { MAX_LAST, type PresenceWish } from "../../relay/contract/protocol.ts";
 import { Listener, type ListenerEvents, type Start } from "./channel.ts";
 import type { Status } from "./link.ts";
 import type { RelayConnection } from "./relay-connection.ts";
@@ -17,6 +17,11 @@ export interface SubscribeOptions extends ListenerEvents {
    * starts with the next message, a position continues after a message seen before.
    */
   readonly from?: Start | undefined;
+  /**
+   * 1-10: where no position can be gone on from, begin with the newest so many messages of each event
+   * in place of what `from` says. For what shows the present state.
+   */
+  readonly last?: number | undefined;
   /**
    * `join`: the token's user is seen by others in these channels; `watch`: they are seen by
    * `onMembers`. The token and a rule of the relay must allow it. Who watches must join, unless the
@@ -69,14 +74,18 @@ export class RtmClient {
     };
   }
 
+  /** Throws `TypeError` when `last` cannot be used. */
   subscribe(channels: string | readonly string[], options: SubscribeOptions): RtmSubscription {
     const names = typeof channels === "string" ? [channels] : [...new Set(channels)];
     const events = typeof options.events === "string" ? [options.events] : options.events;
     const wanted = !events || events.includes("*") ? undefined : new Set(events);
     const source = options.token === undefined ? this.#source : tokenSource(options.token);
-    const { presence, from = "page" } = options;
+    const { presence, from = "page", last } = options;
+    if (last !== undefined && !(Number.isInteger(last) && last > 0 && last <= MAX_LAST)) {
+      throw new TypeError(`rtm: last must be 1 to ${MAX_LAST}, not ${last}`);
+    }
     const listeners = names.map((name) => {
-      const listener = new Listener(wanted, from, source, options, this.#parkMs, presence);
+      const listener = new Listener(wanted, from, source, options, this.#parkMs, presence, last);
       this.#connection.add(name, listener);
       return [name, listener] as const;
     });

@@ -45,6 +45,10 @@ interface Place {
   since: Since | undefined;
   readonly events: readonly string[] | undefined;
   readonly presence: PresenceWish | undefined;
+  /** How many of the newest messages are wanted where nothing can be recovered. */
+  readonly last: number | undefined;
+  /** So many of them are still to come. */
+  newest: number;
   /** When `since` was told: an age grows. */
   at: number;
   /** It waits for its answer. */
@@ -107,7 +111,9 @@ export class HttpSocket implements Socket {
     const at = performance.now();
     for (const entry of ("subscribe" in frame && frame.subscribe) || []) {
       const { channel, since, events, presence } = entry;
-      this.#places.set(channel, { since, events, presence, at, asked: true, epoch: "", seq: 0 });
+      const last = since && "last" in since ? since.last : undefined;
+      const fresh = { asked: true, epoch: "", seq: 0, newest: 0 };
+      this.#places.set(channel, { since, events, presence, last, at, ...fresh });
     }
     this.#askAnew();
     if (!this.#running) void this.#run();
@@ -217,6 +223,7 @@ export class HttpSocket implements Socket {
     for (const frame of frames) {
       if (signal.aborted || this.#frame(frame, JSON.stringify(frame))) return;
     }
+    this.#giveUpNewest();
     if (!more) this.#settle();
     this.#handlers.frame('{"op":"ping"}');
     if (held || more) return;
@@ -242,7 +249,9 @@ export class HttpSocket implements Socket {
   #forward(frame: Frame, now: number): boolean {
     if (!("op" in frame)) {
       const place = this.#places.get(frame.channel);
-      if (place) place.since = { epoch: place.epoch, seq: frame.seq };
+      if (place && place.newest > 0) {
+        if (--place.newest === 0) standAt(place, place.seq);
+      } else if (place) standAt(place, frame.seq);
       return true;
     }
     if (frame.op === "connected" || frame.op === "refreshed") {
@@ -274,13 +283,15 @@ export class HttpSocket implements Socket {
     const place = "channel" in frame ? this.#places.get(frame.channel!) : undefined;
     if (!place) return false;
     if (frame.op === "error" && frame.code.startsWith("presence_")) return true;
-    if (frame.op === "position") place.since = { epoch: place.epoch, seq: frame.seq };
+    if (frame.op === "position") standAt(place, frame.seq);
     const { asked } = place;
     if (frame.op === "subscribed" || frame.op === "error") place.asked = false;
     if (frame.op === "subscribed") {
-      const { epoch, seq, recovered } = frame;
-      Object.assign(place, { epoch, seq });
-      if (!recovered) place.since = { epoch, seq };
+      const { epoch, seq, recovered, last } = frame;
+      const newest = last?.sent ?? 0;
+      Object.assign(place, { epoch, seq, newest });
+      // Asked for again until all of them are in.
+      if (!recovered && newest === 0) standAt(place, seq);
       return asked || !recovered;
     }
     if (frame.op !== "error" && frame.op !== "unsubscribed") return true;
@@ -292,6 +303,18 @@ export class HttpSocket implements Socket {
     return false;
   }
 
+  /** The next poll would bring the first of them again: more than fit into one are not to be had. */
+  #giveUpNewest(): void {
+    for (const [channel, place] of this.#places) {
+      if (place.newest === 0) continue;
+      const { epoch, seq } = place;
+      place.newest = 0;
+      standAt(place, seq);
+      const told = { op: "subscribed", channel, epoch, seq, recovered: false };
+      this.#handlers.frame(JSON.stringify(told));
+    }
+  }
+
   /** All replays are over: where an age was asked for, the answer's position counts. */
   #settle(): void {
     for (const place of this.#places.values()) {
@@ -299,4 +322,8 @@ export class HttpSocket implements Socket {
       if (since && "ageMs" in since && !asked) place.since = { epoch, seq };
     }
   }
+}
+
+function standAt(place: Place, seq: number): void {
+  place.since = { epoch: place.epoch, seq, last: place.last };
 }

@@ -324,6 +324,7 @@ export class RelayConnection {
       if (typeof eventName !== "string" || typeof id !== "string" || typeof seq !== "number")
         return;
       for (const listener of channel?.accept(frame) ?? []) this.#dispatcher.add(listener, frame);
+      this.#goOn(channel);
     } else if (frame.op === "refreshed") {
       const source = this.#presented();
       if (!source) return;
@@ -355,6 +356,8 @@ export class RelayConnection {
         this.#bury(source, code, message);
       } else this.#refused(source, code);
       this.#presentNext();
+    } else if (code === "bad_since" && channel?.bare()) {
+      this.#soon();
     } else if (channel && !String(code).startsWith("presence_")) {
       this.#denied(channel, code, message);
     } else if (channel || frame.channel === undefined) {
@@ -369,12 +372,18 @@ export class RelayConnection {
 
   #subscribed(
     channel: Channel,
-    { epoch, seq, recovered, events, spreadMs, user }: Frame<"subscribed">,
+    { epoch, seq, recovered, events, last, spreadMs, user }: Frame<"subscribed">,
   ): void {
     channel.user = user ?? channel.user;
     const lose = (listener: Listener, tell: () => void) =>
       this.#losses.tell(listener, spreadMs, () => this.#call(tell));
-    this.#call(() => channel.subscribed(epoch, seq, recovered, { events, lose }));
+    this.#call(() => channel.subscribed(epoch, seq, recovered, { events, last, lose }));
+    this.#goOn(channel);
+  }
+
+  /** Others of its listeners may want to be asked for now. */
+  #goOn(channel: Channel | undefined): void {
+    if (channel?.state === "new") this.#soon();
   }
 
   /** No token grants the channel any more. What was missed is replayed under the next one. */

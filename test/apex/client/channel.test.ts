@@ -63,7 +63,12 @@ class Memory {
 /** Of three messages two have the one event, one has the other. */
 const eventOf = (n: number) => (n % 3 === 0 ? "f" : "e");
 
-function listener(start: Start, seen: (string | number)[], events?: string[]): Listener {
+function listener(
+  start: Start,
+  seen: (string | number)[],
+  events?: string[],
+  last?: number,
+): Listener {
   const on = {
     onMessages() {},
     onSubscribed: (_channel: string, recovered: boolean) => {
@@ -73,7 +78,28 @@ function listener(start: Start, seen: (string | number)[], events?: string[]): L
     onDenied() {},
     onMembers() {},
   };
-  return new Listener(events && new Set(events), start, undefined, on, 0);
+  return new Listener(events && new Set(events), start, undefined, on, 0, {}, last);
+}
+
+/** A relay that knows `last`; its ids are those of the messages. */
+class LastingMemory extends Memory {
+  override frame(seq: number, n: number): MessageFrame {
+    return { ...super.frame(seq, n), id: `n${n}` };
+  }
+
+  answer(since: Since | undefined, events: readonly string[] | undefined) {
+    const plain = this.subscribe(since, 0, events);
+    const count = since && "last" in since ? since.last : undefined;
+    if (plain.recovered || !count) return { ...plain, last: undefined };
+    const known = this.published.filter(({ seq }) => seq > this.evictedUpTo);
+    const newest = ["e", "f"]
+      .filter((name) => !events || events.includes(name))
+      .map((name) => known.filter(({ n }) => eventOf(n) === name).slice(-count));
+    const replay = newest.flat().sort((a, b) => a.seq - b.seq);
+    const complete = this.evictedUpTo === 0 || newest.every(({ length }) => length === count);
+    const frames = replay.map(({ seq, n }) => this.frame(seq, n));
+    return { ...plain, replay: frames, last: { sent: frames.length, complete } };
+  }
 }
 
 describe("positions", () => {
@@ -179,6 +205,154 @@ describe("positions", () => {
     channel.asked(undefined, channel.since(5));
     channel.subscribed("e1", 4, true);
     expect(seen).toEqual(["lost"]);
+  });
+
+  it("who asks for the newest begins with them, whoever else listens, and others miss nothing", () => {
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.constant("publish") },
+      { weight: 2, arbitrary: fc.constantFrom("cut", "reconnect", "cut-in-replay") },
+      { weight: 2, arbitrary: fc.constantFrom("join", "join f", "last", "last f") },
+      fc.constantFrom("evict", "ping", "crash"),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => {
+        const memory = new LastingMemory();
+        const channel = new Channel("c");
+        const streams: { seen: (string | number)[]; name: string; one: Listener; from: number }[] =
+          [];
+        let n = 0;
+        let live = false;
+        let wanted: (frame: MessageFrame) => boolean = () => true;
+        const take = (frame: MessageFrame) => {
+          const takers = channel.accept(frame);
+          for (const { one, seen } of streams) {
+            if (takers.includes(one)) seen.push(frame.payload as number);
+          }
+        };
+        const subscribe = (most = Number.POSITIVE_INFINITY) => {
+          channel.reset();
+          for (let rounds = 0; channel.state === "new"; rounds++) {
+            expect(rounds).toBeLessThan(3);
+            const since = channel.since(1);
+            channel.asked(undefined, since);
+            const { events } = channel;
+            const {
+              epoch,
+              seq,
+              recovered,
+              replay,
+              last,
+              wanted: now,
+            } = memory.answer(since, events);
+            channel.subscribed(epoch, seq, recovered, { events, last });
+            replay.slice(0, most).forEach(take);
+            live = replay.length <= most;
+            wanted = now;
+            if (live && events) channel.moved(seq);
+          }
+        };
+        const join = (kind: string, filter?: string) => {
+          const seen: (string | number)[] = [];
+          const start = { epoch: `e${memory.epoch}`, seq: memory.seq };
+          const last = kind === "last";
+          const events = filter ? [filter] : undefined;
+          const one = listener(last ? "page" : start, seen, events, last ? 1 : undefined);
+          streams.push({ seen, name: `${kind}${filter ?? ""}`, one, from: n });
+          channel.listeners.add(one);
+        };
+        memory.publish(n++);
+        join("join");
+        subscribe();
+        for (const action of steps) {
+          const [kind = "", filter] = action.split(" ");
+          if (kind === "publish") {
+            const frame = memory.publish(n++);
+            if (live && wanted(frame)) take(frame);
+          } else if (kind === "ping") {
+            if (live && channel.events) channel.moved(memory.seq);
+          } else if (kind === "cut") live = false;
+          else if (kind === "reconnect") subscribe();
+          else if (kind === "cut-in-replay") subscribe(1);
+          else if (kind === "evict") memory.evictedUpTo = Math.max(0, memory.seq - 1);
+          else if (kind === "crash") {
+            memory.crash(n);
+            live = false;
+          } else if (streams.length < 4) {
+            join(kind, filter);
+            if (live) subscribe();
+          }
+        }
+        subscribe();
+        for (const { seen, name, from } of streams) {
+          const numbers = seen.filter((value) => value !== "lost") as number[];
+          expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+          if (seen.includes("lost")) continue;
+          const all = Array.from({ length: n }, (_, value) => value).filter(
+            (value) => !name.endsWith("f") || eventOf(value) === "f",
+          );
+          if (name.startsWith("join"))
+            expect(numbers).toEqual(all.filter((value) => value >= from));
+          else if (!steps.includes("crash")) {
+            for (const event of ["e", "f"]) {
+              const of = (value: number) => eventOf(value) === event;
+              expect(numbers.findLast(of)).toBe(all.findLast(of));
+            }
+          }
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("last values come to those who asked only, and to nobody twice", () => {
+    const memory = new Memory();
+    const channel = new Channel("c");
+    const [lost, kept] = [[], []] as (string | number)[][];
+    const asking = listener("page", lost as string[], undefined, 2);
+    const other = listener({ epoch: "e1", seq: 1 }, kept as string[]);
+    for (const one of [asking, other]) channel.listeners.add(one);
+    expect(channel.since(5)).toEqual({ last: 2 });
+    channel.asked(undefined, channel.since(5));
+    channel.subscribed("e1", 4, false, { last: { sent: 2, complete: true } });
+    expect(channel.accept(memory.frame(2, 1))).toEqual([asking]);
+    // The relay says where it stands while they are under way.
+    channel.moved(4);
+    expect(channel.state).toBe("live");
+    expect(channel.accept(memory.frame(3, 3))).toEqual([asking]);
+    // Now the others are asked for; what comes meanwhile is replayed to them.
+    expect(channel.state).toBe("new");
+    expect(channel.since(5)).toEqual({ epoch: "e1", seq: 1, last: 2 });
+    channel.asked(undefined, channel.since(5));
+    expect(channel.accept(memory.frame(5, 4))).toEqual([asking]);
+    channel.subscribed("e1", 5, true);
+    for (const seq of [2, 3, 4, 5]) {
+      expect(channel.accept(memory.frame(seq, seq))).toEqual([other]);
+    }
+    expect(channel.accept(memory.frame(6, 6))).toEqual([asking, other]);
+    expect([lost, kept]).toEqual([[], []]);
+  });
+
+  it("a position that is too old becomes the newest for those who asked, and a loss for the others", () => {
+    const [a, b, c] = [[], [], []] as (string | number)[][];
+    const channel = new Channel("c");
+    const asking = listener({ epoch: "e1", seq: 3 }, a as string[], undefined, 1);
+    const other = listener({ epoch: "e1", seq: 3 }, b as string[]);
+    for (const one of [asking, other]) channel.listeners.add(one);
+    channel.asked(undefined, channel.since(5));
+    channel.subscribed("e2", 9, false, { last: { sent: 1, complete: true } });
+    expect([a, b]).toEqual([[], ["lost"]]);
+    expect(channel.accept(new Memory().frame(7, 7))).toEqual([asking]);
+    expect(channel.state).toBe("live");
+    expect([asking.position, other.position]).toEqual([
+      { epoch: "e2", seq: 9 },
+      { epoch: "e2", seq: 9 },
+    ]);
+    // Not all that there may be: the page has to ask the source.
+    const late = new Channel("c");
+    late.listeners.add(listener("live", c as string[], undefined, 1));
+    late.asked(undefined, late.since(5));
+    late.subscribed("e2", 9, false, { last: { sent: 0, complete: false } });
+    expect(c).toEqual(["lost"]);
   });
 
   it("a position frame moves listeners, not back, not of another epoch, not those not answered", () => {

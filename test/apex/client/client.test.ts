@@ -94,6 +94,48 @@ describe("connecting", () => {
     expect(page.errors).toEqual([]);
   });
 
+  it("begins with the newest messages where that is asked for, and with the page's age where it is not known", async () => {
+    const given: number[] = [];
+    const { messages } = listen("sales");
+    const client = page.client();
+    const answers = new Arrivals<boolean>();
+    client.subscribe("sales", {
+      last: 2,
+      onMessage: ({ seq }) => given.push(seq),
+      onSubscribed: (_channel, recovered) => answers.push(recovered),
+    });
+    const peer = await relay.peers.next();
+    expect((await peer.accept()).subscribe).toEqual([{ channel: "sales", since: { last: 2 } }]);
+    const last = { sent: 2, complete: true };
+    peer.send({ op: "subscribed", channel: "sales", epoch: "e1", seq: 9, recovered: false, last });
+    peer.message("sales", 4);
+    peer.message("sales", 9);
+    // The other listener's turn.
+    expect(await peer.frames.next()).toMatchObject({ subscribe: [{ since: { ageMs: 1235 } }] });
+    peer.subscribed("sales", 9, true);
+    for (const seq of [8, 9, 10]) peer.message("sales", seq);
+    expect((await messages.until(({ seq }) => seq === 10)).seq).toBe(10);
+    expect(messages.all.map(({ seq }) => seq)).toEqual([8, 9, 10]);
+    expect(given).toEqual([4, 9, 10]);
+    expect(answers.all).toEqual([true, true]);
+    peer.terminate();
+    const old = await relay.peers.next();
+    await old.accept();
+    // A relay of before.
+    client.subscribe("prices", { last: 1 });
+    const frame = await old.frames.until((one) => JSON.stringify(one).includes("prices"));
+    expect(frame).toMatchObject({ subscribe: [{ since: { last: 1 } }] });
+    old.send({ op: "error", code: "bad_since", channel: "prices", message: "?" });
+    expect(await old.frames.next()).toEqual({
+      op: "subscribe",
+      subscribe: [{ channel: "prices", since: { ageMs: 1235 } }],
+    });
+    for (const wrong of [0, 11, 1.5, Number.NaN]) {
+      expect(() => client.subscribe("x", { last: wrong })).toThrow(/last must be 1 to 10/);
+    }
+    expect(page.errors).toEqual([]);
+  });
+
   it("frames that are no messages do no harm", async () => {
     const { messages } = listen("sales");
     const peer = await connected();

@@ -18,6 +18,7 @@ interface Told {
   readonly channel?: string;
   readonly eventName?: string;
   readonly recovered?: boolean;
+  readonly seq?: number;
 }
 
 function open(via: "stream" | "poll"): Arrivals<Told> {
@@ -59,6 +60,46 @@ describe.each(["stream", "poll"] as const)("over %s", (via) => {
     const events = frames.all.map(({ eventName }) => eventName).filter(Boolean);
     expect(events).toEqual(["a", "a", "a"]);
   });
+
+  it("asks for the newest until they are in, and then goes on by position", async () => {
+    relay = await startTestRelay({ history: { count: 3 } });
+    await publish("a", "b", "a");
+    const frames = open(via);
+    send("connect", { since: { last: 1 } });
+    const seqs = async (count: number) => {
+      const messages: (number | undefined)[] = [];
+      while (messages.length < count) {
+        messages.push((await frames.until(({ op }) => op === undefined)).seq);
+      }
+      return messages;
+    };
+    expect(await seqs(2)).toEqual([2, 3]);
+    // Asked anew for all: what was given does not come again.
+    send("subscribe", { channel: "public-other" });
+    await frames.until(({ op, channel }) => op === "subscribed" && channel === "public-other");
+    await publish("a");
+    expect(await seqs(1)).toEqual([4]);
+    socket.abandon();
+    const answers = frames.all.filter(
+      ({ op, channel }) => op === "subscribed" && channel === "public",
+    );
+    expect(answers.map(({ recovered }) => recovered)).toEqual([false]);
+  });
+});
+
+it("more of the newest than fit into a poll's answer are told as a loss, not asked for for ever", async () => {
+  relay = await startTestRelay();
+  const text = "x".repeat(100 * 1024);
+  const big = ["a", "b", "c", "d"].map((eventName) => message("public", text, { eventName }));
+  await relay.publisher.publish(big, SOURCE);
+  const frames = open("poll");
+  send("connect", { since: { last: 1 } });
+  await frames.until(({ op, seq }) => op === "subscribed" && seq === 4);
+  await frames.until(({ op }) => op === "subscribed");
+  await publish("e");
+  expect(await frames.until(({ eventName }) => eventName === "e")).toMatchObject({ seq: 5 });
+  const told = frames.all.filter(({ op }) => op === undefined).map(({ seq }) => seq);
+  expect(new Set(told).size).toBe(told.length);
 });
 
 it("a stream goes on where a position frame says, however much the filter has left out", async () => {
