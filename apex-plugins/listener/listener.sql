@@ -4,7 +4,7 @@ is
 begin
   return settings_of(
     p_settings,
-    ':key:by:live:catchingUp:offline:signIn:type:title:link:seconds:position:cssClass:close:more:badge:count'
+    ':key:by:last:live:catchingUp:offline:signIn:type:title:link:seconds:position:cssClass:close:more:badge:count'
       || ':clear:badgeLabel:member:'
   );
 end listener_settings;
@@ -289,6 +289,7 @@ is
   l_token       websocket_api.t_token_options;
   l_subscribed  apex_t_varchar2;
   l_shown       json_object_t;
+  l_last        pls_integer;
 begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
   find_presence(p_dynamic_action, p_plugin, l_granted, l_token);
@@ -318,6 +319,13 @@ begin
   p_configuration.put('fireChange', l_fire_change = 'Y');
   p_configuration.put('options', json_list(entries(replace(l_options, ':', ','))));
   l_shown := listener_settings(l_settings);
+  if nvl(l_shown.has('last'), false) then
+    l_last := whole_number(trim('"' from l_shown.get('last').to_string), 'Settings: last', 1, 10);
+    l_shown.put('last', l_last);
+    if instr(':' || l_options || ':', ':LAST:') = 0 then
+      raise_usage('Settings: last needs the option Last Values');
+    end if;
+  end if;
   l_shown.remove('member');
   p_configuration.put('settings', l_shown);
   if wants_token(p_dynamic_action) then

@@ -239,6 +239,14 @@ It stands in the element with the attribute data-rtm-indicator, without one in a
 navigation to the page come too, also to a listener that is fired late.`,
         },
         {
+          display: "Last Values",
+          value: "LAST",
+          help: `Begins with the newest message of each event, whatever its age, in place of those since the
+navigation: for a page that shows the present state. Let the sender keep it (p_retain_s), so that it is there
+for as long as it should be. The Settings say with last how many of each event. The state gap comes only
+where the relay may not have all of them.`,
+        },
+        {
           display: "Not My Own",
           value: "OTHERS",
           help: `Messages that a Broadcast action of this very page has sent, with Add Sender, are left out.`,
@@ -308,6 +316,7 @@ texts): Notify. #name# is replaced in type, title and link; in a link it is enco
 <li>badge (a DOM id or a selector), count (the member with the count; without it every message counts
 one), clear (the event that clears it; without it a click), badgeLabel (its text, #count# new): Set
 Badge.</li>
+<li>last: how many messages of each event, 1 to 10 (1): Last Values.</li>
 <li>member: an object of at most 512 bytes that others see of the user, such as {"name": "&amp;P0_NAME."}: Be
 Seen by Others.</li>
 <li>live, catchingUp, offline, signIn: the texts of the connection indicator.</li>

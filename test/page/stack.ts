@@ -21,6 +21,8 @@ export interface Sent {
   readonly channel: string;
   readonly eventName: string;
   readonly payload: unknown;
+  /** `p_retain_s`. */
+  readonly retain?: number;
 }
 
 /** How long a member who has gone is still seen, ms. */
@@ -175,15 +177,18 @@ export class Stack {
 
   /** One transaction: the calls, and then the commit or the rollback. */
   async transaction(messages: readonly Sent[], commit = true): Promise<void> {
-    for (const { channel, eventName, payload } of messages) {
+    for (const { channel, eventName, payload, retain } of messages) {
       await this.#connection.execute(
-        "begin websocket_api.broadcast_item(:api_key, :base_url, :channel, :event_name, :payload); end;",
+        "begin websocket_api.broadcast_item(:api_key, :base_url, :channel, :event_name, :payload, :on_error, :source, :retain); end;",
         {
           api_key: null,
           base_url: null,
           channel,
           event_name: eventName,
           payload: { type: oracledb.DB_TYPE_CLOB, val: JSON.stringify(payload) },
+          on_error: null,
+          source: "APEX",
+          retain: retain ?? null,
         },
       );
     }

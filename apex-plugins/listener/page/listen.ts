@@ -108,6 +108,7 @@ export function listen(this: DynamicActionContext): void {
     client.subscribe(config.channels, {
       events: config.events,
       from: has("NOW") ? "live" : "page",
+      last: has("LAST") ? Number(config.settings.last ?? 1) : undefined,
       token: tokenOf(config, ajaxIdentifier),
       presence: { join: has("JOIN"), watch: has("WATCH") },
       onMessage(message) {

@@ -2,6 +2,7 @@
 export type Option =
   | "KEEP_PAGE"
   | "NOW"
+  | "LAST"
   | "OTHERS"
   | "INDICATOR"
   | "STAY"
@@ -17,6 +18,8 @@ export interface Settings {
   readonly key?: string;
   /** The member that says who has changed the row. */
   readonly by?: string;
+  /** Option Last Values: how many of each event. */
+  readonly last?: number | string;
   /** Texts of the connection indicator. */
   readonly live?: string;
   readonly catchingUp?: string;
