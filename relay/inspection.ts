@@ -3,7 +3,7 @@
  * and what a channel has lately carried. It is read from what is there anyway when it is asked for,
  * so that it costs nothing otherwise.
  */
-import type { ChannelLog, Entry } from "./channels/history.ts";
+import type { ChannelLog, Entry } from "./channels/channel-log.ts";
 import type { Stats } from "./channels/stats.ts";
 import { ClientConnection } from "./clients/client-connection.ts";
 import type { Clients } from "./clients/clients.ts";

@@ -1,8 +1,8 @@
 /** Messages of one channel that leave in one turn of the event loop, joined once for all clients with a view. */
 import { idLine } from "../wire/event.ts";
 import { type Frames, joinFrames, NO_FRAMES } from "../wire/frame.ts";
+import type { Entry } from "./channel-log.ts";
 import { eventFrame, formatFrame } from "./encode.ts";
-import type { Entry } from "./history.ts";
 import { MESSAGE, PAYLOAD, UNFILTERED, type View, viewOf } from "./view.ts";
 
 export class Bundle {

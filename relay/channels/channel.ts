@@ -1,6 +1,7 @@
 /** A channel: its messages, its subscriptions, and what of this turn was not written yet. */
+
+import type { ChannelLog, Entry } from "./channel-log.ts";
 import { channelPrefix } from "./encode.ts";
-import type { ChannelLog, Entry } from "./history.ts";
 import type { Subscription } from "./outlet.ts";
 import { Slab } from "./slab.ts";
 

@@ -10,8 +10,9 @@ import type { Numbered, Snapshot } from "../log/log.ts";
 import { Backlog } from "./backlog.ts";
 import { Bundle } from "./bundle.ts";
 import { Channel } from "./channel.ts";
+import type { ChannelLog, Entry } from "./channel-log.ts";
 import { encodeMessage } from "./encode.ts";
-import { type ChannelLog, type Entry, History, type Recovery } from "./history.ts";
+import { History, type Recovery } from "./history.ts";
 import {
   EVERYTHING,
   type Outlet,

@@ -6,8 +6,8 @@ import type { Fact } from "../log/fact.ts";
 import { type LastBounds, type LastDrop, lastKey, readLast } from "../log/last-value.ts";
 import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
+import type { Entry } from "./channel-log.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";
-import type { Entry } from "./history.ts";
 import { Tally } from "./stats.ts";
 
 /** The `seq` of a message of an earlier epoch, where its number means nothing. */

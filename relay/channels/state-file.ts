@@ -20,7 +20,8 @@ import { join } from "node:path";
 import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { makeDirectory } from "../../common/make-directory.ts";
-import { type Kept, readState, writeState } from "./state-records.ts";
+import { readState } from "./state-reader.ts";
+import { type Kept, writeState } from "./state-writer.ts";
 
 const FILE = "relay-history.state";
 /** A file of ours that has not changed for so long belongs to no start or stop that still runs, ms. */

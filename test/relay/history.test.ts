@@ -1,12 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  CHANNEL_COST,
-  type ChannelLog,
-  ENTRY_COST,
-  type Entry,
-  History,
-} from "../../relay/channels/history.ts";
+import type { ChannelLog, Entry } from "../../relay/channels/channel-log.ts";
+import { CHANNEL_COST, ENTRY_COST, History } from "../../relay/channels/history.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
 import { DuplicateWindow } from "../../relay/log/duplicates.ts";
 import { textFrame } from "../../relay/wire/frame.ts";

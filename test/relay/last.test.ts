@@ -1,6 +1,6 @@
 /** Clients that want the newest messages of each event where nothing can be recovered. */
 import { afterEach, describe, expect, it } from "vitest";
-import { ChannelLog } from "../../relay/channels/history.ts";
+import { ChannelLog } from "../../relay/channels/channel-log.ts";
 import { MemoryLog } from "../../relay/log/memory-log.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { EventReader, poll } from "../protocol-kit/event-stream.ts";

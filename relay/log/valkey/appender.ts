@@ -11,14 +11,16 @@ import type { Message } from "../../contract/message.ts";
 import { isFact, type Notice, type SharedTable } from "../fact.ts";
 import { LAST_DROPS, type LastBounds, type LastDrop } from "../last-value.ts";
 import type { Appended, AppendOptions, Noted } from "../log.ts";
+import { APPEND } from "./append-script.ts";
 import { type Attached, attach } from "./attach.ts";
 import { type Argument, type EngineAddress, EngineConnection } from "./connection.ts";
 import { encodeRest, messageLength, splitBatch } from "./entry.ts";
 import { EngineRefusedError, EngineUnreachableError } from "./errors.ts";
 import { RECONNECT } from "./follower.ts";
+import type { EngineKeys } from "./keys.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { encodeNotice, noticeLength, storedFact } from "./notice.ts";
-import { APPEND, type Keys, NOTE } from "./scripts.ts";
+import { NOTE } from "./scripts.ts";
 import type { LogStats } from "./stats.ts";
 
 /** How often a batch begins again before its caller must decide. */
@@ -28,7 +30,7 @@ const TOKEN_BYTES = 6;
 
 export interface AppenderOptions {
   readonly address: EngineAddress;
-  readonly keys: Keys;
+  readonly keys: EngineKeys;
   readonly knowledge: Knowledge;
   /** Message ids remembered per source, at least; up to twice as many are. */
   readonly ids: number;
@@ -260,7 +262,7 @@ export class Appender {
 }
 
 /** What note.lua is told of a notice; `keys` are its KEYS, to which the fact's table is added. */
-function noteArguments(notice: Notice, keys: Keys, names: string[]): readonly Argument[] {
+function noteArguments(notice: Notice, keys: EngineKeys, names: string[]): readonly Argument[] {
   const text = encodeNotice(notice);
   if (!isFact(notice)) return [text, 0, "", "", 0, ""];
   const { table, owner, key, rank = 0 } = notice;

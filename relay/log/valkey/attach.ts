@@ -2,8 +2,9 @@
 
 import { randomUUID } from "node:crypto";
 import type { EngineConnection } from "./connection.ts";
+import type { EngineKeys } from "./keys.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { ATTACH, type Keys } from "./scripts.ts";
+import { ATTACH } from "./scripts.ts";
 
 export interface Attached {
   readonly epoch: string;
@@ -24,7 +25,7 @@ export interface Attached {
  */
 export async function attach(
   connection: EngineConnection,
-  keys: Keys,
+  keys: EngineKeys,
   knowledge: Knowledge,
   keepFrom = 0,
 ): Promise<Attached> {

@@ -10,7 +10,7 @@
 import type { Redis, RedisOptions } from "ioredis";
 import { messageOf } from "../../../common/errors.ts";
 import { EngineUnreachableError, EngineUnsuitableError, replyError } from "./errors.ts";
-import type { Script } from "./scripts.ts";
+import type { Script } from "./script-parts.ts";
 import { checkEngine, type Engine, parseInfo } from "./suitability.ts";
 
 /** Time for a connection with its handshake, ms. */

@@ -15,9 +15,9 @@ import { type Attached, attach } from "./attach.ts";
 import { type EngineAddress, EngineConnection } from "./connection.ts";
 import { EntryDecoder, type LogEntry, parseEntry } from "./entry.ts";
 import { EngineDeniedError, EngineUnreachableError, EngineUnsuitableError } from "./errors.ts";
+import type { EngineKeys } from "./keys.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Retention } from "./retention.ts";
-import type { Keys } from "./scripts.ts";
 import type { LogStats } from "./stats.ts";
 import { warmUp } from "./warm-up.ts";
 
@@ -32,7 +32,7 @@ const RETRY_VIEW_MS = 50;
 
 export interface FollowerOptions {
   readonly address: EngineAddress;
-  readonly keys: Keys;
+  readonly keys: EngineKeys;
   readonly knowledge: Knowledge;
   readonly retention: { readonly bytes: number; readonly age: number };
   /** Not known to be current for longer than this: the reader is told, ms. */

@@ -1,7 +1,7 @@
 /** What `rtm doctor` wants to know of an engine. It changes nothing there. */
 import { type EngineAddress, EngineConnection } from "./connection.ts";
 import { EngineUnreachableError } from "./errors.ts";
-import { keysOf } from "./scripts.ts";
+import { engineKeys } from "./keys.ts";
 import { type Engine, parseInfo } from "./suitability.ts";
 
 export interface EngineReport {
@@ -27,7 +27,7 @@ export async function inspectEngine(address: EngineAddress, prefix: string): Pro
     const sections = ["memory", "persistence"];
     const texts = await Promise.all(sections.map((name) => connection.call("INFO", [name])));
     const info = parseInfo(texts.join("\n"));
-    const keys = keysOf(prefix);
+    const keys = engineKeys(prefix);
     const [epoch] = (await connection.call("HMGET", [keys.state, "e"])) as [string | null];
     return {
       engine: connection.engine,

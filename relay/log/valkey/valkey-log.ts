@@ -8,8 +8,8 @@ import { Appender } from "./appender.ts";
 import type { Attached } from "./attach.ts";
 import type { EngineAddress } from "./connection.ts";
 import { Follower } from "./follower.ts";
+import { engineKeys } from "./keys.ts";
 import { Knowledge } from "./knowledge.ts";
-import { keysOf } from "./scripts.ts";
 import { LogStats } from "./stats.ts";
 
 export interface ValkeyLogOptions {
@@ -45,7 +45,7 @@ export class ValkeyLog implements Log {
     const { address, prefix, grace, bytes, age, ids, retained } = options;
     const log = options.log.child({ component: "log" });
     const clock = options.clock ?? (() => performance.now());
-    const keys = keysOf(prefix);
+    const keys = engineKeys(prefix);
     const knowledge = new Knowledge();
     const { stats } = this;
     const shared = { address, keys, knowledge, log, stats };

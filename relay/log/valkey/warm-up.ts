@@ -10,9 +10,10 @@ import type { Numbered } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
 import type { EngineConnection } from "./connection.ts";
 import { EntryDecoder, type LogEntry, parseEntry } from "./entry.ts";
+import type { EngineKeys } from "./keys.ts";
 import type { Knowledge, Mark } from "./knowledge.ts";
 import { parseStored } from "./notice.ts";
-import { type Keys, TABLES } from "./scripts.ts";
+import { TABLES } from "./scripts.ts";
 
 /** Fields of one HSCAN step. */
 const SCAN = 1000;
@@ -29,7 +30,10 @@ export interface WarmUp {
   readonly entries: readonly Pick<LogEntry, "n" | "total">[];
 }
 
-async function readHeads(connection: EngineConnection, keys: Keys): Promise<Map<string, number>> {
+async function readHeads(
+  connection: EngineConnection,
+  keys: EngineKeys,
+): Promise<Map<string, number>> {
   const heads = new Map<string, number>();
   let cursor = "0";
   do {
@@ -54,7 +58,7 @@ async function readHeads(connection: EngineConnection, keys: Keys): Promise<Map<
 type Hash = readonly string[];
 
 /** All tables, with the facts of all entries up to `n` in them; undefined when the epoch is another. */
-async function readTables(connection: EngineConnection, keys: Keys, epoch: string) {
+async function readTables(connection: EngineConnection, keys: EngineKeys, epoch: string) {
   const [e, n, shared, owners, owned] = (await connection.run(
     TABLES,
     [keys.state, ...SHARED_TABLES.map((table) => keys.table(table))],
@@ -77,7 +81,7 @@ async function readTables(connection: EngineConnection, keys: Keys, epoch: strin
 }
 
 /** The run of entries without a hole that ends the log. */
-async function readLog(connection: EngineConnection, keys: Keys, generation: number) {
+async function readLog(connection: EngineConnection, keys: EngineKeys, generation: number) {
   let run: LogEntry[] = [];
   let from = `${generation}-0`;
   for (;;) {
@@ -104,7 +108,7 @@ async function readLog(connection: EngineConnection, keys: Keys, generation: num
  */
 export async function warmUp(
   connection: EngineConnection,
-  keys: Keys,
+  keys: EngineKeys,
   knowledge: Knowledge,
   begun: Attached,
 ): Promise<WarmUp | undefined> {
