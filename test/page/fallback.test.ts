@@ -6,12 +6,12 @@ import { freePort } from "../support/free-port.ts";
 import { HostileProxy } from "../support/hostile-proxy.ts";
 import { has, temporaryDirectory } from "../support/programs.ts";
 import { until } from "../support/until.ts";
-import { Tab, useWorld } from "./kit.ts";
+import { Tab, useWorld, withClock } from "./kit.ts";
 
 const world = useWorld();
 
-/** Two attempts of 5 s, what follows them, and a busy machine, ms. */
-const LONG_MS = 60_000;
+/** How long a page waits for a WebSocket's answer, and for the first bytes of a stream, ms. */
+const PATIENCE_MS = 5_000;
 
 let proxy: HostileProxy;
 
@@ -34,9 +34,24 @@ async function open(
       onSubscribed: (channel, recovered) => window.seen.subscribed.push(recovered),
     });`;
   const actions = [{ event: "ready", actions: [{ script }] }];
-  const tab = await Tab.open(world, { policy: false, actions }, context);
-  tab.page.setDefaultTimeout(LONG_MS);
-  return tab;
+  return Tab.open(world, { policy: false, actions }, context ?? (await place()));
+}
+
+/** Timers can be brought forward, and pauses before a further attempt are short. */
+async function place(): Promise<BrowserContext> {
+  const context = await withClock(world);
+  await context.addInitScript(() => {
+    Math.random = () => 0.01;
+  });
+  return context;
+}
+
+/** The page loses patience with its first WebSockets, as soon as each has reached the proxy. */
+async function losesPatience(tab: Tab): Promise<void> {
+  for (const times of [1, 2]) {
+    await until("a WebSocket is tried", () => proxy.handshakes >= times);
+    await tab.skip(PATIENCE_MS);
+  }
 }
 
 /** Waits until the page hears the channel over `via`. */
@@ -59,7 +74,7 @@ async function streams(): Promise<number> {
   return Number(/^rtm_relay_peers\{kind="stream"\} (\d+)/m.exec(text)?.[1]);
 }
 
-describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
+describe("a proxy on the way", { timeout: 60_000 }, () => {
   it.runIf(has("nginx"))("that strips Upgrade (nginx): a stream", async () => {
     const port = await freePort();
     const directory = temporaryDirectory();
@@ -81,6 +96,7 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
   it("that eats frames after the handshake: a stream; back to a WebSocket when it may", async () => {
     proxy.webSockets = "eat";
     const tab = await open("public-eaten");
+    await losesPatience(tab);
     await hears(tab, "stream");
     await send("public-eaten", 1);
     expect(await tab.payloadCount(1)).toEqual([1]);
@@ -97,11 +113,12 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
   it("that does not answer the handshake: a stream, and the tab's next page begins with it", async () => {
     proxy.webSockets = "hang";
     const tab = await open("public-hanging");
+    await losesPatience(tab);
     await hears(tab, "stream");
-    const { handshakes } = proxy;
+    await until("it is looked whether it was only slow", () => proxy.handshakes === 3);
     await tab.page.reload();
     await hears(tab, "stream");
-    expect(proxy.handshakes).toBe(handshakes);
+    expect(proxy.handshakes).toBe(3);
     await send("public-hanging", 1);
     expect(await tab.payloadCount(1)).toEqual([1]);
   });
@@ -110,6 +127,9 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
     proxy.webSockets = "eat";
     proxy.buffers = true;
     const tab = await open("public-buffered");
+    await losesPatience(tab);
+    await until("a stream is tried", () => proxy.requests.includes("/stream"));
+    await tab.skip(PATIENCE_MS);
     await hears(tab, "poll");
     for (const n of [1, 2, 3]) await send("public-buffered", n);
     expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
@@ -131,25 +151,19 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
 
   it("that leaves the second file out too: WebSockets go on, and the page says so", async () => {
     proxy.webSockets = "hang";
-    const context = await world.browser.newContext();
+    const context = await place();
     let files = 0;
     await context.route("**/rtm-more.js", (route) => {
       files++;
       return route.abort();
     });
-    await context.clock.install();
     const tab = await open("public-alone", { context });
-    const state = (expected: object) =>
-      until("the page says it", async () => {
-        await tab.page.clock.runFor(1_000);
-        return (await tab.seen("statuses")).some(
-          (status) =>
-            JSON.stringify({ ...(status as object), ...expected }) === JSON.stringify(status),
-        );
-      });
-    await state({ state: "waiting", code: "fallback_not_loaded" });
+    await losesPatience(tab);
+    await until("a third one is tried", () => proxy.handshakes === 3);
+    await tab.sees("statuses", { code: "fallback_not_loaded" });
     proxy.webSockets = "pass";
-    await state({ state: "connected", via: "websocket" });
+    await tab.skip(PATIENCE_MS);
+    await hears(tab, "websocket");
     expect(files).toBeGreaterThan(0);
     expect(proxy.requests).toEqual([]);
   });
@@ -157,6 +171,7 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
   it("that is only slow: what it was taken for does not stick", async () => {
     proxy.webSockets = "slow";
     const tab = await open("public-slow");
+    await losesPatience(tab);
     await hears(tab, "websocket");
     await send("public-slow", 1);
     expect(await tab.payloadCount(1)).toEqual([1]);
@@ -183,20 +198,31 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
   it("answers 502 for a while: the stream comes back and has what was missed", async () => {
     proxy.webSockets = "hang";
     const tab = await open("public-502");
+    await losesPatience(tab);
     await hears(tab, "stream");
+    await until("it is looked whether it was only slow", () => proxy.handshakes === 3);
+    let handshakes = 3;
     await send("public-502", 1);
     await tab.payloadCount(1);
     await world.stack.stopService();
     await tab.sees("statuses", { state: "waiting" }, 2);
     await send("public-502", 2);
     await world.stack.startService();
-    expect(await tab.payloadCount(2)).toEqual([1, 2]);
+    await until("it has what was missed", async () => {
+      // Between its streams it tries WebSockets.
+      if (proxy.handshakes > handshakes) {
+        handshakes = proxy.handshakes;
+        await tab.skip(PATIENCE_MS);
+      }
+      return (await tab.payloads()).length === 2;
+    });
+    expect(await tab.payloads()).toEqual([1, 2]);
     await allRecovered(tab);
   });
 
   it("seven tabs: two streams, the others poll now and then, and all hear everything", async () => {
     proxy.webSockets = "hang";
-    const context = await world.browser.newContext();
+    const context = await place();
     await context.addInitScript((url) => {
       sessionStorage.setItem(`rtm-way:${url}`, `stream@${Date.now()}`);
     }, proxy.url);
@@ -207,6 +233,7 @@ describe("a proxy on the way", { timeout: 2 * LONG_MS }, () => {
     }
     expect(await streams()).toBe(2);
     for (const n of [1, 2, 3]) await send("public-seven", n);
+    await tabs[0]!.skip(PATIENCE_MS);
     for (const tab of tabs) expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
     expect(proxy.streams).toBe(2);
     for (const tab of tabs) await allRecovered(tab);

@@ -13,7 +13,7 @@ export class HostileProxy {
   webSockets: WebSocketHabit = "pass";
   /** Answers are passed on when they are complete. */
   buffers = false;
-  slowMs = 6_000;
+  slowMs = 1_500;
   dieMs = 300;
   /** WebSocket handshakes that came, and requests by path. */
   handshakes = 0;
