@@ -30,11 +30,16 @@ interface Grid {
 }
 declare const apex: { region(id: string): Grid };
 
+const STYLE = `body { font: 15px/1.4 Arial, sans-serif; margin: 16px } table { border-collapse: collapse; margin-top: 12px }
+th, td { border: 1px solid #d0d0d0; padding: 6px 16px; text-align: start }`;
+
 async function open(user: string, channel: string, options: string): Promise<Tab> {
   world.site.user = user;
+  world.site.file("/grid.css", STYLE);
   const tab = await Tab.open(world, {
     presence: { 1: `grid:${channel}`, 2: user, 8: "ORDERS", 9: options },
     regions: [{ id: "ORDERS", kind: "grid", keys: orders }],
+    head: '<link rel="stylesheet" href="/grid.css">',
     body: "<main><h1>Orders</h1></main>",
     actions: [
       {
@@ -125,6 +130,7 @@ describe("recipe: A live grid", () => {
     const king = await open("KING", "rows", "");
     const loaded = (await king.seen("loaded")).length;
     await edit(ada, "1");
+    await until("it is marked", async () => (await title(king, "1")) !== null);
     await change("rows", "update", 1);
     await until("it is fetched", async () => (await king.seen("fetched")).join() === "ORDERS 1");
     await until(
@@ -143,6 +149,10 @@ describe("recipe: A live grid", () => {
       await until("they are told", async () => (await bar(tab)).join() === `Live,${told}`);
     }
     expect(await king.seen("loaded")).toHaveLength(loaded);
+    if (process.env.RTM_SCREENSHOTS !== undefined) {
+      await king.page.setViewportSize({ width: 640, height: 300 });
+      await king.page.screenshot({ path: "docs/images/live-grid.png" });
+    }
     await king.page.click("text=Show them");
     await king.page.waitForSelector('tr[data-id="9"]');
     await until("nothing is new", async () => (await bar(king)).join() === "Live,");
