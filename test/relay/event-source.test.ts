@@ -216,6 +216,22 @@ describe("rights of GET /sse", () => {
     expect(event.id).toMatch(/^[^:]+:-,0$/);
   });
 
+  it("lose one channel by a revocation, with an event and its place in the id", async () => {
+    relay = await startTestRelay();
+    const headers = await bearer(["a", "b"], { subject: "SCOTT" });
+    const reader = await sse("channel=a&channel=b", headers);
+    await reader.nextN(2);
+    await relay.publisher.control([{ op: "unsubscribe", user: "SCOTT", channel: "a" }], SOURCE);
+    const event = await reader.nextEvent();
+    const code = "token_revoked";
+    expect(JSON.parse(event.data)).toEqual({ op: "unsubscribed", channel: "a", code });
+    expect(event.id).toMatch(/^[^:]+:-,0$/);
+    await relay.publisher.control([{ op: "unsubscribe", user: "SCOTT", channel: "b" }], SOURCE);
+    expect(await reader.next()).toMatchObject({ op: "unsubscribed", channel: "b" });
+    expect(await reader.next()).toMatchObject({ op: "close", code: 4103 });
+    await reader.end();
+  });
+
   it("end with the token", async () => {
     relay = await startTestRelay({ tokens: { ...TOKENS, clockTolerance: "0s" } });
     const headers = await bearer(["a"], { lifetimeMs: 1500 });

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { MemoryLog } from "../../relay/log/memory-log.ts";
 import type { Relay } from "../../relay/relay.ts";
+import { EventReader } from "../protocol-kit/event-stream.ts";
 import { Client, message, SOURCE, startTestRelay } from "./support.ts";
 
 let relay: Relay;
@@ -52,4 +53,23 @@ it("a plain URL with since is closed with 4205, one without stays", async () => 
   expect((await recovering.end()).code).toBe(4205);
   await relay.publisher.publish([message("public", 2)], SOURCE);
   expect(await live.next()).toMatchObject({ payload: 2, seq: 1 });
+});
+
+it("an event stream is answered again, channel by channel, and its ids are of the new epoch", async () => {
+  await relay.publisher.publish([message("public-a", 1)], SOURCE);
+  const reader = await EventReader.open(relay, "/sse?channel=public-a&channel=public-b");
+  await reader.nextN(2);
+  messageLog.beginAnew();
+  const { epoch } = messageLog;
+  const events = [await reader.nextEvent(), await reader.nextEvent()];
+  const again = { op: "subscribed", epoch, seq: 0, recovered: false, spreadMs: 10_000 };
+  expect(events.map(({ data }) => JSON.parse(data))).toMatchObject([
+    { ...again, channel: "public-a" },
+    { ...again, channel: "public-b" },
+  ]);
+  // Of the second channel nothing is said before it was answered.
+  expect(events.map(({ id }) => id)).toEqual([`${epoch}:0,-`, `${epoch}:0,0`]);
+  await relay.publisher.publish([message("public-b", 2)], SOURCE);
+  expect((await reader.nextEvent()).id).toBe(`${epoch}:0,1`);
+  reader.destroy();
 });
