@@ -26,7 +26,8 @@ arguments, because \`ps\` shows them: they come from files or from \`RTM_API_KEY
 variables of the configuration.
 
 Keys have scopes (\`relay.apiKeys[].scopes\`): \`rtm publish\` needs \`publish\`, \`rtm channels\`, \`history\` and
-\`members\` need \`read\`, \`rtm revoke\` and \`disconnect\` need \`manage\`.
+\`members\` need \`read\`, \`rtm revoke\` and \`disconnect\` need \`manage\`. A channel of which nothing is
+known is no error: standard error says so, and the exit code is 0.
 
 \`RTM_URL\` says where the relay is to the commands that have \`--url\`, which wins over it.
 
@@ -49,7 +50,8 @@ Under systemd (\`NOTIFY_SOCKET\`) they report readiness, status and the watchdog
 /** What a verb's help does not say. */
 const NOTES: Readonly<Record<string, string>> = {
   "check-config": `Without \`--role\` only the values are checked. With it also what that command needs: a database, a
-URL to post to, keys that can be read. The units in \`systemd/\` run it before each start.`,
+URL to post to, keys that can be read, values that do not go together (without it they are warnings).
+\`rtm serve\`, \`relay\` and \`worker\` check the same at their start.`,
   worker: `It needs no keys of the relay in its configuration, serves \`/metrics\` and \`/readyz\` on
 \`service.admin\`, and writes poison it cannot keep in the database below \`service.stateDirectory\`.`,
   doctor: `Each line is a verdict, a check, what was found, and what to do about it.
