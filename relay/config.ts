@@ -10,6 +10,7 @@ import {
   retainedConfig,
   slowClientsConfig,
 } from "./bounds-config.ts";
+import { clientEventsConfig } from "./client-events-config.ts";
 import { apiKeysConfig, keyProblems, tokensConfig } from "./keys-config.ts";
 import { logConfig } from "./log-config.ts";
 import { channelPattern } from "./names-config.ts";
@@ -56,6 +57,7 @@ export const relayConfig = z
     duplicates: duplicatesConfig.prefault({}),
     slowClients: slowClientsConfig.prefault({}),
     presence: presenceConfig.prefault({}),
+    clientEvents: clientEventsConfig.prefault({}),
     heartbeat: z
       .strictObject({
         interval: duration({ min: 100, max: 600_000 })

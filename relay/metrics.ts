@@ -110,6 +110,12 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     () => stats.publishFrames,
   );
   tally(
+    "rtm_relay_client_events_total",
+    "Events that clients sent to each other, by what became of them.",
+    "result",
+    () => stats.clientEvents,
+  );
+  tally(
     "rtm_relay_recoveries_total",
     "Subscriptions with since, by whether they could be recovered.",
     "result",

@@ -27,8 +27,9 @@ import { LAST_DROPS } from "./log/last-value.ts";
 import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
+import { Hails } from "./log/valkey/hails.ts";
 import { registerMetrics } from "./metrics.ts";
-import { openLog } from "./open-log.ts";
+import { engineAddress, openLog } from "./open-log.ts";
 import type { NeighbourTimes } from "./presence/neighbours.ts";
 import { Presence } from "./presence/presence.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
@@ -138,6 +139,8 @@ class RunningRelay implements Relay {
   readonly #hub: Hub;
   readonly #presence: Presence | undefined;
   readonly #clients: Clients;
+  /** Of a shared log, where clients send each other events. */
+  readonly #hails: Hails | undefined;
   readonly #revoking: Revoking;
   readonly #revocationFile: RevocationFile | undefined;
   readonly #keptHistory: KeptHistory | undefined;
@@ -181,6 +184,7 @@ class RunningRelay implements Relay {
       caughtUp,
       presence: this.#presence,
     });
+    this.#hails = this.#openHails();
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
     this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
@@ -242,6 +246,19 @@ class RunningRelay implements Relay {
     });
   }
 
+  #openHails(): Hails | undefined {
+    const { clientEvents } = this.#clients;
+    if (this.#config.log.kind === "memory" || !clientEvents.enabled) return undefined;
+    const hails = new Hails({
+      address: engineAddress(this.#config),
+      prefix: this.#config.log.prefix,
+      log: this.#log,
+      onText: (text) => clientEvents.heard(text),
+    });
+    clientEvents.forward = (text) => hails.call(text);
+    return hails;
+  }
+
   #openPresence(warnings: RateLimitedLog): Presence | undefined {
     if (this.#config.presence.rules.length === 0) return undefined;
     const presence = new Presence({
@@ -261,6 +278,7 @@ class RunningRelay implements Relay {
   async start(): Promise<void> {
     const { host, port } = this.#config;
     this.#startTimers();
+    this.#hails?.start();
     try {
       await listen(this.#http.server, host, port, "relay.port");
       this.#revokeAgain();
@@ -417,7 +435,11 @@ class RunningRelay implements Relay {
     this.#hub.stop();
     this.#http.upgrades.close();
     this.#http.publishSockets.stop();
-    await Promise.all([this.#messageLog.close(), closeServer(this.#http.server)]);
+    await Promise.all([
+      this.#messageLog.close(),
+      this.#hails?.stop(),
+      closeServer(this.#http.server),
+    ]);
     this.#log.info("relay stopped");
   }
 }

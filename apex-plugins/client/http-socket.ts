@@ -100,7 +100,7 @@ export class HttpSocket implements Socket {
   }
 
   send(text: string): void {
-    const frame: ClientFrame = JSON.parse(text);
+    const frame = JSON.parse(text) as Exclude<ClientFrame, { readonly op: "publish" }>;
     if (frame.op === "pong") return;
     if (frame.op === "unsubscribe") {
       // The next request does without.

@@ -52,6 +52,8 @@ export class Stats {
   readonly requestsRefused = new Tally();
   /** Frames of publishing sockets, by what became of them: taken, held, refused. */
   readonly publishFrames = new Tally();
+  /** Events of clients: `sent`, or by the code of the refusal. */
+  readonly clientEvents = new Tally();
   /** Replays that were refused for their bytes, by who asked for too much. */
   readonly replaysRefused = new Tally();
   /** Connections closed by the relay, by the name of the close code. */

@@ -33,6 +33,13 @@ export type ParsedFrame =
     }
   | { readonly op: "unsubscribe"; readonly channels: readonly unknown[] }
   | { readonly op: "refresh"; readonly token: string }
+  | {
+      readonly op: "publish";
+      readonly channel?: unknown;
+      readonly eventName?: unknown;
+      readonly payload?: unknown;
+      readonly ref?: string | undefined;
+    }
   | { readonly op: "pong" };
 
 /** Members of the frames that are read without a schema. */
@@ -43,6 +50,9 @@ const MAX_EPOCH_LENGTH = 64;
 
 /** The longest wait for news in one poll, ms: shorter than what proxies wait for an answer. */
 const MAX_WAIT_MS = 30_000;
+
+/** Longest `ref` of a frame that is answered, UTF-16 units. */
+const MAX_REF_LENGTH = 64;
 
 const token = z.string().optional();
 const entries = z.array(z.unknown());
@@ -57,6 +67,12 @@ const frames = {
   subscribe: z.object({ token, subscribe: entries }),
   unsubscribe: z.object({ channels: entries }),
   refresh: z.object({ token: z.string() }),
+  publish: z.object({
+    channel: z.unknown().optional(),
+    eventName: z.unknown().optional(),
+    payload: z.unknown().optional(),
+    ref: z.string().max(MAX_REF_LENGTH).optional(),
+  }),
   pong: z.object({}),
 } as const;
 

@@ -15,6 +15,7 @@ import type { CloseName } from "../contract/protocol.ts";
 import type { Presence } from "../presence/presence.ts";
 import type { WireFactory } from "../wire/wire.ts";
 import { AddressLimits } from "./address-limits.ts";
+import { ClientEvents } from "./client-events.ts";
 import { Deadlines } from "./deadlines.ts";
 import { positionId } from "./event-id.ts";
 import { Farewells } from "./farewells.ts";
@@ -100,6 +101,7 @@ export class Clients {
   /** Whether an address is a trusted proxy's. */
   readonly trust: (address: string, hop: number) => boolean;
   readonly revocations: Revocations;
+  readonly clientEvents: ClientEvents;
   readonly connections = new Set<ConnectedClient>();
   /** Connections by the subject of their tokens. */
   readonly bySubject = new Map<string, Set<ConnectedClient>>();
@@ -155,6 +157,7 @@ export class Clients {
       replayBytes: addressReplayBytes(this.config),
     });
     this.replayLimits = replayLimits(limits.channels, this.config.history.bytes);
+    this.clientEvents = new ClientEvents(options.hub, this.config.clientEvents);
     this.revocations = new Revocations(this.config.tokens.clockTolerance);
     this.rightsLimits = { tokens: limits.channels, patterns: limits.tokenChannels };
     this.makeWire = options.makeWire;

@@ -14,6 +14,7 @@ import {
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
 import { Positions } from "./positions.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import type { LostCode } from "./token-problem.ts";
 
 /** How long a poll waits that does not say so, ms. */
@@ -28,8 +29,14 @@ export class RtmConnection extends ClientConnection {
   /** Made by the first filter. */
   #positions: Positions | undefined;
 
+  /** Made by its first event. */
+  #eventRate: RateLimit | undefined;
+  /** Undefined where clients send each other nothing. */
+  readonly conn: string | undefined;
+
   constructor(clients: Clients, peer: Peer) {
     super(clients, peer, peer.kind === "stream" ? SSE : MESSAGE);
+    this.conn = clients.clientEvents.enabled ? clients.clientEvents.newConn() : undefined;
     clients.connectDeadlines.set(this, clients.config.connectDeadline);
   }
 
@@ -141,6 +148,7 @@ export class RtmConnection extends ClientConnection {
       pingMs: this.clients.config.heartbeat.interval,
       expiresInMs,
       limits: { frameBytes, messageBytes, channels },
+      ...(this.conn === undefined ? {} : { conn: this.conn }),
     };
   }
 
@@ -150,6 +158,9 @@ export class RtmConnection extends ClientConnection {
         this.close("protocol_error", "connect came twice");
         return;
       case "pong":
+        return;
+      case "publish":
+        this.#publish(frame);
         return;
       case "refresh":
         this.outlet.control(this.#addToken(frame.token));
@@ -167,6 +178,38 @@ export class RtmConnection extends ClientConnection {
         );
         return;
     }
+  }
+
+  /** Each event would be a poll. */
+  get hearsEvents(): boolean {
+    return this.conn !== undefined && this.peer.kind !== "poll";
+  }
+
+  #publish({ ref, ...event }: Extract<ParsedFrame, { op: "publish" }>): void {
+    const { clientEvents } = this.clients;
+    this.#eventRate ??= clientEvents.newRate();
+    const problem = clientEvents.send(event, {
+      conn: this.conn ?? "",
+      rate: this.#eventRate,
+      senderIn: (channel) => this.#senderIn(channel),
+    });
+    const echo = ref === undefined ? {} : { ref };
+    if (problem) {
+      if (problem.code === "publish_forbidden") this.clients.stats.authFailed(problem.code);
+      this.outlet.control({ op: "error", ...problem, ...echo });
+    } else if (ref !== undefined) this.outlet.control({ op: "published", ref });
+  }
+
+  /** As whom it is seen by others in the channel; undefined where it may send nothing. */
+  #senderIn(channel: string): { readonly user?: string } | undefined {
+    const { config, presence } = this.clients;
+    if (config.insecure) return {};
+    const grant = this.rights.grantOf("publish", channel, Date.now());
+    if (!grant) return undefined;
+    // Whose names presence hides, events do not tell.
+    const rule = presence?.rules.of(channel);
+    if (!rule || !presence) return { user: grant.subject };
+    return { user: presence.rules.idOf(rule, channel, grant.subject) };
   }
 
   /** Adds a token's rights; returns `refreshed` or `error`. */

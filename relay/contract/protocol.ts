@@ -59,6 +59,14 @@ export type ClientFrame =
     }
   | { readonly op: "unsubscribe"; readonly channels: readonly string[] }
   | { readonly op: "refresh"; readonly token: string }
+  /** An event for the other clients of the channel; `ref` comes back with the answer. */
+  | {
+      readonly op: "publish";
+      readonly channel: string;
+      readonly eventName: string;
+      readonly payload?: unknown;
+      readonly ref?: string | undefined;
+    }
   | { readonly op: "pong" };
 
 export interface Limits {
@@ -77,7 +85,10 @@ export type ServerFrame =
       readonly pingMs: number;
       readonly expiresInMs: number | null;
       readonly limits: Limits;
+      /** Names the connection in events that it sends; only where clients may send some. */
+      readonly conn?: string;
     }
+  | { readonly op: "published"; readonly ref: string }
   | { readonly op: "refreshed"; readonly expiresInMs: number }
   | {
       readonly op: "subscribed";
@@ -105,12 +116,29 @@ export type ServerFrame =
       readonly code: Code;
       readonly message: string;
       readonly channel?: string;
+      /** Of the frame that it answers. */
+      readonly ref?: string;
     }
+  | ClientEventFrame
   | MembersFrame
   | PresenceFrame
   | { readonly op: "ping" }
   /** Streams and polls, which have no close frame. */
   | { readonly op: "close"; readonly code: number; readonly reason: string };
+
+/** How the names of events begin that clients send, so that no page takes them for a server's. */
+export const CLIENT_EVENT_PREFIX = "client:";
+
+/** What another client sends: no message, never stored. */
+export interface ClientEventFrame {
+  readonly op: "event";
+  readonly channel: string;
+  readonly eventName: string;
+  readonly from: { readonly user?: string; readonly conn: string };
+  /** When the relay took it, ms since 1970 UTC. */
+  readonly ts: number;
+  readonly payload: unknown;
+}
 
 /** What `POST /poll` answers. */
 export interface PollAnswer {
@@ -219,6 +247,8 @@ export const CODES = [
   "key_not_trusted",
   "presence_forbidden",
   "presence_limit",
+  "publish_forbidden",
+  "publish_limit",
   "scope_missing",
   "too_many_channels",
   "too_many_connections",

@@ -2,8 +2,10 @@
  * Who sees the members of one channel, and what they were told. All of them share one list or one
  * change; a client that cannot take it now gets a list later, and is never harmed.
  */
+
+import type { SharedFrames } from "../channels/control-frames.ts";
 import type { Subscription } from "../channels/outlet.ts";
-import { changeFrame, countFrame, listFrames, type SharedFrames } from "./frames.ts";
+import { changeFrame, countFrame, listFrames } from "./frames.ts";
 import type { Member } from "./member.ts";
 import type { Roster } from "./roster.ts";
 

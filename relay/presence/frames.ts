@@ -1,29 +1,9 @@
 /** Frames about members, built once for all who get them. */
-import { controlFrame } from "../channels/encode.ts";
-import type { Format } from "../channels/view.ts";
-import { type Frames, joinFrames } from "../wire/frame.ts";
+import { SharedFrames } from "../channels/control-frames.ts";
 import type { Member } from "./member.ts";
 
 /** Members in one frame. */
 const PER_FRAME = 200;
-
-/** Control frames, encoded once for each format in which they are wanted. */
-export class SharedFrames {
-  readonly #texts: readonly string[];
-  readonly #encoded = new Map<Format, Frames>();
-
-  constructor(texts: readonly string[]) {
-    this.#texts = texts;
-  }
-
-  as(format: Format): Frames {
-    const known = this.#encoded.get(format);
-    if (known) return known;
-    const made = joinFrames(this.#texts.map((text) => controlFrame(text, format)));
-    this.#encoded.set(format, made);
-    return made;
-  }
-}
 
 function memberText({ user, connections, info }: Member): string {
   const shown = info === undefined ? "" : `,"info":${info}`;

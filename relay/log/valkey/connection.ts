@@ -169,6 +169,15 @@ export class EngineConnection {
     }) as Promise<Reply>;
   }
 
+  /**
+   * Hands over what is published to the channel. Afterwards nothing else can be asked over this connection.
+   * @throws as `call`
+   */
+  async subscribe(channel: string, onText: (text: string) => void): Promise<void> {
+    this.#client.on("message", (_channel: string, text: string) => onText(text));
+    await this.call("subscribe", [channel]);
+  }
+
   /** Runs a script by its digest; sends its text when the engine does not know it (any more). */
   async run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<Reply> {
     const rest = [keys.length, ...keys, ...args];

@@ -1,0 +1,98 @@
+/**
+ * Text that one node calls out to all others now and nobody keeps: by the engine's PUB/SUB, past the log,
+ * where it would push messages out. Who is not connected at that moment does not hear it.
+ */
+import { randomBytes } from "node:crypto";
+import { retryForever } from "../../../common/backoff.ts";
+import { messageOf } from "../../../common/errors.ts";
+import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
+import { type EngineAddress, EngineConnection } from "./connection.ts";
+import { EngineUnreachableError } from "./errors.ts";
+
+const RECONNECT = { baseMs: 200, capMs: 30_000 };
+const NODE_BYTES = 8;
+/** Calls that may wait for the engine; what comes beyond is dropped. */
+const MAX_UNDER_WAY = 1000;
+
+export interface HailsOptions {
+  readonly address: EngineAddress;
+  /** As of the log's keys. */
+  readonly prefix: string;
+  readonly log: Logger;
+  /** What another node called out. */
+  readonly onText: (text: string) => void;
+}
+
+export class Hails {
+  readonly #options: HailsOptions;
+  readonly #channel: string;
+  readonly #node = randomBytes(NODE_BYTES).toString("hex");
+  readonly #stopping = new AbortController();
+  readonly #warnings: RateLimitedLog;
+  #run: Promise<unknown> | undefined;
+  #out: EngineConnection | undefined;
+  #underWay = 0;
+
+  constructor(options: HailsOptions) {
+    this.#options = options;
+    this.#channel = `{${options.prefix}}:hails`;
+    this.#warnings = new RateLimitedLog(options.log);
+  }
+
+  /** Whether it is heard, and hears. */
+  get connected(): boolean {
+    return this.#out !== undefined;
+  }
+
+  start(): void {
+    const { signal } = this.#stopping;
+    this.#run = retryForever(() => this.#live(signal), {
+      bounds: RECONNECT,
+      signal,
+      onRetry: ({ error }) =>
+        this.#warnings.warn(
+          "hails",
+          { reason: messageOf(error) },
+          "events of clients do not reach other nodes (docs/cluster.md, rights of the engine's user)",
+        ),
+    }).catch(() => {});
+  }
+
+  async #live(signal: AbortSignal): Promise<never> {
+    const { address, onText } = this.#options;
+    const connections: EngineConnection[] = [];
+    try {
+      const hear = await EngineConnection.open(address, signal);
+      connections.push(hear);
+      const out = await EngineConnection.open(address, signal);
+      connections.push(out);
+      await hear.subscribe(this.#channel, (text) => {
+        const blank = text.indexOf(" ");
+        if (text.slice(0, blank) !== this.#node) onText(text.slice(blank + 1));
+      });
+      this.#out = out;
+      throw await Promise.race([hear.untilEnd(signal), out.untilEnd(signal)]);
+    } finally {
+      this.#out = undefined;
+      const reason = new EngineUnreachableError("the connection was given up");
+      for (const connection of connections) connection.destroy(reason);
+    }
+  }
+
+  /** Calls the text out; nothing happens where that is not possible now. */
+  call(text: string): void {
+    if (!this.#out || this.#underWay >= MAX_UNDER_WAY) return;
+    this.#underWay++;
+    this.#out
+      .call("PUBLISH", [this.#channel, `${this.#node} ${text}`])
+      .catch((error: unknown) =>
+        this.#warnings.warn("hail", { reason: messageOf(error) }, "no hail"),
+      )
+      .finally(() => this.#underWay--);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error("the relay stops"));
+    await this.#run;
+  }
+}
