@@ -1,5 +1,5 @@
 /** The newest messages of each event, for pages that show the present state. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { until } from "../support/until.ts";
 import { listening, Tab, useWorld } from "./kit.ts";
 
@@ -22,35 +22,37 @@ async function busy(channel: string): Promise<void> {
   await until("all of it has come", () => inspection.positionBehind(channel, 0).seq > 1001);
 }
 
-it("a tile on a wall shows the newest reading when the page opens, and every one that follows", async () => {
-  for (const celsius of [19, 20, 21]) await reading(celsius, 86_400);
-  await busy("hall:7");
-  const tab = await Tab.open(
-    world,
-    listening(
-      {
-        2: "hall:7",
-        3: "temperature",
-        5: "ITEMS",
-        6: "P40_TEMPERATURE",
-        10: "REFRESH",
-        13: "LAST:STAY",
-      },
-      { items: ["P40_TEMPERATURE"] },
-    ),
-  );
-  const shown = () => tab.page.inputValue("#P40_TEMPERATURE");
-  await until("the tile is filled", async () => (await shown()) === "21");
-  await tab.subscribed("hall:7");
-  await reading(22, 86_400);
-  await until("the tile follows", async () => (await shown()) === "22");
-  const values = (await tab.payloads()).map(
-    (payload) => (payload as { P40_TEMPERATURE: number }).P40_TEMPERATURE,
-  );
-  expect(values).toEqual([21, 22]);
-  const statuses = await tab.seen<{ state: string }>("statuses");
-  expect(statuses.map(({ state }) => state)).not.toContain("gap");
-  expect(await tab.problems()).toEqual([]);
+describe("recipe: A tile on a wall", () => {
+  it("shows the newest reading when the page opens, and every one that follows", async () => {
+    for (const celsius of [19, 20, 21]) await reading(celsius, 86_400);
+    await busy("hall:7");
+    const tab = await Tab.open(
+      world,
+      listening(
+        {
+          2: "hall:7",
+          3: "temperature",
+          5: "ITEMS",
+          6: "P40_TEMPERATURE",
+          10: "REFRESH",
+          13: "LAST:STAY",
+        },
+        { items: ["P40_TEMPERATURE"] },
+      ),
+    );
+    const shown = () => tab.page.inputValue("#P40_TEMPERATURE");
+    await until("the tile is filled", async () => (await shown()) === "21");
+    await tab.subscribed("hall:7");
+    await reading(22, 86_400);
+    await until("the tile follows", async () => (await shown()) === "22");
+    const values = (await tab.payloads()).map(
+      (payload) => (payload as { P40_TEMPERATURE: number }).P40_TEMPERATURE,
+    );
+    expect(values).toEqual([21, 22]);
+    const statuses = await tab.seen<{ state: string }>("statuses");
+    expect(statuses.map(({ state }) => state)).not.toContain("gap");
+    expect(await tab.problems()).toEqual([]);
+  });
 });
 
 it("a listener of the same page that did not ask is given only what is new", async () => {

@@ -27,6 +27,7 @@ begin
   unwatch('RTM_DEMO_CUSTOMERS');
   unwatch('RTM_DEMO_ORDERS');
   later('PACKAGE', 'RTM_DEMO');
+  later('TABLE', 'RTM_DEMO_READINGS', ' purge');
   later('TABLE', 'RTM_DEMO_NOTES', ' purge');
   later('TABLE', 'RTM_DEMO_MESSAGES', ' purge');
   later('TABLE', 'RTM_DEMO_MEMBERS', ' purge');
