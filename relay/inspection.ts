@@ -3,7 +3,7 @@
  * and what a channel has lately carried. It is read from what is there anyway when it is asked for,
  * so that it costs nothing otherwise.
  */
-import type { ChannelLog, Entry } from "./channels/channel-log.ts";
+import type { ChannelHistory, Entry } from "./channels/channel-history.ts";
 import type { Stats } from "./channels/stats.ts";
 import { ClientConnection } from "./clients/client-connection.ts";
 import type { Clients } from "./clients/clients.ts";
@@ -117,8 +117,8 @@ export class Inspection {
   /** All channels: the caller takes what it needs, so that many of them cost no array. */
   *channels(): Generator<ChannelFigures> {
     const { hub, presence } = this.#clients;
-    for (const { name, log, subscriptions } of hub.channels.values()) {
-      const { seq, size: kept, bytes: keptBytes } = log;
+    for (const { name, history, subscriptions } of hub.channels.values()) {
+      const { seq, size: kept, bytes: keptBytes } = history;
       const members = presence?.roster.count(name);
       yield { channel: name, seq, subscriptions: subscriptions.size, members, kept, keptBytes };
     }
@@ -157,24 +157,24 @@ export class Inspection {
    */
   newsOf(channel: string, position: Position, limit: number, payloadBytes: number): ChannelNews {
     const { hub } = this.#clients;
-    const log = hub.channels.get(channel)?.log;
+    const history = hub.channels.get(channel)?.history;
     const { epoch } = hub;
-    if (!log) return { position: { epoch, seq: hub.headOf(channel) }, messages: [], missed: 0 };
+    if (!history) return { position: { epoch, seq: hub.headOf(channel) }, messages: [], missed: 0 };
     // A new epoch counts from elsewhere: what it has is shown from its beginning.
-    const from = epoch === position.epoch ? position.seq + 1 : log.evictedSeq + 1;
-    const first = Math.max(from, log.evictedSeq + 1, log.seq - limit + 1);
+    const from = epoch === position.epoch ? position.seq + 1 : history.evictedSeq + 1;
+    const first = Math.max(from, history.evictedSeq + 1, history.seq - limit + 1);
     return {
-      position: { epoch, seq: log.seq },
-      messages: this.#messages(log, first, payloadBytes),
+      position: { epoch, seq: history.seq },
+      messages: this.#messages(history, first, payloadBytes),
       missed: Math.max(0, first - from),
     };
   }
 
-  #messages(log: ChannelLog, first: number, payloadBytes: number): KeptMessage[] {
+  #messages(history: ChannelHistory, first: number, payloadBytes: number): KeptMessage[] {
     const now = this.#clock();
     const messages: KeptMessage[] = [];
-    for (let seq = first; seq <= log.seq; seq++) {
-      const entry = log.get(seq);
+    for (let seq = first; seq <= history.seq; seq++) {
+      const entry = history.get(seq);
       if (!entry) continue;
       const { eventName, frame, at } = entry;
       const shown = payloadBytes > 0 ? { payload: payloadOf(entry, payloadBytes) } : {};

@@ -1,7 +1,7 @@
 /** Messages of one channel that leave in one turn of the event loop, joined once for all clients with a view. */
 import { idLine } from "../wire/event.ts";
 import { type Frames, joinFrames, NO_FRAMES } from "../wire/frame.ts";
-import type { Entry } from "./channel-log.ts";
+import type { Entry } from "./channel-history.ts";
 import { eventFrame, formatFrame } from "./encode.ts";
 import { MESSAGE, PAYLOAD, UNFILTERED, type View, viewOf } from "./view.ts";
 

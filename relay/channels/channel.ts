@@ -1,6 +1,6 @@
 /** A channel: its messages, its subscriptions, and what of this turn was not written yet. */
 
-import type { ChannelLog, Entry } from "./channel-log.ts";
+import type { ChannelHistory, Entry } from "./channel-history.ts";
 import { channelPrefix } from "./encode.ts";
 import type { Subscription } from "./outlet.ts";
 import { Slab } from "./slab.ts";
@@ -16,18 +16,18 @@ export class Channel {
   readonly name: string;
   readonly policy: Policy;
   readonly isPublic: boolean;
-  log: ChannelLog;
+  history: ChannelHistory;
   #prefix: string | undefined;
   #slab: Slab | undefined;
   #subscriptions: Set<Subscription> | undefined;
   #pending: Entry[] | undefined;
   #pendingBytes = 0;
 
-  constructor(name: string, log: ChannelLog, rules: { policy: Policy; isPublic: boolean }) {
+  constructor(name: string, history: ChannelHistory, rules: { policy: Policy; isPublic: boolean }) {
     this.name = name;
     this.policy = rules.policy;
     this.isPublic = rules.isPublic;
-    this.log = log;
+    this.history = history;
   }
 
   /** The start of each of its messages. */
@@ -42,7 +42,7 @@ export class Channel {
 
   /** `seq` of the last message that was offered to the subscriptions. */
   get offeredSeq(): number {
-    return this.log.seq - (this.#pending?.length ?? 0);
+    return this.history.seq - (this.#pending?.length ?? 0);
   }
 
   get hasPending(): boolean {
@@ -66,7 +66,7 @@ export class Channel {
   /** Memory for the frame of its next message. */
   frameMemory(bytes: number): Buffer {
     this.#slab ??= new Slab();
-    return this.#slab.allocate(bytes, this.log.bytes);
+    return this.#slab.allocate(bytes, this.history.bytes);
   }
 
   /** Its next message waits for the end of the turn. True when it is the first one. */

@@ -3,7 +3,7 @@
 import type { Message } from "../contract/message.ts";
 import { EVENT_BYTES, eventOf } from "../wire/event.ts";
 import { type Allocate, frameText, textFrame, textFrameOf } from "../wire/frame.ts";
-import type { Entry } from "./channel-log.ts";
+import type { Entry } from "./channel-history.ts";
 import type { Format } from "./view.ts";
 
 /** The start of every message of a channel; made once per channel. */

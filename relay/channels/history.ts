@@ -3,7 +3,7 @@
  * Pure: times come from the caller, in ms of a clock that never jumps.
  */
 import type { Since } from "../contract/protocol.ts";
-import { ChannelLog, type Entry, type Kept } from "./channel-log.ts";
+import { ChannelHistory, type Entry, type Kept } from "./channel-history.ts";
 
 /**
  * What a kept message takes in memory beside its frame, and a channel that has some, bytes. Measured on
@@ -82,70 +82,70 @@ export class History {
     return this.#heads ? (this.#heads.get(channel) ?? 0) : this.#forgottenSeq;
   }
 
-  /** The log of a channel that was never seen, or was forgotten. */
-  open(channel: string): ChannelLog {
-    return new ChannelLog(this.headOf(channel), this.#forgottenAt);
+  /** The history of a channel that was never seen, or was forgotten. */
+  open(channel: string): ChannelHistory {
+    return new ChannelHistory(this.headOf(channel), this.#forgottenAt);
   }
 
-  /** The log of a channel whose messages from `seq` on are appended next. */
-  openAt(seq: number): ChannelLog {
-    return new ChannelLog(seq - 1, this.#forgottenAt);
+  /** The history of a channel whose messages from `seq` on are appended next. */
+  openAt(seq: number): ChannelHistory {
+    return new ChannelHistory(seq - 1, this.#forgottenAt);
   }
 
-  /** Remembers that `log` existed: its numbers are never given out again. */
-  forget(channel: string, log: ChannelLog): void {
-    while (this.#evict(log));
-    if (this.#heads) this.#heads.set(channel, log.seq);
-    else this.#forgottenSeq = Math.max(this.#forgottenSeq, log.seq);
-    this.#forgottenAt = Math.max(this.#forgottenAt, log.evictedAt);
+  /** Remembers that `history` existed: its numbers are never given out again. */
+  forget(channel: string, history: ChannelHistory): void {
+    while (this.#evict(history));
+    if (this.#heads) this.#heads.set(channel, history.seq);
+    else this.#forgottenSeq = Math.max(this.#forgottenSeq, history.seq);
+    this.#forgottenAt = Math.max(this.#forgottenAt, history.evictedAt);
   }
 
   /** Appends the channel's next message and evicts what no longer fits. */
-  append(log: ChannelLog, entry: Entry): void {
-    log.seq = entry.seq;
-    const kept: Kept = { entry, log, older: this.#newest, newer: undefined };
+  append(history: ChannelHistory, entry: Entry): void {
+    history.seq = entry.seq;
+    const kept: Kept = { entry, history, older: this.#newest, newer: undefined };
     if (this.#newest) this.#newest.newer = kept;
     else this.#oldest = kept;
     this.#newest = kept;
-    if (log.size === 0) this.#bytes += CHANNEL_COST;
-    log.push(kept);
+    if (history.size === 0) this.#bytes += CHANNEL_COST;
+    history.push(kept);
     this.#count++;
     this.#bytes += entry.frame.length + ENTRY_COST;
     const { count, bytes, totalCount, totalBytes } = this.#limits;
-    while (log.size > count || log.bytes > bytes) this.#evict(log);
+    while (history.size > count || history.bytes > bytes) this.#evict(history);
     while (this.#oldest && (this.#count > totalCount || this.#bytes > totalBytes)) {
-      this.#evict(this.#oldest.log);
+      this.#evict(this.#oldest.history);
     }
   }
 
   /** Evicts what is too old at `now`. */
   expire(now: number): void {
     while (this.#oldest && this.#oldest.entry.at < now - this.#limits.age) {
-      this.#evict(this.#oldest.log);
+      this.#evict(this.#oldest.history);
     }
   }
 
   /**
    * All or nothing: `recovered` only when everything after `since` is remembered.
-   * @param epoch the epoch of the positions in `log`
+   * @param epoch the epoch of the positions in `history`
    * @param marginMs how much older than said an age may be
    */
   recover(
-    log: ChannelLog,
+    history: ChannelHistory,
     since: Since | undefined,
     { epoch, now, marginMs }: { epoch: string; now: number; marginMs: number },
   ): Recovery {
-    const nothing: Recovery = { recovered: false, from: log.seq + 1 };
+    const nothing: Recovery = { recovered: false, from: history.seq + 1 };
     if (since === undefined) return nothing;
     if ("ageMs" in since) {
       const point = now - since.ageMs - marginMs;
-      return point > log.evictedAt && point > this.#provableSince
-        ? { recovered: true, from: log.firstSince(point) }
+      return point > history.evictedAt && point > this.#provableSince
+        ? { recovered: true, from: history.firstSince(point) }
         : nothing;
     }
     if (!("epoch" in since)) return nothing;
     const { seq } = since;
-    return since.epoch === epoch && seq <= log.seq && seq >= log.evictedSeq
+    return since.epoch === epoch && seq <= history.seq && seq >= history.evictedSeq
       ? { recovered: true, from: seq + 1 }
       : nothing;
   }
@@ -169,8 +169,8 @@ export class History {
     };
   }
 
-  #evict(log: ChannelLog): boolean {
-    const kept = log.shift();
+  #evict(history: ChannelHistory): boolean {
+    const kept = history.shift();
     if (!kept) return false;
     if (kept.older) kept.older.newer = kept.newer;
     else this.#oldest = kept.newer;
@@ -178,7 +178,7 @@ export class History {
     else this.#newest = kept.older;
     this.#count--;
     this.#bytes -= kept.entry.frame.length + ENTRY_COST;
-    if (log.size === 0) {
+    if (history.size === 0) {
       this.#bytes -= CHANNEL_COST;
       this.#emptied++;
     }

@@ -10,7 +10,7 @@ import type { Numbered, Snapshot } from "../log/log.ts";
 import { Backlog } from "./backlog.ts";
 import { Bundle } from "./bundle.ts";
 import { Channel } from "./channel.ts";
-import type { ChannelLog, Entry } from "./channel-log.ts";
+import type { ChannelHistory, Entry } from "./channel-history.ts";
 import { encodeMessage } from "./encode.ts";
 import { History, type Recovery } from "./history.ts";
 import {
@@ -110,7 +110,7 @@ export class Hub implements OutletHost {
 
   /** `seq` of the channel's last message. */
   headOf(name: string): number {
-    return this.channels.get(name)?.log.seq ?? this.history.headOf(name);
+    return this.channels.get(name)?.history.seq ?? this.history.headOf(name);
   }
 
   /** Connections that get the channel's messages. */
@@ -157,13 +157,13 @@ export class Hub implements OutletHost {
     }
     this.channels.clear();
     for (const channel of read) {
-      channel.log = this.history.open(channel.name);
+      channel.history = this.history.open(channel.name);
       this.channels.set(channel.name, channel);
     }
     this.#fill(messages, heads, now);
     for (const channel of read) {
       for (const subscription of channel.subscriptions) {
-        subscription.outlet.owner.restarted(subscription, channel.log.seq);
+        subscription.outlet.owner.restarted(subscription, channel.history.seq);
         this.settle(subscription.outlet, "taken");
       }
     }
@@ -174,33 +174,35 @@ export class Hub implements OutletHost {
     const filled = new Set<Channel>();
     for (const message of messages) {
       const channel = this.#channel(message.channel);
-      if (!filled.has(channel)) channel.log = this.history.openAt(message.seq);
+      if (!filled.has(channel)) channel.history = this.history.openAt(message.seq);
       filled.add(channel);
       this.#keep(channel, message, now);
     }
-    for (const { name, log } of filled) {
-      if (log.seq !== heads.get(name)) {
-        throw new RangeError(`a snapshot of the log ends ${name} at ${log.seq}, not at its head`);
+    for (const { name, history } of filled) {
+      if (history.seq !== heads.get(name)) {
+        throw new RangeError(
+          `a snapshot of the log ends ${name} at ${history.seq}, not at its head`,
+        );
       }
     }
   }
 
   #keep(channel: Channel, message: Numbered, now: number): Entry {
-    const { log } = channel;
-    if (message.seq !== log.seq + 1) {
-      throw new RangeError(`the log gave ${channel.name} ${message.seq} after ${log.seq}`);
+    const { history } = channel;
+    if (message.seq !== history.seq + 1) {
+      throw new RangeError(`the log gave ${channel.name} ${message.seq} after ${history.seq}`);
     }
     const entry = encodeMessage(message, channel.prefix, message.seq, now, (bytes) =>
       channel.frameMemory(bytes),
     );
-    this.history.append(log, entry);
+    this.history.append(history, entry);
     return entry;
   }
 
   /** Takes over a channel of an earlier process. */
-  addChannel(name: string, log: ChannelLog = this.history.open(name)): Channel {
+  addChannel(name: string, history: ChannelHistory = this.history.open(name)): Channel {
     const policies = this.#config.slowClients.policies;
-    const channel = new Channel(name, log, {
+    const channel = new Channel(name, history, {
       policy: policies.find((rule) => matchesPattern(rule.channels, name))?.policy ?? "disconnect",
       isPublic: matchesAny(this.#config.publicChannels, name),
     });
@@ -249,9 +251,9 @@ export class Hub implements OutletHost {
     // Messages that are pending belong to the subscriptions of before; this one starts after them.
     if (channel.hasPending) this.flush();
     let recovery = this.recover(channel, since);
-    const toReplay = channel.log.bytesFrom(recovery.from);
+    const toReplay = channel.history.bytesFrom(recovery.from);
     if (toReplay > 0 && !mayReplay(toReplay)) {
-      recovery = { recovered: false, from: channel.log.seq + 1 };
+      recovery = { recovered: false, from: channel.history.seq + 1 };
     }
     // What is kept of the latest messages was chosen by the view of before.
     const goesOn =
@@ -274,7 +276,7 @@ export class Hub implements OutletHost {
     }
     const judged = since !== undefined && ("epoch" in since || "ageMs" in since);
     if (judged) this.stats.recovery(recovery.recovered);
-    const { seq } = channel.log;
+    const { seq } = channel.history;
     const count = since !== undefined && "last" in since && !recovery.recovered ? since.last : 0;
     if (count) return this.#startLast(subscription, count, mayReplay);
     if (recovery.from > seq) {
@@ -294,18 +296,18 @@ export class Hub implements OutletHost {
     mayReplay: (bytes: number) => boolean,
   ): Subscribed {
     const { channel, outlet, view } = subscription;
-    const { log } = channel;
+    const { history } = channel;
     const kept = this.retained.of(channel.name, Date.now()).map(({ entry }) => entry);
-    const { chosen, complete } = log.newest(count, view.events, kept);
-    const bytes = log.pick(chosen, Number.POSITIVE_INFINITY).reduce(bytesOf, 0);
-    const answer = { subscription, recovered: false, seq: log.seq };
+    const { chosen, complete } = history.newest(count, view.events, kept);
+    const bytes = history.pick(chosen, Number.POSITIVE_INFINITY).reduce(bytesOf, 0);
+    const answer = { subscription, recovered: false, seq: history.seq };
     if (bytes > 0 && !mayReplay(bytes)) {
       return { ...answer, last: { sent: 0, complete: false }, replay: NO_REPLAY };
     }
     const last = { sent: chosen.length, complete };
     if (chosen.length === 0) return { ...answer, last, replay: NO_REPLAY };
     subscription.state = "behind";
-    subscription.cursor = log.seq + 1;
+    subscription.cursor = history.seq + 1;
     subscription.before = chosen;
     const replay = () => this.settle(outlet, outlet.startBehind(subscription, subscription.cursor));
     return { ...answer, last, replay };
@@ -324,7 +326,7 @@ export class Hub implements OutletHost {
   recover(channel: Channel, since: Since | undefined): Recovery {
     const now = this.#clock();
     this.history.expire(now);
-    return this.history.recover(channel.log, since, {
+    return this.history.recover(channel.history, since, {
       epoch: this.epoch,
       now,
       marginMs: this.#config.history.ageMargin,
@@ -396,8 +398,9 @@ export class Hub implements OutletHost {
     this.retained.expire(Date.now());
     this.measure();
     for (const [name, channel] of this.channels) {
-      if (channel.subscriptions.size > 0 || channel.log.size > 0 || channel.hasPending) continue;
-      this.history.forget(name, channel.log);
+      if (channel.subscriptions.size > 0 || channel.history.size > 0 || channel.hasPending)
+        continue;
+      this.history.forget(name, channel.history);
       this.channels.delete(name);
     }
     this.#sweptEmptied = this.history.emptied;

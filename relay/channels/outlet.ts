@@ -11,7 +11,7 @@ import { type Frames, oneFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
 import { Bundle } from "./bundle.ts";
 import type { Channel } from "./channel.ts";
-import type { Chosen, Entry } from "./channel-log.ts";
+import type { Chosen, Entry } from "./channel-history.ts";
 import { controlFrame, formatBytes } from "./encode.ts";
 import type { Stats } from "./stats.ts";
 import type { Turn } from "./turn.ts";
@@ -260,7 +260,7 @@ export class Outlet {
     while (this.#behind) {
       const subscription = this.#behind[0] as Subscription;
       const { before, channel } = subscription;
-      const { log, offeredSeq } = channel;
+      const { history, offeredSeq } = channel;
       if (!before && subscription.cursor > offeredSeq) {
         // What waits for the end of the turn is offered to it like to all others.
         this.#behind.shift();
@@ -272,8 +272,8 @@ export class Outlet {
       const pending = this.held;
       if (pending >= REPLAY_PENDING_BYTES) return true;
       const entries = before
-        ? log.pick(before, CHUNK_BYTES)
-        : log.slice(subscription.cursor, offeredSeq, CHUNK_BYTES);
+        ? history.pick(before, CHUNK_BYTES)
+        : history.slice(subscription.cursor, offeredSeq, CHUNK_BYTES);
       const last = entries.at(-1);
       if (!last) return false;
       const frames = new Bundle(entries).frames(subscription.view);

@@ -6,7 +6,7 @@ import type { Fact } from "../log/fact.ts";
 import { type LastBounds, type LastDrop, lastKey, readLast } from "../log/last-value.ts";
 import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
-import type { Entry } from "./channel-log.ts";
+import type { Entry } from "./channel-history.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";
 import { Tally } from "./stats.ts";
 

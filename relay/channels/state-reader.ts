@@ -1,7 +1,7 @@
 /** Reads the file of the history (state-records.ts says what is in it). */
 import { createHash } from "node:crypto";
 import { textFrameOf } from "../wire/frame.ts";
-import { ChannelLog } from "./channel-log.ts";
+import { ChannelHistory } from "./channel-history.ts";
 import {
   checked,
   DIGEST_LENGTH,
@@ -23,7 +23,7 @@ const SMALL_BYTES = 512;
 
 /** A message of the file whose frame is not made yet. */
 interface Found {
-  readonly log: ChannelLog;
+  readonly history: ChannelHistory;
   readonly seq: number;
   readonly at: number;
   readonly record: EntryRecord;
@@ -64,7 +64,7 @@ export function readState(
   // accepted now, and no age that reaches behind this moment can be recovered.
   const sameClock = head.bootId !== null && head.bootId === bootId && head.savedAt <= now;
   const time = (at: number) => (sameClock ? Math.min(at, now) : now);
-  const logs: { readonly name: string; readonly log: ChannelLog }[] = [];
+  const filled: { readonly name: string; readonly history: ChannelHistory }[] = [];
   const found: Found[] = [];
   const ids: Omit<IdsRecord, "kind">[] = [];
   const lasts: (LastRecord & { readonly position: number })[] = [];
@@ -86,11 +86,11 @@ export function readState(
       continue;
     }
     const { name, evictedSeq, evictedAt, entries } = record;
-    const log = new ChannelLog(evictedSeq, time(evictedAt));
-    logs.push({ name, log });
+    const history = new ChannelHistory(evictedSeq, time(evictedAt));
+    filled.push({ name, history });
     let seq = evictedSeq;
     for (const entry of entries) {
-      found.push({ log, seq: ++seq, at: time(entry[0]), record: entry, position });
+      found.push({ history, seq: ++seq, at: time(entry[0]), record: entry, position });
       position += entry[4];
     }
   }
@@ -100,13 +100,13 @@ export function readState(
   return () => {
     messageLog.resume(head.epoch);
     hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
-    for (const { name, log } of logs) hub.addChannel(name, log);
+    for (const { name, history } of filled) hub.addChannel(name, history);
     const memory = new SharedMemory();
-    for (const { log, seq, at, record, position: start } of found) {
+    for (const { history, seq, at, record, position: start } of found) {
       const [, eventName, payloadStart, payloadEnd, length] = record;
       const text = bytes.subarray(start, start + length);
       const frame = textFrameOf(text, memory.allocate);
-      hub.history.append(log, { seq, at, eventName, frame, payloadStart, payloadEnd });
+      hub.history.append(history, { seq, at, eventName, frame, payloadStart, payloadEnd });
     }
     for (const { name, seq, untilMs, entry: record, position: start } of lasts) {
       const [at, eventName, payloadStart, payloadEnd, length] = record;

@@ -90,17 +90,17 @@ export function writeState(
   line(head);
   for (const record of idsOf(messageLog.duplicates)) line(record);
   if (members) for (const record of membersOf(members)) line(record);
-  for (const { name, log } of hub.channels.values()) {
+  for (const { name, history } of hub.channels.values()) {
     const texts: Buffer[] = [];
     let entries = "";
-    for (const { at, eventName, payloadStart, payloadEnd, frame } of log.entries()) {
+    for (const { at, eventName, payloadStart, payloadEnd, frame } of history.entries()) {
       const text = frameText(frame);
       texts.push(text);
       const event = JSON.stringify(eventName);
       entries += `${entries && ","}[${at},${event},${payloadStart},${payloadEnd},${text.length}]`;
     }
     // A `ChannelRecord`, written by hand: there may be very many.
-    const { evictedSeq, evictedAt } = log;
+    const { evictedSeq, evictedAt } = history;
     blocks.text(
       `{"kind":"channel","name":${JSON.stringify(name)},"evictedSeq":${evictedSeq},` +
         `"evictedAt":${evictedAt},"entries":[${entries}]}\n`,

@@ -37,7 +37,7 @@ export class Positions {
     if (seq <= (this.#told.get(subscription) ?? seq)) return;
     this.#told.set(subscription, seq);
     // The newest message itself has told it.
-    const newest = channel.log.get(seq);
+    const newest = channel.history.get(seq);
     if (newest && view.events?.has(newest.eventName)) return;
     this.#tell({ op: "position", channel: channel.name, seq });
   }

@@ -120,7 +120,7 @@ function channels(query: Query, key: ApiKey, { clients: { hub } }: LookupOptions
       channel: name,
       subscribers: hub.recipients(name),
       seq: hub.headOf(name),
-      messages: hub.channels.get(name)?.log.size ?? 0,
+      messages: hub.channels.get(name)?.history.size ?? 0,
     })),
     // The place to go on behind.
     after: names.length > limit ? (shown.at(-1) ?? null) : null,
@@ -131,8 +131,8 @@ function channels(query: Query, key: ApiKey, { clients: { hub } }: LookupOptions
 function history(query: Query, key: ApiKey, { clients: { hub } }: LookupOptions): string {
   const [name, limit] = [query.channel(key), query.limit()];
   const { seq, from, recovered } = start(hub, name, query.text("since"), limit);
-  const log = hub.channels.get(name)?.log;
-  const entries = log?.slice(from, seq, MAX_HISTORY_BYTES).slice(0, limit) ?? [];
+  const history = hub.channels.get(name)?.history;
+  const entries = history?.slice(from, seq, MAX_HISTORY_BYTES).slice(0, limit) ?? [];
   const more = (entries.at(-1)?.seq ?? seq) < seq;
   const head = JSON.stringify({ channel: name, epoch: hub.epoch, seq, recovered, more });
   const messages = entries.map(messageText);
@@ -144,7 +144,7 @@ function start(hub: Hub, name: string, since: string, limit: number) {
   const channel = hub.channels.get(name);
   const seq = hub.headOf(name);
   if (since === "") {
-    const oldest = (channel?.log.evictedSeq ?? seq) + 1;
+    const oldest = (channel?.history.evictedSeq ?? seq) + 1;
     return { seq, from: Math.max(oldest, seq - limit + 1), recovered: false };
   }
   const position = parsePosition(since);

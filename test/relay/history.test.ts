@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ChannelLog, Entry } from "../../relay/channels/channel-log.ts";
+import type { ChannelHistory, Entry } from "../../relay/channels/channel-history.ts";
 import { CHANNEL_COST, ENTRY_COST, History } from "../../relay/channels/history.ts";
 import type { Since } from "../../relay/contract/protocol.ts";
 import { DuplicateWindow } from "../../relay/log/duplicates.ts";
@@ -20,8 +20,13 @@ function entry(seq: number, at: number, bytes = 20): Entry {
   return { seq, at, eventName: "e", frame, payloadStart: 2, payloadEnd: 3 };
 }
 
-function append(history: History, log: ChannelLog, at: number, bytes?: number): void {
-  history.append(log, entry(log.seq + 1, at, bytes));
+function append(
+  history: History,
+  channelHistory: ChannelHistory,
+  at: number,
+  bytes?: number,
+): void {
+  history.append(channelHistory, entry(channelHistory.seq + 1, at, bytes));
 }
 
 describe("History", () => {
@@ -45,10 +50,10 @@ describe("History", () => {
 
   it("recovers an age only when nothing after it was evicted, with the margin", () => {
     const history = new History(LIMITS, 0);
-    const log = history.open("c");
-    for (let n = 1; n <= 7; n++) append(history, log, n * 100);
+    const channelHistory = history.open("c");
+    for (let n = 1; n <= 7; n++) append(history, channelHistory, n * 100);
     const ask = (ageMs: number) =>
-      history.recover(log, { ageMs }, { epoch: EPOCH, now: 1000, marginMs: 50 });
+      history.recover(channelHistory, { ageMs }, { epoch: EPOCH, now: 1000, marginMs: 50 });
     // Message 2 (accepted at 200) is the last evicted one.
     expect(ask(740)).toEqual({ recovered: true, from: 3 });
     expect(ask(750)).toEqual({ recovered: false, from: 8 });
@@ -59,10 +64,10 @@ describe("History", () => {
 
   it("cannot recover an age that reaches behind its start", () => {
     const history = new History(LIMITS, 500);
-    const log = history.open("c");
+    const channelHistory = history.open("c");
     const options = { epoch: EPOCH, now: 1000, marginMs: 0 };
-    expect(history.recover(log, { ageMs: 499 }, options).recovered).toBe(true);
-    expect(history.recover(log, { ageMs: 500 }, options).recovered).toBe(false);
+    expect(history.recover(channelHistory, { ageMs: 499 }, options).recovered).toBe(true);
+    expect(history.recover(channelHistory, { ageMs: 500 }, options).recovered).toBe(false);
   });
 
   it("a forgotten channel comes back above every number it can have had", () => {
@@ -127,12 +132,12 @@ describe("History", () => {
       fc.property(fc.array(command, { maxLength: 200 }), fc.boolean(), (commands, keepsHeads) => {
         let now = 1;
         const history = new History(LIMITS, 0, keepsHeads ? new Map() : undefined);
-        const logs = new Map<number, ChannelLog>();
+        const histories = new Map<number, ChannelHistory>();
         const model = new Map<number, { seq: number; at: number }[]>();
-        const logOf = (channel: number) => {
-          const log = logs.get(channel) ?? history.open(String(channel));
-          logs.set(channel, log);
-          return log;
+        const historyOf = (channel: number) => {
+          const channelHistory = histories.get(channel) ?? history.open(String(channel));
+          histories.set(channel, channelHistory);
+          return channelHistory;
         };
         const modelOf = (channel: number) => {
           const list = model.get(channel) ?? [];
@@ -146,46 +151,60 @@ describe("History", () => {
             history.expire(now);
             continue;
           }
-          const log = logOf(step.channel);
+          const channelHistory = historyOf(step.channel);
           const all = modelOf(step.channel);
           if (step.do === "append") {
             const last = all.at(-1)?.seq ?? 0;
-            append(history, log, now, step.bytes);
-            if (keepsHeads) expect(log.seq).toBe(last + 1);
-            else expect(log.seq).toBeGreaterThan(last);
-            all.push({ seq: log.seq, at: now });
+            append(history, channelHistory, now, step.bytes);
+            if (keepsHeads) expect(channelHistory.seq).toBe(last + 1);
+            else expect(channelHistory.seq).toBeGreaterThan(last);
+            all.push({ seq: channelHistory.seq, at: now });
           } else if (step.do === "forget") {
-            history.forget(String(step.channel), log);
-            logs.delete(step.channel);
+            history.forget(String(step.channel), channelHistory);
+            histories.delete(step.channel);
           } else {
             const since: { ageMs?: number; epoch?: string; seq?: number } =
               step.do === "age"
                 ? { ageMs: step.ageMs }
-                : { epoch: EPOCH, seq: Math.max(0, log.seq - step.back) };
-            const answer = history.recover(log, since as Since, { epoch: EPOCH, now, marginMs: 0 });
+                : { epoch: EPOCH, seq: Math.max(0, channelHistory.seq - step.back) };
+            const answer = history.recover(channelHistory, since as Since, {
+              epoch: EPOCH,
+              now,
+              marginMs: 0,
+            });
             const wanted = all.filter((message) =>
               "seq" in since
                 ? message.seq > (since.seq as number)
                 : message.at >= now - (since.ageMs as number),
             );
             if (!answer.recovered) {
-              expect(answer.from).toBe(log.seq + 1);
+              expect(answer.from).toBe(channelHistory.seq + 1);
             } else {
-              const given = log.slice(answer.from, log.seq, Number.POSITIVE_INFINITY);
+              const given = channelHistory.slice(
+                answer.from,
+                channelHistory.seq,
+                Number.POSITIVE_INFINITY,
+              );
               expect(given.map(({ seq }) => seq)).toEqual(wanted.map(({ seq }) => seq));
             }
           }
           expect(history.count).toBeLessThanOrEqual(LIMITS.totalCount);
           expect(history.bytes).toBeLessThanOrEqual(LIMITS.totalBytes);
-          expect(log.size).toBeLessThanOrEqual(LIMITS.count);
-          expect([...log.entries()].map(({ seq }) => seq)).toEqual(
-            Array.from({ length: log.size }, (_, index) => log.evictedSeq + 1 + index),
+          expect(channelHistory.size).toBeLessThanOrEqual(LIMITS.count);
+          expect([...channelHistory.entries()].map(({ seq }) => seq)).toEqual(
+            Array.from(
+              { length: channelHistory.size },
+              (_, index) => channelHistory.evictedSeq + 1 + index,
+            ),
           );
         }
-        const sum = [...logs.values()].reduce((total, log) => total + log.size, 0);
+        const sum = [...histories.values()].reduce(
+          (total, channelHistory) => total + channelHistory.size,
+          0,
+        );
         expect(history.count).toBe(sum);
-        const kept = [...logs.values()].filter((log) => log.size > 0);
-        const bytes = kept.reduce((total, log) => total + log.bytes, 0);
+        const kept = [...histories.values()].filter((channelHistory) => channelHistory.size > 0);
+        const bytes = kept.reduce((total, channelHistory) => total + channelHistory.bytes, 0);
         expect(history.bytes).toBe(bytes + sum * ENTRY_COST + kept.length * CHANNEL_COST);
       }),
       { numRuns: 300 },
@@ -193,15 +212,15 @@ describe("History", () => {
   });
 });
 
-describe("ChannelLog.slice", () => {
+describe("ChannelHistory.slice", () => {
   it("gives one message at least, and no more than fits", () => {
     const history = new History({ ...LIMITS, bytes: 10_000, totalBytes: 20_000 }, 0);
-    const log = history.open("c");
-    for (const bytes of [300, 300, 100]) append(history, log, 1, bytes);
-    expect(log.slice(1, 3, 10).map(({ seq }) => seq)).toEqual([1]);
-    expect(log.slice(2, 3, 420).map(({ seq }) => seq)).toEqual([2, 3]);
-    expect(log.slice(2, 2, 420).map(({ seq }) => seq)).toEqual([2]);
-    expect(log.slice(4, 9, 420)).toEqual([]);
+    const channelHistory = history.open("c");
+    for (const bytes of [300, 300, 100]) append(history, channelHistory, 1, bytes);
+    expect(channelHistory.slice(1, 3, 10).map(({ seq }) => seq)).toEqual([1]);
+    expect(channelHistory.slice(2, 3, 420).map(({ seq }) => seq)).toEqual([2, 3]);
+    expect(channelHistory.slice(2, 2, 420).map(({ seq }) => seq)).toEqual([2]);
+    expect(channelHistory.slice(4, 9, 420)).toEqual([]);
   });
 });
 

@@ -231,7 +231,7 @@ describe("views", () => {
   it("share what is joined for them", () => {
     const { hub, publish } = setUp();
     for (const event of ["x", "y", "x"]) publish("c", 3, event);
-    const bundle = new Bundle([...(hub.channels.get("c")?.log.entries() ?? [])]);
+    const bundle = new Bundle([...(hub.channels.get("c")?.history.entries() ?? [])]);
     for (const view of [MESSAGE, PAYLOAD, SSE, only("x"), viewOf("sse", ["y"])]) {
       expect(bundle.frames(view)).toBe(bundle.frames(view));
     }

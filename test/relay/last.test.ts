@@ -1,6 +1,6 @@
 /** Clients that want the newest messages of each event where nothing can be recovered. */
 import { afterEach, describe, expect, it } from "vitest";
-import { ChannelLog } from "../../relay/channels/channel-log.ts";
+import { ChannelHistory } from "../../relay/channels/channel-history.ts";
 import { MemoryLog } from "../../relay/log/memory-log.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { EventReader, poll } from "../protocol-kit/event-stream.ts";
@@ -93,16 +93,16 @@ describe("last", () => {
       return (seed >>> 8) % below;
     };
     for (let round = 0; round < 500; round++) {
-      const log = new ChannelLog(0, 0);
+      const history = new ChannelHistory(0, 0);
       const names = Array.from({ length: random(20) }, () => "abc"[random(3)] as string);
       for (const [index, eventName] of names.entries()) {
         const frame = Buffer.alloc(1);
         const entry = { seq: index + 1, at: 0, eventName, frame, payloadStart: 0, payloadEnd: 0 };
-        log.push({ entry, log, older: undefined, newer: undefined });
-        log.seq = index + 1;
+        history.push({ entry, history, older: undefined, newer: undefined });
+        history.seq = index + 1;
       }
       const evicted = random(names.length + 1);
-      for (let n = 0; n < evicted; n++) log.shift();
+      for (let n = 0; n < evicted; n++) history.shift();
       const count = 1 + random(3);
       const events = random(2) === 0 ? undefined : new Set(["a", "x"].slice(0, 1 + random(2)));
       const kept = names.map((name, index) => ({ name, seq: index + 1 })).slice(evicted);
@@ -116,7 +116,7 @@ describe("last", () => {
         ? [...events].every((name) => found(name) === count || (found(name) > 0 && evicted === 0))
         : evicted === 0;
       const chosen = newest.map(({ seq }) => seq);
-      expect(log.newest(count, events)).toEqual({ chosen, complete });
+      expect(history.newest(count, events)).toEqual({ chosen, complete });
     }
   });
 

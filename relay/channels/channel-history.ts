@@ -16,7 +16,7 @@ export interface Entry {
 /** A remembered entry, linked with its neighbours by age across all channels. */
 export interface Kept {
   readonly entry: Entry;
-  readonly log: ChannelLog;
+  readonly history: ChannelHistory;
   older: Kept | undefined;
   newer: Kept | undefined;
 }
@@ -33,7 +33,7 @@ export interface Newest {
 }
 
 /** The messages of one channel that are still remembered: a run of `seq` without gaps. */
-export class ChannelLog {
+export class ChannelHistory {
   /** `seq` of the channel's last message; a new channel starts above all forgotten ones. */
   seq: number;
   /** `seq` of the last message that is no longer remembered. */
