@@ -26,7 +26,7 @@ export function registerServiceMetrics(
   { roles, isReady }: { readonly roles: Roles; readonly isReady: () => boolean },
 ): void {
   const { counter, gauge } = scrapedMetrics(registry);
-  const labels = { version: VERSION, node: process.versions.node, role: roleName(roles) };
+  const labels = { version: VERSION, nodejs: process.versions.node, role: roleName(roles) };
   new Gauge({
     name: "rtm_build_info",
     help: "1; what runs is in the labels.",
@@ -35,7 +35,7 @@ export function registerServiceMetrics(
   }).set(labels, 1);
   gauge("rtm_ready", "1 while /readyz says yes.", () => (isReady() ? 1 : 0));
   counter(
-    "rtm_log_lines_dropped_total",
+    "rtm_process_log_lines_dropped_total",
     "Log lines that standard output did not take.",
     () => logOutput().dropped,
   );

@@ -85,7 +85,9 @@ it("rtm relay on a full disk starts, serves, counts the lost lines, and ends", a
   );
   expect((await post({ port } as Relay, { channel: "a", payload: 1 })).status).toBe(200);
   const metrics = await (await ask("/metrics")).text();
-  expect(Number(/^rtm_log_lines_dropped_total (\d+)$/m.exec(metrics)![1])).toBeGreaterThan(0);
+  expect(Number(/^rtm_process_log_lines_dropped_total (\d+)$/m.exec(metrics)![1])).toBeGreaterThan(
+    0,
+  );
   child.kill("SIGTERM");
   expect((await once(child, "exit"))[0]).toBe(0);
 });

@@ -198,7 +198,7 @@ describe("the dashboard", () => {
     // Alerts only: a line that is 0 for a year.
     expect(missing.sort()).toEqual([
       "rtm_log_appended_total",
-      "rtm_log_lines_dropped_total",
+      "rtm_process_log_lines_dropped_total",
       "rtm_relay_revocations_of_all_total",
       "rtm_worker_clock_offset_seconds",
       "rtm_worker_last_tick_timestamp_seconds",
@@ -235,7 +235,7 @@ describe("the metrics", () => {
     for (let scrape = 0; scrape < 2; scrape++) {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
       expect(text).toMatch(/^process_cpu_seconds_total [\d.e-]+$/m);
-      expect(text).toMatch(/^rtm_build_info\{version="[^"]+",node="[\d.]+",role="relay"\} 1$/m);
+      expect(text).toMatch(/^rtm_build_info\{version="[^"]+",nodejs="[\d.]+",role="relay"\} 1$/m);
       expect(text).toMatch(/^rtm_ready 0$/m);
       // They walk through every socket.
       expect(text).not.toContain("nodejs_active_");
