@@ -94,6 +94,15 @@ export class ChannelHistory {
     return result;
   }
 
+  /** Bytes of their frames. */
+  bytesOf(chosen: readonly Chosen[]): number {
+    let bytes = 0;
+    for (const one of chosen) {
+      bytes += (typeof one === "number" ? this.get(one) : one)?.frame.length ?? 0;
+    }
+    return bytes;
+  }
+
   /** Bytes of the frames from `seq` on. */
   bytesFrom(seq: number): number {
     if (seq <= this.evictedSeq + 1) return this.bytes;
@@ -105,7 +114,8 @@ export class ChannelHistory {
   /**
    * The newest `count` messages of each event, as far as they are remembered.
    * @param events of these only; undefined: of all
-   * @param kept beside the history: of an event the newest one, if it is not of an earlier epoch
+   * @param kept beside the history: of an event the newest one, if it is not of an earlier epoch; in the
+   * order of their numbers, 0 of an earlier epoch
    */
   newest(
     count: number,
@@ -125,10 +135,11 @@ export class ChannelHistory {
       seqs.push(seq);
     }
     // The history has the newest of an event, or none of it.
-    const older = kept.filter(
-      ({ eventName }) => (left.get(eventName) ?? (events ? 0 : count)) === count,
-    );
-    for (const { eventName, seq } of older) {
+    const older =
+      left.size === 0
+        ? kept
+        : kept.filter(({ eventName }) => (left.get(eventName) ?? (events ? 0 : count)) === count);
+    for (const { eventName, seq } of events ? older : []) {
       if (seq === 0) continue;
       left.set(eventName, count - 1);
       missing--;
@@ -136,8 +147,8 @@ export class ChannelHistory {
     // Nothing of this epoch was evicted, or what was is older than all that is wanted.
     const whole = this.evictedSeq === 0 || missing === 0;
     const none = events !== undefined && [...left.values()].some((more) => more === count);
-    const complete = whole && !none && older.every(({ seq }) => seq > 0);
-    const chosen = [...older.sort((a, b) => a.seq - b.seq), ...seqs.reverse()];
+    const complete = whole && !none && older[0]?.seq !== 0;
+    const chosen = [...older, ...seqs.reverse()];
     return { chosen, complete };
   }
 

@@ -61,8 +61,6 @@ export interface SubscribeOptions {
 
 const NO_REPLAY = (): void => {};
 
-const bytesOf = (sum: number, { frame }: Entry): number => sum + frame.length;
-
 export interface HubOptions {
   readonly config: RelayConfig;
   readonly stats: Stats;
@@ -297,9 +295,9 @@ export class Hub implements OutletHost {
   ): Subscribed {
     const { channel, outlet, view } = subscription;
     const { history } = channel;
-    const kept = this.retained.of(channel.name, Date.now()).map(({ entry }) => entry);
+    const kept = this.retained.of(channel.name, Date.now(), view.events);
     const { chosen, complete } = history.newest(count, view.events, kept);
-    const bytes = history.pick(chosen, Number.POSITIVE_INFINITY).reduce(bytesOf, 0);
+    const bytes = history.bytesOf(chosen);
     const answer = { subscription, recovered: false, seq: history.seq };
     if (bytes > 0 && !mayReplay(bytes)) {
       return { ...answer, last: { sent: 0, complete: false }, replay: NO_REPLAY };

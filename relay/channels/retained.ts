@@ -21,6 +21,31 @@ export interface RetainedEntry {
   readonly untilMs: number;
 }
 
+/** The values of one channel. */
+interface ChannelValues {
+  readonly byEvent: Map<string, RetainedEntry>;
+  /** All of them, for whoever asks next: made when asked for, gone when one is set or removed. */
+  list?: List | undefined;
+}
+
+interface List {
+  /** As `Retained.of` gives them. */
+  readonly entries: readonly Entry[];
+  /** When the first of them ends, ms since 1970. */
+  readonly endsMs: number;
+}
+
+function listOf(values: Iterable<RetainedEntry>, now: number): List {
+  const entries: Entry[] = [];
+  let endsMs = Number.POSITIVE_INFINITY;
+  for (const { entry, untilMs } of values) {
+    if (untilMs <= now) continue;
+    entries.push(entry);
+    endsMs = Math.min(endsMs, untilMs);
+  }
+  return { entries: entries.sort((a, b) => a.seq - b.seq), endsMs };
+}
+
 export interface RetainedOptions {
   /** Undefined: the log bounds its table itself, and tells what it removes. */
   readonly bounds: LastBounds | undefined;
@@ -36,7 +61,7 @@ export class Retained implements FactReader {
   readonly #options: RetainedOptions;
   /** By `lastKey`, in the order in which they were set. */
   readonly #all = new Map<string, RetainedEntry>();
-  readonly #channels = new Map<string, Map<string, RetainedEntry>>();
+  readonly #channels = new Map<string, ChannelValues>();
 
   constructor(options: RetainedOptions) {
     this.#options = options;
@@ -51,10 +76,22 @@ export class Retained implements FactReader {
     return this.#all.values();
   }
 
-  /** Those of a channel that are to be given at `now` (ms since 1970). */
-  of(channel: string, now: number): RetainedEntry[] {
+  /**
+   * Those of a channel that are to be given at `now` (ms since 1970), in the order of their numbers. A
+   * client may ask very often: it costs as much as what it asks for, not as what is kept.
+   * @param events of these only; undefined: of all
+   */
+  of(channel: string, now: number, events?: ReadonlySet<string>): readonly Entry[] {
     const values = this.#channels.get(channel);
-    return values ? [...values.values()].filter(({ untilMs }) => untilMs > now) : [];
+    if (!values) return [];
+    const { byEvent } = values;
+    if (events)
+      return listOf(
+        [...events].flatMap((name) => byEvent.get(name) ?? []),
+        now,
+      ).entries;
+    if (!values.list || values.list.endsMs <= now) values.list = listOf(byEvent.values(), now);
+    return values.list.entries;
   }
 
   /** The next message of a channel, which ends what was kept of its event. */
@@ -62,7 +99,9 @@ export class Retained implements FactReader {
     if (keptUntil !== undefined) {
       const frame = Buffer.from(entry.frame);
       this.set({ channel, entry: { ...entry, frame }, untilMs: keptUntil });
-    } else if (this.#channels.get(channel)?.has(eventName)) this.#delete(channel, eventName);
+    } else if (this.#channels.get(channel)?.byEvent.has(eventName)) {
+      this.#delete(channel, eventName);
+    }
   }
 
   /** Keeps it, in place of the one before. */
@@ -77,8 +116,10 @@ export class Retained implements FactReader {
     }
     this.#all.set(lastKey(channel, eventName), value);
     const values = this.#channels.get(channel);
-    if (values) values.set(eventName, value);
-    else this.#channels.set(channel, new Map([[eventName, value]]));
+    if (values) {
+      values.byEvent.set(eventName, value);
+      values.list = undefined;
+    } else this.#channels.set(channel, { byEvent: new Map([[eventName, value]]) });
     this.bytes += frame.length;
     if (!bounds) return;
     for (const oldest of this.#all.values()) {
@@ -95,10 +136,11 @@ export class Retained implements FactReader {
 
   #delete(channel: string, eventName: string): void {
     const values = this.#channels.get(channel);
-    const value = values?.get(eventName);
+    const value = values?.byEvent.get(eventName);
     if (!values || !value) return;
-    values.delete(eventName);
-    if (values.size === 0) this.#channels.delete(channel);
+    values.byEvent.delete(eventName);
+    values.list = undefined;
+    if (values.byEvent.size === 0) this.#channels.delete(channel);
     this.#all.delete(lastKey(channel, eventName));
     this.bytes -= value.entry.frame.length;
   }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
 import { Retained } from "../../relay/channels/retained.ts";
 import type { Message } from "../../relay/contract/message.ts";
 import { lastFact } from "../../relay/log/last-value.ts";
@@ -124,11 +125,50 @@ describe("retain", () => {
     const retained = new Retained({ bounds: { count: 9, bytes: 999 }, epoch: () => "e" });
     const numbered = { ...message("c", 1), seq: 3, keptUntil: 1000 };
     retained.apply(lastFact("e", numbered));
-    expect(retained.of("c", 999).map(({ entry }) => entry.seq)).toEqual([3]);
+    expect(retained.of("c", 999).map(({ seq }) => seq)).toEqual([3]);
     expect(retained.of("c", 1000)).toEqual([]);
     expect(retained.size).toBe(1);
     retained.expire(1000);
     expect([retained.size, retained.bytes]).toEqual([0, 0]);
+  });
+
+  it("costs a client's question what it asks for, and not all that is kept in the channel", () => {
+    const retained = new Retained({ bounds: undefined, epoch: () => "e" });
+    let looked = 0;
+    for (let seq = 1; seq <= 1000; seq++) {
+      const entry = encodeMessage(
+        message("c", seq, { eventName: `e${seq}` }),
+        channelPrefix("c"),
+        seq,
+        0,
+      );
+      const counted = {
+        channel: "c",
+        entry,
+        get untilMs() {
+          looked++;
+          return 1000;
+        },
+      };
+      retained.set(counted);
+    }
+    for (let n = 0; n < 1000; n++) retained.of("c", 0, new Set(["e7", "none", "e3"]));
+    expect(looked).toBe(2000);
+    expect(retained.of("c", 0, new Set(["e7", "none", "e3"])).map(({ seq }) => seq)).toEqual([
+      3, 7,
+    ]);
+    looked = 0;
+    for (let n = 0; n < 1000; n++) expect(retained.of("c", n)).toHaveLength(1000);
+    expect(looked).toBeLessThan(3000);
+    // What is set, removed or over is seen by the next one who asks.
+    retained.apply(lastFact("e", { ...message("c", 0, { eventName: "e5" }), seq: 1001 }));
+    expect(retained.of("c", 0)).toHaveLength(999);
+    const next = { ...message("c", 0, { eventName: "new" }), seq: 1002, keptUntil: 2000 };
+    retained.apply(lastFact("e", next));
+    expect(retained.of("c", 0).at(-1)?.seq).toBe(1002);
+    expect(retained.of("c", 1000).map(({ seq }) => seq)).toEqual([1002]);
+    retained.reset([]);
+    expect(retained.of("c", 0)).toEqual([]);
   });
 
   it("is removed by the control item forget, and the history keeps what it has", async () => {
