@@ -16,15 +16,24 @@ import { RateLimit } from "./rate-limit.ts";
 const BUSY_BYTES = 64 * 1024;
 /** Channels whose rate is remembered; beyond it the one that was used longest ago is forgotten. */
 const MAX_CHANNELS = 10_000;
+/** Deepest nesting of a payload's objects and lists, as of a message. */
+const MAX_DEPTH = 1024;
 /** Bytes of the id of a connection. */
 const CONN_BYTES = 8;
 
+/** As what others see a sender. */
+export interface SeenAs {
+  readonly user?: string;
+  /** In place of the id of its connection. */
+  readonly conn?: string;
+}
+
 /** Who sends, and what it may. */
 export interface Sender {
-  /** Of its connection; the receivers see it. */
+  /** Of its connection; the receivers see it, unless it is seen as another one. */
   readonly conn: string;
   /** As whom it is seen in the channel, where a token lets it send there; undefined: it may not. */
-  senderIn(channel: string): { readonly user?: string } | undefined;
+  senderIn(channel: string): SeenAs | undefined;
   /** How much it has sent. */
   readonly rate: RateLimit;
 }
@@ -103,6 +112,9 @@ export class ClientEvents {
     }
     const who = sender.senderIn(name);
     if (!who) return refused("publish_forbidden", "no token grants both publish and channels");
+    if (isDeeper(payload, MAX_DEPTH)) {
+      return refused("bad_frame", `payload is nested deeper than ${MAX_DEPTH}`);
+    }
     const text = JSON.stringify(payload ?? null);
     const { bytes, perSecond, channelPerSecond } = this.#config;
     if (Buffer.byteLength(text) > bytes) {
@@ -116,7 +128,7 @@ export class ClientEvents {
       const message = `more than ${channelPerSecond} events per second of all in the channel`;
       return refused("publish_limit", message);
     }
-    const from = { ...who, conn: sender.conn };
+    const from = { user: who.user, conn: who.conn ?? sender.conn };
     const head = JSON.stringify({ op: "event", channel: name, eventName, from, ts: Date.now() });
     const frame = `${head.slice(0, -1)},"payload":${text}}`;
     this.#deliver(name, eventName as string, sender.conn, frame);
@@ -160,6 +172,12 @@ export class ClientEvents {
       subscription.outlet.controls(frames.as(subscription.outlet.view.format));
     }
   }
+}
+
+/** Whether objects and lists are nested deeper than `depth`; then `JSON.stringify` may have no stack for them. */
+function isDeeper(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((member) => isDeeper(member, depth - 1));
 }
 
 function canTake({ outlet, state, view }: Subscription, eventName: string, conn?: string): boolean {

@@ -5,6 +5,7 @@ import { MESSAGE, SSE, viewOf } from "../channels/view.ts";
 import { nameProblem } from "../contract/message.ts";
 import { type ServerFrame, SUBPROTOCOL } from "../contract/protocol.ts";
 import { ClientConnection, REFRESH_SPREAD_MS } from "./client-connection.ts";
+import type { SeenAs } from "./client-events.ts";
 import {
   isProblem,
   type ParsedFrame,
@@ -201,7 +202,7 @@ export class RtmConnection extends ClientConnection {
   }
 
   /** As whom it is seen by others in the channel; undefined where it may send nothing. */
-  #senderIn(channel: string): { readonly user?: string } | undefined {
+  #senderIn(channel: string): SeenAs | undefined {
     const { config, presence } = this.clients;
     if (config.insecure) return {};
     const grant = this.rights.grantOf("publish", channel, Date.now());
@@ -209,7 +210,10 @@ export class RtmConnection extends ClientConnection {
     // Whose names presence hides, events do not tell.
     const rule = presence?.rules.of(channel);
     if (!rule || !presence) return { user: grant.subject };
-    return { user: presence.rules.idOf(rule, channel, grant.subject) };
+    return {
+      user: presence.rules.idOf(rule, channel, grant.subject),
+      conn: presence.rules.connOf(rule, channel, this.conn ?? ""),
+    };
   }
 
   /** Adds a token's rights; returns `refreshed` or `error`. */

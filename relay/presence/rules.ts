@@ -33,11 +33,22 @@ export class PresenceRules {
     // A log elsewhere is UTF-8, which has no lone surrogates.
     const user = Buffer.from(subject).toString();
     if (!rule.hashUsers) return user;
+    return this.#hash(`${channel}\0${user}`).toString("base64url");
+  }
+
+  /** The same of a connection: its own id would tell in which other channels the user is seen. */
+  connOf(rule: PresenceRule, channel: string, conn: string): string {
+    if (!rule.hashUsers) return conn;
+    return this.#hash(`${channel}\0\0${conn}`)
+      .subarray(0, conn.length / 2)
+      .toString("hex");
+  }
+
+  #hash(text: string): Buffer {
     return createHmac("sha256", this.#secret as string)
-      .update(`${channel}\0${user}`)
+      .update(text)
       .digest()
-      .subarray(0, HASH_BYTES)
-      .toString("base64url");
+      .subarray(0, HASH_BYTES);
   }
 }
 

@@ -22,6 +22,13 @@ async function page(
   return { client, conn: connected?.conn as string };
 }
 
+/** Stands for lists in each other, too deep for `JSON.stringify`. */
+const nested = (depth: number) => `nested ${depth}`;
+const written = (frame: object) =>
+  JSON.stringify(frame).replace(/"nested (\d+)"/, (_, depth) => {
+    return `${"[".repeat(depth)}${"]".repeat(depth)}`;
+  });
+
 const typing = (more: object = {}) => ({
   op: "publish",
   channel: "room:1",
@@ -127,11 +134,13 @@ describe("client events", () => {
     ["no channel", { channel: undefined }, "bad_channel"],
     ["a pattern", { channel: "room:*" }, "bad_channel"],
     ["a payload above the limit", { payload: "x".repeat(4096) }, "message_too_large"],
+    ["a payload that is nested too deeply", { payload: nested(1025) }, "bad_frame"],
+    ["a payload for which there is no stack", { payload: nested(32_000) }, "bad_frame"],
     ["a ref that is too long", { ref: "x".repeat(65) }, "bad_frame"],
   ])("%s is refused", async (_what, more, code) => {
     const relay = await relayFor(RULE);
     const [scott, king] = [await page(relay, "SCOTT"), await page(relay, "KING")];
-    scott.client.send(typing(more));
+    scott.client.ws.send(written(typing(more)));
     expect(await scott.client.next()).toMatchObject({ op: "error", code });
     scott.client.send(typing());
     await scott.client.next();
@@ -239,16 +248,31 @@ describe("client events", () => {
 
   it("say no name where presence hides it", async () => {
     const relay = await relayFor({
-      ...RULE,
+      clientEvents: { channels: ["room:*", "hall"] },
       presence: {
         rules: [{ channels: "room:*", hashUsers: true }],
         hashSecret: "x".repeat(32),
       },
     });
-    const [scott, king] = [await page(relay, "SCOTT"), await page(relay, "KING")];
-    scott.client.send(typing());
-    const { from } = (await king.client.next()) as unknown as { from: { user: string } };
-    expect(from.user).toMatch(/^[\w-]{22}$/);
+    const rights = { channels: ["room:*", "hall"], publish: ["*"] };
+    const [scott, king] = [await page(relay, "SCOTT", rights), await page(relay, "KING", rights)];
+    for (const channel of ["room:2", "hall"]) {
+      king.client.send({ op: "subscribe", subscribe: [{ channel }] });
+      await king.client.next();
+    }
+    const seenIn = async (channel: string) => {
+      scott.client.send(typing({ channel, ref: undefined }));
+      return ((await king.client.next()) as unknown as { from: object }).from;
+    };
+    const [one, two] = [await seenIn("room:1"), await seenIn("room:2")];
+    const hidden = { user: expect.stringMatching(/^[\w-]{22}$/), conn: expect.any(String) };
+    expect(one).toEqual(hidden);
+    expect(await seenIn("room:1")).toEqual(one);
+    // The connection would tell too, once it is seen where names are shown.
+    expect(await seenIn("hall")).toEqual({ user: "SCOTT", conn: scott.conn });
+    const parts = [...Object.values(one), ...Object.values(two), scott.conn];
+    expect(new Set(parts).size).toBe(5);
+    expect((one as { conn: string }).conn).toMatch(/^[0-9a-f]{16}$/);
   });
 });
 
@@ -282,6 +306,21 @@ describe.skipIf(ENGINE_MISSING !== "")(`client events on a shared log${ENGINE_MI
     const [local, remote] = [await upToLast(onA), await upToLast(onB)];
     expect(local).toEqual([...Array(n).keys(), "last"]);
     expect(remote).toEqual(local.slice(local.length - remote.length));
+    // Another group may have the same names in another database of the engine.
+    const other = await relayFor({
+      clientEvents: { channels: ["room:*"], perSecond: 1000, channelPerSecond: 1000 },
+      limits: { commandsPerSecond: 100_000 },
+      log: { kind: "valkey", url: `${engine.url}/1`, grace: "60s" },
+    });
+    const stranger = await page(other, "SCOTT");
+    const meets = async (of: number) =>
+      Number(((await engine.command("PUBSUB", "CHANNELS", "*")) as string[]).length) === of;
+    await until("it listens", () => meets(2));
+    stranger.client.send(typing({ payload: "of another group" }));
+    expect(await stranger.client.next()).toMatchObject({ op: "published" });
+    scott.client.send(typing({ payload: "of ours" }));
+    expect(await onB.client.next()).toMatchObject({ payload: "of ours" });
+    expect(await onA.client.next()).toMatchObject({ payload: "of ours" });
     await post(b, { channel: "room:1", payload: "after" });
     expect(await onA.client.next()).toMatchObject({ payload: "after", seq: 1 });
     expect(await onB.client.next()).toMatchObject({ payload: "after", seq: 1 });

@@ -49,15 +49,21 @@ async function loadClient(): Promise<typeof Redis> {
   }
 }
 
+/** The number of the database that the URL names. */
+export function databaseOf(url: string): number {
+  return Number(new URL(url).pathname.slice(1) || 0);
+}
+
 function clientOptions({ url, tls }: EngineAddress): RedisOptions {
-  const { protocol, hostname, port, username, password, pathname } = new URL(url());
+  const text = url();
+  const { protocol, hostname, port, username, password } = new URL(text);
   const secure = protocol === "rediss:" || protocol === "valkeys:";
   return {
     host: hostname.replace(/^\[|\]$/g, ""),
     port: port === "" ? 6379 : Number(port),
     ...(username === "" ? {} : { username: decodeURIComponent(username) }),
     ...(password === "" ? {} : { password: decodeURIComponent(password) }),
-    db: Number(pathname.slice(1) || 0),
+    db: databaseOf(text),
     ...(secure ? { tls: { ...tls } } : {}),
     protocol: 2,
     connectTimeout: CONNECT_MS,

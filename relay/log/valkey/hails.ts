@@ -6,13 +6,21 @@ import { randomBytes } from "node:crypto";
 import { retryForever } from "../../../common/backoff.ts";
 import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
-import { type EngineAddress, EngineConnection } from "./connection.ts";
+import { databaseOf, type EngineAddress, EngineConnection } from "./connection.ts";
 import { EngineUnreachableError } from "./errors.ts";
 
 const RECONNECT = { baseMs: 200, capMs: 30_000 };
 const NODE_BYTES = 8;
 /** Calls that may wait for the engine; what comes beyond is dropped. */
 const MAX_UNDER_WAY = 1000;
+
+/**
+ * Where the nodes of a group meet. PUB/SUB knows no databases, so the name says which one: a group with the
+ * same prefix in another database must not be heard.
+ */
+function hailsChannel(prefix: string, url: string): string {
+  return `{${prefix}}:hails:${databaseOf(url)}`;
+}
 
 export interface HailsOptions {
   readonly address: EngineAddress;
@@ -25,17 +33,15 @@ export interface HailsOptions {
 
 export class Hails {
   readonly #options: HailsOptions;
-  readonly #channel: string;
   readonly #node = randomBytes(NODE_BYTES).toString("hex");
   readonly #stopping = new AbortController();
   readonly #warnings: RateLimitedLog;
   #run: Promise<unknown> | undefined;
-  #out: EngineConnection | undefined;
+  #out: { readonly connection: EngineConnection; readonly channel: string } | undefined;
   #underWay = 0;
 
   constructor(options: HailsOptions) {
     this.#options = options;
-    this.#channel = `{${options.prefix}}:hails`;
     this.#warnings = new RateLimitedLog(options.log);
   }
 
@@ -59,18 +65,19 @@ export class Hails {
   }
 
   async #live(signal: AbortSignal): Promise<never> {
-    const { address, onText } = this.#options;
+    const { address, onText, prefix } = this.#options;
+    const channel = hailsChannel(prefix, address.url());
     const connections: EngineConnection[] = [];
     try {
       const hear = await EngineConnection.open(address, signal);
       connections.push(hear);
       const out = await EngineConnection.open(address, signal);
       connections.push(out);
-      await hear.subscribe(this.#channel, (text) => {
+      await hear.subscribe(channel, (text) => {
         const blank = text.indexOf(" ");
         if (text.slice(0, blank) !== this.#node) onText(text.slice(blank + 1));
       });
-      this.#out = out;
+      this.#out = { connection: out, channel };
       throw await Promise.race([hear.untilEnd(signal), out.untilEnd(signal)]);
     } finally {
       this.#out = undefined;
@@ -83,8 +90,9 @@ export class Hails {
   call(text: string): void {
     if (!this.#out || this.#underWay >= MAX_UNDER_WAY) return;
     this.#underWay++;
-    this.#out
-      .call("PUBLISH", [this.#channel, `${this.#node} ${text}`])
+    const { connection, channel } = this.#out;
+    connection
+      .call("PUBLISH", [channel, `${this.#node} ${text}`])
       .catch((error: unknown) =>
         this.#warnings.warn("hail", { reason: messageOf(error) }, "no hail"),
       )
