@@ -35,14 +35,12 @@ export interface Status {
   readonly retryInMs?: number | undefined;
 }
 
-export type Connected = Extract<ServerFrame, { op: "connected" }>;
-
 export interface LinkOwner {
   /** Why there is nothing to connect for at present; the owner calls `open` when there is. */
   unready(): "idle" | "token" | undefined;
   /** The first frame. Called when the socket is open: an age in it is counted from then. */
   hello(): ClientFrame;
-  connected(frame: Connected): void;
+  /** Every frame but `ping`. */
   frame(frame: ServerFrame | MessageFrame): void;
   /** The socket is gone. `early` when the connect frame was not answered. */
   closed(code: number, early: boolean): void;
@@ -218,21 +216,20 @@ export class Link {
       return;
     }
     if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return;
-    if (!("op" in frame)) {
-      this.#owner.frame(frame);
-    } else if (frame.op === "ping") {
+    const is = "op" in frame ? frame : undefined;
+    if (is?.op === "ping") {
       this.send({ op: "pong" });
-    } else if (frame.op === "connected") {
+      return;
+    }
+    if (is?.op === "connected") {
       this.#connectedAt = this.#heardAt;
-      const silenceMs = 2 * frame.pingMs;
+      const silenceMs = 2 * is.pingMs;
       this.#silenceMs = silenceMs > 0 ? Math.min(silenceMs, LONGEST_SILENCE_MS) : SILENCE_MS;
       this.ways.connected();
       this.#set({ state: "connected" });
       this.#watch();
-      this.#owner.connected(frame);
-    } else {
-      this.#owner.frame(frame);
     }
+    this.#owner.frame(frame);
   }
 
   /** The relay says something every `pingMs`. After twice that in silence it is taken for dead. */

@@ -18,7 +18,7 @@ export class Losses {
 
   /** Calls `tell` at a random moment of the next `spreadMs`; at once when there is no spread. */
   tell(listener: Listener, spreadMs: number | undefined, tell: () => void): void {
-    if (typeof spreadMs !== "number" || !(spreadMs > 0)) {
+    if (!spreadMs || !(spreadMs > 0)) {
       this.forget(listener);
       tell();
     } else if (!this.#timers.has(listener)) {

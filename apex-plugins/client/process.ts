@@ -20,7 +20,7 @@ export function processConnectionTo(
 ): RelayConnection {
   const WebSocketOf = webSocket ?? (globalThis.WebSocket as WebSocketClass | undefined);
   if (!WebSocketOf) {
-    throw new TypeError("rtm: there is no WebSocket here; give the class of the package ws");
+    throw new TypeError("rtm: webSocket must be the class of the package ws");
   }
   const address = relayUrl(url, globalThis.location?.href ?? "");
   const present = connections.get(address);

@@ -6,10 +6,10 @@ import type {
   SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
 import { backoffMs, closeAction } from "./backoff.ts";
-import { Channel, type Listener, type Position } from "./channel.ts";
+import { Channel, type Listener, type ListenerEvents, type Position } from "./channel.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { attempt, type Environment } from "./environment.ts";
-import { type Connected, Link } from "./link.ts";
+import { Link } from "./link.ts";
 import { Losses } from "./losses.ts";
 import type { Members } from "./members.ts";
 import { isStop, type TokenSource } from "./token.ts";
@@ -48,7 +48,6 @@ export class RelayConnection {
     this.link = new Link(env, url, {
       unready: () => this.#unready(),
       hello: () => this.#hello(),
-      connected: (frame) => this.#connected(frame),
       frame: (frame) => this.#frame(frame),
       closed: (code, early) => this.#closed(code, early),
     });
@@ -172,16 +171,15 @@ export class RelayConnection {
     return entries;
   }
 
-  #connected(frame: Connected): void {
-    const source = this.#presented();
-    // Null: the relay took no notice of the token.
-    if (source && frame.expiresInMs !== null) this.#accepted(source, frame.expiresInMs);
-    this.#askForNew();
+  /** Asks for what can be asked for under `source`, and presents `token`. */
+  #ask(source?: TokenSource, token?: string): void {
+    const subscribe = this.#entries(source);
+    if (subscribe.length > 0) this.link.send({ op: "subscribe", subscribe, token });
+    else if (token !== undefined) this.link.send({ op: "refresh", token });
   }
 
   #askForNew(): void {
-    const subscribe = this.#entries(undefined);
-    if (subscribe.length > 0) this.link.send({ op: "subscribe", subscribe });
+    this.#ask();
     for (const source of this.#sources()) {
       if (source?.usable) this.#present(source);
       else if (source) this.#want(source);
@@ -203,14 +201,9 @@ export class RelayConnection {
       const twin = this.#twin(source);
       // Several sources may be given one token; the relay needs it once.
       if (twin) this.#accepted(source, twin.endsAt - Date.now());
-      const subscribe = this.#entries(source);
-      if (source.presented !== token) {
-        this.#presenting = source;
-        const carries = subscribe.length > 0;
-        this.link.send(carries ? { op: "subscribe", subscribe, token } : { op: "refresh", token });
-      } else if (subscribe.length > 0) {
-        this.link.send({ op: "subscribe", subscribe });
-      }
+      const taken = source.presented === token;
+      if (!taken) this.#presenting = source;
+      this.#ask(source, taken ? undefined : token);
     }
   }
 
@@ -225,8 +218,8 @@ export class RelayConnection {
     source.failures = 0;
     source.acceptedAt = Date.now();
     // What was refused without a token may be granted now.
+    this.#retry(undefined);
     for (const channel of this.#channels.values()) {
-      if (channel.state === "denied" && channel.tried.has(undefined)) channel.reset();
       if (channel.presenceRefused && channel.state === "live") channel.reset();
       channel.presenceRefused = false;
     }
@@ -238,6 +231,22 @@ export class RelayConnection {
     source.timer = setTimeout(() => this.#fetchToken(source, "renew"), renewMs);
   }
 
+  /** What was refused under `source` is asked for again. */
+  #retry(source: TokenSource | undefined): void {
+    for (const channel of this.#channels.values()) {
+      if (channel.state === "denied" && channel.tried.has(source)) channel.reset();
+    }
+  }
+
+  /** Calls `tell` for each listener of the channels whose token comes from `source`. */
+  #tell(source: TokenSource, tell: (on: ListenerEvents, channel: string) => void): void {
+    for (const { name, listeners } of this.#channels.values()) {
+      for (const listener of listeners) {
+        if (listener.source === source) this.#call(() => tell(listener.on, name));
+      }
+    }
+  }
+
   /** The relay refused `source`'s token, or it has ended. */
   #refused(source: TokenSource, code: string): void {
     source.drop();
@@ -247,12 +256,7 @@ export class RelayConnection {
       this.#fetchLater(source, code);
       return;
     }
-    for (const channel of this.#channels.values()) {
-      for (const listener of channel.listeners) {
-        if (listener.source !== source) continue;
-        this.#call(() => listener.on.onSuspended?.(channel.name, code));
-      }
-    }
+    this.#tell(source, (on, channel) => on.onSuspended?.(channel, code));
     source.failures++;
     this.#fetchToken(source, code);
   }
@@ -281,9 +285,7 @@ export class RelayConnection {
         source.fetching = false;
         source.token = token;
         source.endsAt = Number.POSITIVE_INFINITY;
-        for (const channel of this.#channels.values()) {
-          if (channel.state === "denied" && channel.tried.has(source)) channel.reset();
-        }
+        this.#retry(source);
         if (this.link.is("connected")) this.#present(source);
         else this.link.openSoon();
       },
@@ -305,10 +307,10 @@ export class RelayConnection {
   #bury(source: TokenSource, code: string, message: string): void {
     source.drop();
     source.dead = true;
+    this.#tell(source, (on, channel) => on.onDenied?.(channel, code, message));
     for (const channel of this.#channels.values()) {
-      const mine = [...channel.listeners].filter((listener) => listener.source === source);
-      for (const { on } of mine) this.#call(() => on.onDenied?.(channel.name, code, message));
-      if (mine.length > 0 && mine.length === channel.listeners.size && channel.state !== "new") {
+      const all = [...channel.listeners].every((listener) => listener.source === source);
+      if (all && channel.state !== "new") {
         this.link.send({ op: "unsubscribe", channels: [channel.name] });
         channel.state = "denied";
       }
@@ -325,11 +327,13 @@ export class RelayConnection {
         return;
       for (const listener of channel?.accept(frame) ?? []) this.#dispatcher.add(listener, frame);
       this.#goOn(channel);
-    } else if (frame.op === "refreshed") {
+    } else if (frame.op === "connected" || frame.op === "refreshed") {
       const source = this.#presented();
-      if (!source) return;
-      this.#accepted(source, frame.expiresInMs);
-      this.#present(source);
+      const { op, expiresInMs } = frame;
+      // Null: the relay took no notice of the token.
+      if (source && expiresInMs !== null) this.#accepted(source, expiresInMs);
+      if (op === "connected") this.#askForNew();
+      else if (source) this.#present(source);
     } else if (frame.op === "error") {
       this.#error(frame, channel);
     } else if (!channel) {

@@ -4,11 +4,18 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "nod
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { build, type Plugin } from "esbuild";
+import { minify } from "terser";
 import { BUNDLE } from "./target.ts";
 
 const SOURCE = "apex-plugins/client";
 const OUT = "build/client";
-const BANNER = { js: "/*! rtm-client of apex-rtm, MIT license */" };
+const BANNER = "/*! rtm-client of apex-rtm, MIT license */\n";
+/**
+ * Properties that get short names. Only such as one copy of the first file keeps to itself: copies on a
+ * page share connections, listeners and token sources, and the second file is given channels.
+ */
+const OWN =
+  /^(beforeFrame|pageAgeMs|positionsBefore|unready|hello|presenceRefused|tried|bare|moved|openSoon|impatient|asked|lose|positions)$/;
 
 const MORE = "rtm-more.mjs";
 
@@ -23,15 +30,21 @@ const apart: Plugin = {
 };
 
 async function bundle(entry: string, format: "iife" | "esm" | "cjs", file: string): Promise<void> {
-  await build({
+  const { outputFiles } = await build({
     plugins: [apart],
     entryPoints: [join(SOURCE, entry)],
-    outfile: join(OUT, file),
     ...BUNDLE,
+    write: false,
     minify: true,
     format,
-    banner: BANNER,
   });
+  const { code } = await minify(outputFiles[0]!.text, {
+    ecma: 2020,
+    module: format === "esm",
+    compress: { ecma: 2020, passes: 3 },
+    mangle: { toplevel: true, properties: { regex: OWN } },
+  });
+  writeFileSync(join(OUT, file), `${BANNER}${code}\n`);
 }
 
 /** Declarations name their neighbours with `.ts`; a consumer's compiler wants `.js`. */

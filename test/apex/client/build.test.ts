@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { built } from "../../support/build.ts";
 
 /** Bytes that a page loads at most, compressed: the client, and what hardly any page needs. */
-const CLIENT = 7.5 * 1024;
+const CLIENT = 7 * 1024;
 const MORE = 4 * 1024;
 
 describe("rtm-client as built", () => {

@@ -63,7 +63,7 @@ it("without a WebSocket class or a whole URL the reason is told", async () => {
   Reflect.deleteProperty(globalThis, "WebSocket");
   try {
     expect(() => connect({ url: "ws://127.0.0.1:1/ws" })).toThrow(/package ws/);
-    expect(() => connect({ webSocket: WebSocket })).toThrow(/is not a URL/);
+    expect(() => connect({ webSocket: WebSocket })).toThrow(/url must be wss/);
   } finally {
     if (own) globalThis.WebSocket = own;
   }
