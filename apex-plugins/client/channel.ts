@@ -42,6 +42,11 @@ export interface ListenerEvents {
    * in `joined`. Names and infos are untrusted: never write them as HTML.
    */
   onMembers?(channel: string, all: readonly Member[], count: number, change: MembersChange): void;
+  /**
+   * Called when the relay refuses what `presence` asks for; messages arrive all the same. It is asked
+   * again with the next token, and then `onMembers` tells who is there.
+   */
+  onPresenceDenied?(channel: string, code: string, message: string): void;
 }
 
 /** Ids remembered per listener. They matter after a relay crash, when `seq` starts anew. */

@@ -71,7 +71,17 @@ export class Members {
     else this.#change(frame);
   }
 
-  /** Nobody is seen any more: the relay does not allow it. */
+  /** The relay does not allow it: nobody is seen any more. */
+  refuse(code: string, message: string): void {
+    const { listeners, name } = this.#channel;
+    for (const { presence, on } of listeners) {
+      if (!presence.join && !presence.watch) continue;
+      this.#guard(() => on.onPresenceDenied?.(name, code, message));
+    }
+    this.clear();
+  }
+
+  /** Nobody is seen any more. */
   clear(): void {
     if (this.#count === undefined) return;
     const left = this.all;

@@ -368,7 +368,7 @@ export class RelayConnection {
       if (channel) {
         // The messages go on without it, until another token is taken.
         channel.presenceRefused = true;
-        this.#people(channel, (members) => members.clear());
+        this.#people(channel, (members) => members.refuse(code, message));
       }
       this.#env.report(new Error(`rtm: ${code}: ${message} ${frame.channel ?? ""}`));
     }

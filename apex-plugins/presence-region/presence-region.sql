@@ -224,8 +224,6 @@ begin
   p_configuration.put('token', l_token);
   p_configuration.put('grant', l_number);
   p_configuration.put('sessionEnded', apex_lang.message(p_name => 'APEX.SESSION.EXPIRED'));
-  p_configuration.put('pageItems', apex_plugin_util.page_item_names_to_jquery(p_region.ajax_items_to_submit));
-  p_configuration.put('regions', region_ids(p_region));
   p_configuration.put('look', nvl(p_region.attribute_04, 'AVATARS'));
   p_configuration.put('most', nvl(whole_number(p_region.attribute_05, 'Most Shown', 1, 100), 8));
   p_configuration.put('lock', nvl(p_region.attribute_07, 'N') = 'Y');
@@ -251,16 +249,21 @@ procedure write_or_explain(
 )
 is
 begin
-  write_configuration(p_region, p_plugin, p_configuration);
-exception
-  when e_usage then
-    log_failure('Presence');
-    p_configuration := json_object_t();
-    p_configuration.put('error', usage_text(sqlerrm));
-  when others then
-    log_failure('Presence');
-    p_configuration := json_object_t();
-    p_configuration.put('error', 'The token could not be made. The debug log of the page says why.');
+  begin
+    write_configuration(p_region, p_plugin, p_configuration);
+  exception
+    when e_usage then
+      log_failure('Presence');
+      p_configuration := json_object_t();
+      p_configuration.put('error', usage_text(sqlerrm));
+    when others then
+      log_failure('Presence');
+      p_configuration := json_object_t();
+      p_configuration.put('error', 'The token could not be made. The debug log of the page says why.');
+  end;
+  -- A region that shows nobody can be refreshed all the same.
+  p_configuration.put('pageItems', apex_plugin_util.page_item_names_to_jquery(p_region.ajax_items_to_submit));
+  p_configuration.put('regions', region_ids(p_region));
 end write_or_explain;
 
 function rtm_presence_render(

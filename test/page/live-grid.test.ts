@@ -168,6 +168,22 @@ describe("recipe: A live grid", () => {
     expect(await king.problems()).toEqual([]);
   });
 
+  it("a new row that is changed at once is a new row; those on another page are no news once shown", async () => {
+    const tab = await open("ADA", "at-once", "");
+    await tab.page.click("text=Pause");
+    await change("at-once", "insert", 9);
+    await change("at-once", "update", 9);
+    await tab.sees("news", { rows: 2 });
+    await tab.page.click("text=Resume");
+    await until("it is told", async () => (await bar(tab)).join() === "Live,New rows: 1");
+    await tab.page.click("text=Pause");
+    expect(await tab.page.isVisible("text=Show them")).toBe(false);
+    await tab.page.click("text=Resume");
+    await tab.page.click("text=Show them");
+    await until("nothing is new", async () => (await bar(tab)).join() === "Live,");
+    expect(await tab.problems()).toEqual([]);
+  });
+
   it("can be paused, and says when it is offline", async () => {
     const tab = await open("ADA", "paused", "");
     await tab.page.click("text=Pause");

@@ -16,6 +16,7 @@ beforeEach(() => {
   world.site.presenceFunction = true;
   world.site.refused.clear();
   world.site.state.clear();
+  world.site.file("/lazy.css", "body:not(.shown) #PEOPLE { display: none }");
 });
 afterEach(async () => {
   for (const guest of guests.splice(0)) guest.terminate();
@@ -185,6 +186,51 @@ describe("who may see whom", () => {
   });
 
   it("an empty item is no channel", () => silent({ 1: "row:&P10_ID." }, "Channel"));
+});
+
+describe("a region that cannot tell, or not yet", () => {
+  it("a record without an id shows nobody until a refresh finds one; then it is a region like others", async () => {
+    await guest("row:9", "ONE", { since: 1 });
+    const tab = await open("ADA", NAMED, { items: ["P10_ID"] });
+    await until("it is in the debug log", async () =>
+      (await tab.seen("debug")).join().includes("Channel"),
+    );
+    await tab.page.fill("#P10_ID", "9");
+    await tab.page.evaluate('void apex.region("PEOPLE").refresh()');
+    await shows(tab, "ONE");
+    expect(await tab.problems()).toEqual([]);
+  });
+
+  it("refreshed before it comes into view it is one visit, which ends with the next refresh", async () => {
+    world.site.state.set("P10_ID", "L1");
+    const watcher = await open("KING", { 1: "row:L1", 4: "NAMES" });
+    const tab = await open(
+      "ADA",
+      { ...NAMED, 9: "LAZY" },
+      { items: ["P10_ID"], head: '<link rel="stylesheet" href="/lazy.css">' },
+    );
+    await tab.page.fill("#P10_ID", "L1");
+    await tab.page.evaluate('apex.region("PEOPLE").refresh()');
+    await tab.page.evaluate("document.body.classList.add('shown')");
+    await shows(watcher, "ADA");
+    await tab.page.fill("#P10_ID", "L2");
+    await tab.page.evaluate('apex.region("PEOPLE").refresh()');
+    // Of two visits one would stay.
+    await shows(watcher);
+    expect(await tab.problems()).toEqual([]);
+  });
+
+  it("nobody is said to be alone where the relay does not tell who is there", async () => {
+    const tab = await open("ADA", { 1: "unruled:1", 4: "NAMES", 6: "PAGE" });
+    await until("it is in the debug log", async () =>
+      (await tab.seen("debug")).join().includes("presence refused"),
+    );
+    await until(
+      "it is offline",
+      async () => (await tab.page.getAttribute(".rtm-Presence", "data-state")) === "offline",
+    );
+    expect((await tab.page.textContent(".rtm-Presence"))!.trim()).toBe("");
+  });
 });
 
 describe("the record lock hint", () => {

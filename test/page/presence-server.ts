@@ -40,6 +40,7 @@ export class PresenceServer {
   /** The configuration of the page, or why nobody is shown. */
   configuration(session: Session): object {
     const { 4: look, 5: most, 6: access, 8: grid, 10: url, 12: settings } = this.#attributes;
+    const page = { pageItems: "#P10_ID", regions: ["PEOPLE", "R1"] };
     try {
       const channel = this.#channel(session);
       this.#check(channel, access, session);
@@ -50,8 +51,7 @@ export class PresenceServer {
         token: this.#token(visit, session),
         grant: this.#visits.indexOf(visit),
         sessionEnded: "Your session has expired",
-        pageItems: "#P10_ID",
-        regions: ["PEOPLE", "R1"],
+        ...page,
         look: look ?? "AVATARS",
         most: Number(most ?? 8),
         lock: this.#attributes[7] === "Y",
@@ -65,7 +65,7 @@ export class PresenceServer {
         settings: settings === undefined ? {} : JSON.parse(settings),
       };
     } catch (error) {
-      return { error: (error as Error).message };
+      return { ...page, error: (error as Error).message };
     }
   }
 

@@ -105,8 +105,15 @@ export class Region {
 
   /** These rows; all of it when the region cannot refresh single rows. */
   refreshRows(rows: Iterable<Row>): void {
-    for (const row of rows) this.#rows.set(JSON.stringify(row.key), row);
-    if (this.#rows.size > MOST_KEYS) this.#whole = true;
+    for (const row of rows) {
+      if (this.#whole) break;
+      const text = JSON.stringify(row.key);
+      const before = this.#rows.get(text);
+      // A new row that was changed is a new row.
+      const isNew = before?.kind === "added" && row.kind === "changed";
+      this.#rows.set(text, isNew ? { ...row, kind: "added" } : row);
+      if (this.#rows.size > MOST_KEYS) this.#whole = true;
+    }
     this.#next();
   }
 

@@ -27,7 +27,9 @@ export function link(template: string | undefined, payload: unknown): string | u
   if (!template) return undefined;
   try {
     const url = new URL(fill(template, payload, encodeURIComponent), document.baseURI);
-    return /^https?:$/.test(url.protocol) ? url.href : undefined;
+    // Where the template itself leads: "/#a#/#b#" with an empty first part would be another host.
+    const meant = new URL(template.replace(/#\w+#/g, "x"), document.baseURI);
+    return /^https?:$/.test(url.protocol) && url.origin === meant.origin ? url.href : undefined;
   } catch {
     return undefined;
   }

@@ -32,7 +32,7 @@ export interface PresenceConfig {
   /** Whether rows that others edit cannot be edited. */
   readonly readOnly: boolean;
   readonly settings: Partial<Texts> & { readonly awaySeconds?: number };
-  /** Set instead of everything else when nobody is to be shown. */
+  /** Set when nobody is to be shown; then there are `regions` and `pageItems` beside it. */
   readonly error?: string;
 }
 

@@ -41,7 +41,8 @@ export function makeBar(
         .filter(Boolean)
         .join(", ");
       if (news.textContent !== text) news.textContent = text;
-      fetch.hidden = text === "";
+      // Paused is paused: they come when it goes on.
+      fetch.hidden = text === "" || paused;
     },
   };
 }

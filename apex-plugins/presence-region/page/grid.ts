@@ -31,6 +31,11 @@ interface ListenerRegions {
   refreshRegion?(id: string): void;
 }
 
+interface Editor {
+  readonly person: Person;
+  readonly since: number;
+}
+
 export class LiveGrid {
   /** What the region shows of it. */
   readonly element = document.createElement("div");
@@ -42,7 +47,8 @@ export class LiveGrid {
   readonly #kept = new Map<string, string>();
   readonly #news = { added: new Set<string>(), deleted: new Set<string>() };
   readonly #own: OwnRows;
-  #others: readonly Person[] = [];
+  /** Who edits a row, first of all, by key. */
+  #editors: ReadonlyMap<string, Editor> = new Map();
   #paused = false;
   #state: "live" | "offline" = "offline";
   #scheduled = false;
@@ -64,7 +70,14 @@ export class LiveGrid {
     this.#hints.className = "rtm-Presence-words";
     this.#hints.setAttribute("aria-hidden", "true");
     this.element.append(this.#bar.element, this.#hints);
-    this.#own = new OwnRows(id, edit, () => this.#paintSoon());
+    this.#own = new OwnRows(id, edit, (refreshed) => {
+      if (refreshed) {
+        // Whatever there is to be seen was fetched, on whatever page of the report it stands.
+        this.#news.added.clear();
+        this.#news.deleted.clear();
+      }
+      this.#paintSoon();
+    });
     const element = this.#grid;
     if (!element) {
       apex.debug.error("rtm: the page has no grid with the HTML DOM ID", id);
@@ -89,7 +102,14 @@ export class LiveGrid {
   }
 
   show(others: readonly Person[]): void {
-    this.#others = others;
+    const editors = new Map<string, Editor>();
+    for (const person of others) {
+      for (const [key, since] of person.rows) {
+        const first = editors.get(key);
+        if (!first || since < first.since) editors.set(key, { person, since });
+      }
+    }
+    this.#editors = editors;
     this.#paintSoon();
   }
 
@@ -137,19 +157,9 @@ export class LiveGrid {
     });
   }
 
-  /** Who edits the row, first of all; nothing for a row that only this page edits. */
-  #editorOf(key: string): { readonly person: Person; readonly since: number } | undefined {
-    let first: { readonly person: Person; readonly since: number } | undefined;
-    for (const person of this.#others) {
-      const since = person.rows.get(key);
-      if (since !== undefined && (!first || since < first.since)) first = { person, since };
-    }
-    return first;
-  }
-
   #textOf(key: string): { readonly text: string; readonly kind: "edited" | "kept" } | undefined {
     const { rowEdits, kept, somebody } = this.#texts;
-    const editor = this.#editorOf(key);
+    const editor = this.#editors.get(key);
     if (editor) {
       const { person, since } = editor;
       return { text: fill(rowEdits, { name: person.name, time: timeText(since) }), kind: "edited" };
@@ -168,7 +178,7 @@ export class LiveGrid {
       row.classList.toggle("rtm-Row--kept", mark?.kind === "kept");
       if (mark) {
         const hint = document.createElement("span");
-        hint.id = HINT + hints.length;
+        hint.id = `${HINT}${this.#id}-${hints.length}`;
         hint.textContent = mark.text;
         hints.push(hint);
         row.title = mark.text;
@@ -185,7 +195,7 @@ export class LiveGrid {
     this.#showBar();
     this.#hints.replaceChildren(...hints);
     if (this.#readOnly) {
-      this.#own.forbid((key) => this.#editorOf(key) !== undefined && !this.#own.has(key));
+      this.#own.forbid([...this.#editors.keys()].filter((key) => !this.#own.has(key)));
     }
   }
 
@@ -195,7 +205,7 @@ export class LiveGrid {
     if (event instanceof KeyboardEvent && !EDIT_KEYS.has(event.key)) return;
     const row = (event.target as Element).closest<HTMLElement>("tr[data-id]");
     const key = row?.dataset.id;
-    if (key === undefined || this.#own.has(key) || !this.#editorOf(key)) return;
+    if (key === undefined || this.#own.has(key) || !this.#editors.has(key)) return;
     event.preventDefault();
     event.stopPropagation();
   }

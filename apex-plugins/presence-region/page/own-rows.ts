@@ -10,7 +10,7 @@ const FORBIDDEN = { update: false, delete: false };
 export class OwnRows {
   readonly #id: string;
   readonly #edit: (keys: readonly string[]) => Promise<void>;
-  readonly #changed: () => void;
+  readonly #changed: (refreshed: boolean) => void;
   /** Rows that cannot be edited now, and what the server allows. */
   readonly #forbidden = new Map<string, unknown>();
   #model: ApexModel | undefined;
@@ -20,7 +20,12 @@ export class OwnRows {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #nextAt = 0;
 
-  constructor(id: string, edit: (keys: readonly string[]) => Promise<void>, changed: () => void) {
+  /** `changed` is told whether all rows were fetched anew. */
+  constructor(
+    id: string,
+    edit: (keys: readonly string[]) => Promise<void>,
+    changed: (refreshed: boolean) => void,
+  ) {
     this.#id = id;
     this.#edit = edit;
     this.#changed = changed;
@@ -50,39 +55,36 @@ export class OwnRows {
 
   /** The relay, or the server, has begun anew. */
   tellAgain(): void {
-    this.#told = "[]";
+    // Where rows were told it may be that none is edited any more.
+    if (this.#told !== "[]") this.#told = "";
     this.#tellSoon();
   }
 
-  /** Rows that fit cannot be edited in this page until they do not any more. */
-  forbid(fits: (key: string) => boolean): void {
-    const model = this.#model;
-    if (!model?.forEach) return;
-    model.forEach((_record, _index, key) => {
-      const metadata = model.getRecordMetadata(key);
-      if (!metadata) return;
-      if (fits(key)) {
-        if (metadata.allowedOperations === FORBIDDEN) return;
-        this.#forbidden.set(key, metadata.allowedOperations);
-        metadata.allowedOperations = FORBIDDEN;
-      } else if (this.#forbidden.has(key)) {
-        if (metadata.allowedOperations === FORBIDDEN) {
-          metadata.allowedOperations = this.#forbidden.get(key);
-        }
-        this.#forbidden.delete(key);
-      }
-    });
+  /** These rows cannot be edited in this page until they are not named any more. */
+  forbid(keys: readonly string[]): void {
+    for (const key of keys) {
+      const metadata = this.#model?.getRecordMetadata(key);
+      if (!metadata || metadata.allowedOperations === FORBIDDEN) continue;
+      this.#forbidden.set(key, metadata.allowedOperations);
+      metadata.allowedOperations = FORBIDDEN;
+    }
+    for (const [key, allowed] of this.#forbidden) {
+      if (keys.includes(key)) continue;
+      const metadata = this.#model?.getRecordMetadata(key);
+      if (metadata?.allowedOperations === FORBIDDEN) metadata.allowedOperations = allowed;
+      this.#forbidden.delete(key);
+    }
   }
 
   #attach(): void {
     const model = apex.region(this.#id)?.call?.("getViews")?.grid?.model ?? undefined;
     if (model === this.#model) return;
     this.#model = model;
-    model?.subscribe({ onChange: () => this.#look() });
+    model?.subscribe({ onChange: (type) => this.#look(type === "refresh") });
     this.#look();
   }
 
-  #look(): void {
+  #look(refreshed = false): void {
     const keys = new Set<string>();
     if (this.#editing !== undefined) keys.add(this.#editing);
     const model = this.#model;
@@ -91,7 +93,7 @@ export class OwnRows {
       if (record && !inserted) keys.add(model!.getRecordId(record));
     }
     this.#keys = keys;
-    this.#changed();
+    this.#changed(refreshed);
     this.#tellSoon();
   }
 

@@ -82,6 +82,11 @@ export class People {
     return this.#count;
   }
 
+  /** Whether it has been told who is there. */
+  get known(): boolean {
+    return this.#known;
+  }
+
   /** In the order in which they came. */
   get all(): readonly Person[] {
     return [...this.#people.values()].sort(earlier);

@@ -1,5 +1,6 @@
 /** The function that the presence region calls when the page is ready. */
 import { backoffMs } from "../../client/backoff.ts";
+import { Activity } from "../../shared/page/activity.ts";
 import { type PresenceConfig, textsOf } from "./config.ts";
 import { LiveGrid } from "./grid.ts";
 import { People, type Person } from "./people.ts";
@@ -13,6 +14,10 @@ class PresenceRegion {
   readonly #place: HTMLElement;
   readonly #ajaxIdentifier: string;
   readonly #people = new People();
+  readonly #activity = new Activity();
+  /** Ends what waits for a new beginning. */
+  #waiting = new AbortController();
+  #pageItems: string | null | undefined;
   /** The region's own element, where it is known; events are triggered there and bubble. */
   #element: HTMLElement;
   #config: PresenceConfig | undefined;
@@ -39,7 +44,6 @@ class PresenceRegion {
       apex.region.create?.(id, {
         type: "RtmPresence",
         refresh: () => this.refresh(`#${CSS.escape(id)}`),
-        focus: () => this.#place.focus(),
       });
     }
     this.#begin(config);
@@ -47,7 +51,7 @@ class PresenceRegion {
 
   /** Asks the server for the channel anew, with the session state of now. */
   refresh(refreshObject?: string): Promise<boolean> {
-    const { pageItems } = this.#config ?? {};
+    const pageItems = this.#pageItems;
     return new Promise((resolve) => {
       apex.server.plugin(
         this.#ajaxIdentifier,
@@ -57,6 +61,7 @@ class PresenceRegion {
           refreshObject,
           success: (data) => {
             const { configuration } = (data ?? {}) as { readonly configuration?: PresenceConfig };
+            this.#activity.used();
             if (configuration) this.#begin(configuration);
             resolve(configuration !== undefined);
           },
@@ -70,9 +75,12 @@ class PresenceRegion {
   }
 
   #begin(config: PresenceConfig): void {
+    this.#waiting.abort();
+    this.#waiting = new AbortController();
     this.#visit?.end();
     this.#visit = undefined;
     this.#people.forget();
+    this.#pageItems = config.pageItems;
     this.#place.hidden = config.error !== undefined;
     if (config.error !== undefined) {
       apex.debug.error("rtm: the presence region shows nobody:", config.error);
@@ -103,6 +111,7 @@ class PresenceRegion {
       task();
     });
     observer.observe(this.#place);
+    this.#waiting.signal.addEventListener("abort", () => observer.disconnect());
   }
 
   #enter(config: PresenceConfig): void {
@@ -118,6 +127,11 @@ class PresenceRegion {
       },
       onLooking: (users) => {
         this.#people.takeLooking(users);
+        this.#changed();
+      },
+      onRefused: () => {
+        this.#people.forget();
+        this.#connection("offline");
         this.#changed();
       },
       onState: (state) => this.#connection(state),
@@ -154,6 +168,8 @@ class PresenceRegion {
       this.#view?.show(this.#people);
       this.#grid?.show(this.#people.others);
       if (!this.#config?.lock) return;
+      // As long as nobody knows, whoever had it has it; without a channel there is nothing to have.
+      if (!this.#people.known && !this.#place.hidden) return;
       const { holder } = this.#people;
       const before = this.#holder;
       if (holder?.user === before?.user) return;
@@ -163,7 +179,7 @@ class PresenceRegion {
     }, SHOW_MS);
   }
 
-  /** Comes back as soon as the page is looked at and the server answers, unless it is over for good. */
+  /** Comes back when the page is looked at, unless it is over for good. */
   #ended(code: string | undefined): void {
     this.#visit = undefined;
     this.#connection("offline");
@@ -172,20 +188,23 @@ class PresenceRegion {
       this.#changed();
       return;
     }
+    const { signal } = this.#waiting;
     const again = () => {
-      if (document.visibilityState !== "visible") return;
-      ended.abort();
-      clearTimeout(timer);
-      void this.refresh().then((came) => {
-        if (!came && !this.#visit) this.#ended(undefined);
-      });
+      if (signal.aborted || document.visibilityState !== "visible") return;
+      this.#waiting.abort();
+      this.#waiting = new AbortController();
+      void this.refresh().then((came) => !came && this.#failed());
     };
-    const ended = new AbortController();
-    const { signal } = ended;
-    const timer = setTimeout(again, backoffMs(this.#attempts++, Math.random));
-    addEventListener("online", again, { signal });
+    again();
     addEventListener("pageshow", again, { signal });
     document.addEventListener("visibilitychange", again, { signal });
+  }
+
+  /** The server did not answer: not again without somebody, who may have an ended session. */
+  #failed(): void {
+    const { signal } = this.#waiting;
+    const again = () => this.#activity.next().then(() => signal.aborted || this.#ended(undefined));
+    setTimeout(again, backoffMs(this.#attempts++, Math.random));
   }
 }
 

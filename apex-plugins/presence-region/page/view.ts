@@ -71,6 +71,7 @@ export class View {
       return { person, states, isAway: people.isAway(person) };
     });
     const looks = JSON.stringify([
+      people.known,
       count,
       items.map(({ person: { user, name, image }, states }) => [user, name, image, states]),
     ]);
@@ -91,7 +92,9 @@ export class View {
       }
       this.#list.replaceChildren(...entries);
       this.#list.hidden = entries.length === 0;
-      const note = count === 0 ? nobody : entries.length === 0 ? fill(counted, { count }) : "";
+      // Whoever does not know is not to say that nobody is there.
+      const said = count === 0 ? nobody : entries.length === 0 ? fill(counted, { count }) : "";
+      const note = people.known ? said : "";
       this.#note.textContent = note;
     }
     this.#showLock(people.holder);

@@ -24,6 +24,8 @@ export interface VisitEvents {
   /** Who has the page before him; undefined: that is not known now. */
   onLooking(users: readonly string[] | undefined): void;
   onState(state: "live" | "offline"): void;
+  /** The relay does not tell who is here; it is asked again with the next token. */
+  onRefused(): void;
   /** It is over, and may begin again; `code`: it is over for good. */
   onEnd(code?: string): void;
 }
@@ -40,6 +42,11 @@ export class Visit {
   #looking: RtmSubscription | undefined;
   #awayTimer: ReturnType<typeof setTimeout> | undefined;
   #lostTimer: ReturnType<typeof setTimeout> | undefined;
+  #isLive = false;
+  /** The relay does not tell who is here. */
+  #refused = false;
+  /** The user is not seen, until the server has said since when he is here again. */
+  #standsBy = false;
 
   constructor(config: PresenceConfig, ajaxIdentifier: string, on: VisitEvents) {
     this.#config = config;
@@ -71,7 +78,7 @@ export class Visit {
             const { token } = (data ?? {}) as { readonly token?: unknown };
             if (typeof token === "string" && !this.#abort.signal.aborted) {
               this.#token = token;
-              this.#join();
+              if (!this.#standsBy) this.#join();
             }
             resolve();
           },
@@ -108,9 +115,23 @@ export class Visit {
       from: "live",
       token: this.#options(this.#providers[0]),
       presence: { join, watch: true },
-      onMembers: (_channel, all, count, { user }) => this.#on.onMembers(all, count, user),
-      onDenied: (_channel, code, message) => {
+      onMembers: (_channel, all, count, { user }) => {
+        // Beside the refusal the client says that nobody is seen any more.
+        if (this.#refused && count === 0) return;
+        this.#refused = false;
+        this.#back();
+        this.#on.onMembers(all, count, user);
+      },
+      onPresenceDenied: (_channel, code, message) => {
         apex.debug.error("rtm: presence refused:", channel, code, message);
+        this.#refused = true;
+        this.#isLive = false;
+        this.#on.onRefused();
+      },
+      onSubscribed: () => this.#back(),
+      onSuspended: () => this.#interrupted(),
+      onDenied: (_channel, code, message) => {
+        apex.debug.error("rtm: channel refused:", channel, code, message);
         this.#over(code);
       },
     });
@@ -119,7 +140,7 @@ export class Visit {
 
   #look(): void {
     const { channel, join, away, settings } = this.#config;
-    if (!away) return;
+    if (!away || this.#standsBy) return;
     clearTimeout(this.#awayTimer);
     if (document.visibilityState !== "visible") {
       const seconds = Number(settings.awaySeconds ?? AWAY_S) || 0;
@@ -142,17 +163,42 @@ export class Visit {
 
   #status(state: string, code?: string | number): void {
     if (state === "connected") {
-      clearTimeout(this.#lostTimer);
-      this.#lostTimer = undefined;
-      this.#on.onState("live");
+      this.#back();
     } else if (state === "stopped") {
       this.#over(String(code));
     } else if (state === "parked" || state === "paused") {
       this.#over();
-    } else if (state === "waiting") {
-      this.#on.onState("offline");
-      this.#lostTimer ??= setTimeout(() => this.#over(), LOST_MS);
-    }
+    } else if (state === "waiting" || state === "token") this.#interrupted();
+  }
+
+  #back(): void {
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = undefined;
+    if (this.#refused || this.#standsBy || this.#isLive) return;
+    this.#isLive = true;
+    this.#on.onState("live");
+  }
+
+  /** The relay is gone, or the token has ended. */
+  #interrupted(): void {
+    this.#isLive = false;
+    this.#on.onState("offline");
+    if (!this.#standsBy) this.#lostTimer ??= setTimeout(() => this.#lost(), LOST_MS);
+  }
+
+  /** Stands by without being seen: the server is asked for a new visit when the relay is there again. */
+  #lost(): void {
+    const before = [this.#member, this.#looking];
+    this.#looking = undefined;
+    this.#standsBy = true;
+    this.#member = this.#client.subscribe(this.#config.channel, {
+      events: EVENTS,
+      from: "live",
+      token: this.#options(this.#providers[0]),
+      onSubscribed: () => this.#over(),
+      onDenied: (_channel, code) => this.#over(code),
+    });
+    for (const subscription of before) subscription?.close();
   }
 
   #over(code?: string): void {

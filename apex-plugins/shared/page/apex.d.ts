@@ -105,10 +105,7 @@ declare const apex: {
   };
   readonly region: ((id: string) => ApexRegion | null) & {
     /** Throws where no element has the id. */
-    create?(
-      id: string,
-      implementation: { readonly type: string; refresh(): unknown; focus(): void },
-    ): void;
+    create?(id: string, implementation: { readonly type: string; refresh(): unknown }): void;
   };
   readonly message: {
     showErrors(errors: readonly object[]): void;
