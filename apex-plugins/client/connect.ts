@@ -58,7 +58,7 @@ export function connector(connectionTo: Surroundings, fetchMore: Environment["mo
   return (options = {}) => {
     const { url = "", token, park = PARK_MINUTES } = options;
     if (park !== false && !(park >= 0)) {
-      throw new TypeError(`rtm: park must be a number of minutes or false, not ${park}`);
+      throw new TypeError(`rtm: park must be minutes or false, not ${park}`);
     }
     const parkMs = park === false ? Number.POSITIVE_INFINITY : park * 60_000;
     const connection = connectionTo(url, options, more);
