@@ -7,7 +7,7 @@ import { SharedFrames } from "../channels/control-frames.ts";
 import type { Hub } from "../channels/hub.ts";
 import type { Subscription } from "../channels/outlet.ts";
 import type { ClientEventsConfig } from "../client-events-config.ts";
-import { nameProblem } from "../contract/message.ts";
+import { MAX_DEPTH, nameProblem } from "../contract/message.ts";
 import { matchesAny } from "../contract/patterns.ts";
 import { CLIENT_EVENT_PREFIX, type ClientEventFrame, type Code } from "../contract/protocol.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -16,8 +16,6 @@ import { RateLimit } from "./rate-limit.ts";
 const BUSY_BYTES = 64 * 1024;
 /** Channels whose rate is remembered; beyond it the one that was used longest ago is forgotten. */
 const MAX_CHANNELS = 10_000;
-/** Deepest nesting of a payload's objects and lists, as of a message. */
-const MAX_DEPTH = 1024;
 /** Bytes of the id of a connection. */
 const CONN_BYTES = 8;
 

@@ -27,6 +27,9 @@ export function isRetain(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_RETAIN_S;
 }
 
+/** Deepest nesting of objects and lists that is taken: that of Oracle's JSON. */
+export const MAX_DEPTH = 1024;
+
 /** Event name of a message whose sender gave none (the published predecessor allowed that). */
 export const DEFAULT_EVENT_NAME = "message";
 

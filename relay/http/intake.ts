@@ -6,9 +6,10 @@ import { setImmediate } from "node:timers/promises";
 import type { ApiKey } from "../access/keys.ts";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
 import type { RelayConfig } from "../config.ts";
+import { MAX_DEPTH } from "../contract/message.ts";
 import type { ItemAnswer } from "./broadcast-answer.ts";
 import { type ReadItem, readItem, takeItems } from "./items.ts";
-import { MAX_DEPTH, rawMember } from "./json-span.ts";
+import { rawMember } from "./json-span.ts";
 import { KeyRates } from "./key-rates.ts";
 import { Refusal } from "./request-body.ts";
 
@@ -18,9 +19,19 @@ const TURN_MS = 10;
 const ENVELOPE_BYTES = 65_536;
 const NOT_JSON = `the body is not JSON, or nested deeper than ${MAX_DEPTH}`;
 
-/** When others had their turn last, ms of the monotonic clock. */
-export interface Pace {
-  since: number;
+/** Whoever parses much lets others have their turn. */
+export class Pace {
+  #since = performance.now();
+
+  /** Whether others have waited for long enough. */
+  get isDue(): boolean {
+    return performance.now() - this.#since >= TURN_MS;
+  }
+
+  async turn(): Promise<void> {
+    await setImmediate();
+    this.#since = performance.now();
+  }
 }
 
 export class Intake {
@@ -42,7 +53,7 @@ export class Intake {
   async read(
     texts: readonly string[] | undefined,
     key: ApiKey,
-    pace: Pace = { since: performance.now() },
+    pace = new Pace(),
   ): Promise<ReadItem[]> {
     if (!texts) throw new Refusal("bad_json", NOT_JSON);
     const { batchMessages, messageBytes } = this.#limits;
@@ -63,9 +74,7 @@ export class Intake {
         continue;
       }
       items.push(readItem(parse(text), rawMember(text, "payload")[0], key));
-      if (performance.now() - pace.since < TURN_MS) continue;
-      await setImmediate();
-      pace.since = performance.now();
+      if (pace.isDue) await pace.turn();
     }
     return items;
   }

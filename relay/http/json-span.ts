@@ -2,12 +2,10 @@
  * Finds the raw text of members in JSON text that `JSON.parse` has accepted, so that a payload
  * travels as it was written: parsing and printing it again would round long numbers.
  */
+import { MAX_DEPTH } from "../contract/message.ts";
 
 const SPACE = /[ \t\n\r]*/y;
 const SCALAR = /[^ \t\n\r,\]}]*/y;
-
-/** Deepest nesting of objects and lists that is taken: that of Oracle's JSON. */
-export const MAX_DEPTH = 1024;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

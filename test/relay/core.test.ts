@@ -6,9 +6,10 @@ import { Slab } from "../../relay/channels/slab.ts";
 import { isProblem, parseClientFrame, parsePosition } from "../../relay/clients/client-frame.ts";
 import { Deadlines } from "../../relay/clients/deadlines.ts";
 import { RateLimit } from "../../relay/clients/rate-limit.ts";
+import { MAX_DEPTH } from "../../relay/contract/message.ts";
 import { matchesAny, patternProblem } from "../../relay/contract/patterns.ts";
 import { CODES } from "../../relay/contract/protocol.ts";
-import { MAX_DEPTH, rawMember, splitItems } from "../../relay/http/json-span.ts";
+import { rawMember, splitItems } from "../../relay/http/json-span.ts";
 import { frameText, textBytes, textFrame } from "../../relay/wire/frame.ts";
 
 describe("frames", () => {

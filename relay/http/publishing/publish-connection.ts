@@ -1,13 +1,12 @@
 /** One publisher's socket: frames are taken one after the other, and answered in their order. */
 import type { Socket } from "node:net";
-import { setImmediate } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import type { ApiKey, Keys } from "../../access/keys.ts";
 import type { Clients } from "../../clients/clients.ts";
 import { CLOSE, type CloseName } from "../../contract/protocol.ts";
 import { PUBLISH_SUBPROTOCOL, type PublishServerFrame } from "../../contract/publish-protocol.ts";
 import { keyOf, needTrust } from "../api.ts";
-import type { Intake } from "../intake.ts";
+import { type Intake, Pace } from "../intake.ts";
 import type { ReadItem } from "../items.ts";
 import { Refusal } from "../request-body.ts";
 import { type ReadFrame, readPublishFrame } from "./publish-frame.ts";
@@ -16,8 +15,6 @@ import { type ReadFrame, readPublishFrame } from "./publish-frame.ts";
 export const WINDOW = 32;
 /** Of answers that the publisher has not read; beyond it nothing more is read, bytes. */
 const MAX_UNREAD_BYTES = 256 * 1024;
-/** How long frames are read before others have their turn, ms. */
-const TURN_MS = 10;
 
 type PublishFrame = Extract<ReadFrame, { op: "publish" }>;
 interface Waiting {
@@ -244,7 +241,7 @@ export class PublishConnection {
   /** Reads the items of each; behind a frame that is refused nothing is taken. */
   async #open(frames: readonly PublishFrame[], key: ApiKey | Refusal): Promise<Opened[]> {
     const { intake } = this.#options;
-    const pace = { since: performance.now() };
+    const pace = new Pace();
     const opened: Opened[] = [];
     for (const frame of frames) {
       const refusal = key instanceof Refusal ? key : this.#held;
@@ -261,9 +258,7 @@ export class PublishConnection {
         this.#held = behind(error);
         opened.push({ frame, refusal: error });
       }
-      if (performance.now() - pace.since < TURN_MS) continue;
-      await setImmediate();
-      pace.since = performance.now();
+      if (pace.isDue) await pace.turn();
     }
     return opened;
   }

@@ -3,7 +3,7 @@ import { WebSocket } from "ws";
 import { z } from "zod";
 import { messageOf } from "../../../common/errors.ts";
 import { IDS_HEADER } from "../../contract/protocol.ts";
-import { PUBLISH_SUBPROTOCOL } from "../../contract/publish-protocol.ts";
+import { PUBLISH_SUBPROTOCOL, type PublisherFrame } from "../../contract/publish-protocol.ts";
 import { broadcastRefusal } from "../broadcast-answer.ts";
 import { type Encoded, isPassing, listOf } from "../parts.ts";
 
@@ -11,7 +11,7 @@ import { type Encoded, isPassing, listOf } from "../parts.ts";
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** Of the body of a handshake that was refused, bytes. */
 const MAX_REFUSAL_BYTES = 4096;
-const RESUME = JSON.stringify({ op: "resume" });
+const RESUME = JSON.stringify({ op: "resume" } satisfies PublisherFrame);
 
 /** What became of a part. */
 export type PartAnswer =
