@@ -28,6 +28,7 @@ import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
 import { Hails } from "./log/valkey/hails.ts";
+import { registerHailMetrics } from "./log/valkey/metrics.ts";
 import { registerMetrics } from "./metrics.ts";
 import { engineAddress, openLog } from "./open-log.ts";
 import type { NeighbourTimes } from "./presence/neighbours.ts";
@@ -187,6 +188,7 @@ class RunningRelay implements Relay {
     this.#hails = this.#openHails();
     this.registry = options.registry ?? new Registry();
     registerMetrics(this.registry, this.#clients, this.#messageLog);
+    if (this.#hails) registerHailMetrics(this.registry, this.#hails);
     this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
     const { stateDirectory } = options;
     const file =

@@ -89,6 +89,9 @@ class Broken extends Error {
   }
 }
 
+/** Of a value in a reason, UTF-16 units. */
+const MAX_SHOWN = 64;
+
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function textOf(body: Dequeued["body"]): string {
@@ -114,6 +117,13 @@ function requireJson(text: string): string {
   }
 }
 
+/** A value of a header in a reason: it may be anything, also too long or too deep to be written. */
+function shown(value: unknown): string {
+  if (typeof value === "object" && value !== null)
+    return Array.isArray(value) ? "a list" : "an object";
+  return (JSON.stringify(value) ?? "undefined").slice(0, MAX_SHOWN);
+}
+
 type Members = Readonly<Record<string, unknown>>;
 
 interface Envelope {
@@ -124,7 +134,7 @@ interface Envelope {
 function readEnvelope(value: Members): Envelope {
   const { v, channel, eventName, ts, retain, claim } = value;
   if (v !== 1) {
-    throw new Broken("unsupported_version", `the header's v is ${JSON.stringify(v)}, not 1 or 2`);
+    throw new Broken("unsupported_version", `the header's v is ${shown(v)}, not 1 or 2`);
   }
   for (const [name, given] of [
     ["channel", channel],
@@ -189,7 +199,7 @@ function requireText(text: string | undefined): string {
 function readControlItem({ op, ts }: Members, text: string): { item: ControlItem; ts: number } {
   checkTime(ts);
   if (!isControlOp(op)) {
-    throw new Broken("unsupported_version", `the header's op is ${JSON.stringify(op)}`);
+    throw new Broken("unsupported_version", `the header's op is ${shown(op)}`);
   }
   const members = asMembers(JSON.parse(requireJson(text)), "the control item");
   const item = readControl({ ...members, op });

@@ -26,6 +26,15 @@ export async function checkLog({ relay }: RtmConfig, report: Report): Promise<vo
           ? "empty: no node has used it yet"
           : `epoch ${epoch}, ${entries} entries`,
     });
+    const { missingForEvents } = found;
+    if (relay.clientEvents.channels.length > 0 && missingForEvents.length > 0) {
+      report({
+        check: "client events",
+        verdict: "FAILED",
+        detail: `they do not reach other nodes: the engine's user lacks ${missingForEvents.join(" ")}`,
+        fix: "give it the rights that docs/cluster.md lists",
+      });
+    }
     const needed = 2 * (relay.log.bytes ?? relay.history.totalBytes);
     const free = memory.max === 0 ? undefined : memory.max - memory.used;
     if (free !== undefined && memory.max < needed) {

@@ -8,10 +8,13 @@ import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
 import type { Entry } from "./channel-history.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";
+import { Ends } from "./ends.ts";
 import { Tally } from "./stats.ts";
 
 /** The `seq` of a message of an earlier epoch, where its number means nothing. */
 const NO_NUMBER = 0;
+/** Ends of values that are not here any more, beside twice those that are, before they are thrown out. */
+const STALE_ENDS = 1000;
 
 export interface RetainedEntry {
   readonly channel: string;
@@ -62,6 +65,8 @@ export class Retained implements FactReader {
   /** By `lastKey`, in the order in which they were set. */
   readonly #all = new Map<string, RetainedEntry>();
   readonly #channels = new Map<string, ChannelValues>();
+  /** Keys of all, and of some that are not here any more. */
+  readonly #ends = new Ends<string>();
 
   constructor(options: RetainedOptions) {
     this.#options = options;
@@ -106,7 +111,7 @@ export class Retained implements FactReader {
 
   /** Keeps it, in place of the one before. */
   set(value: RetainedEntry): void {
-    const { channel, entry } = value;
+    const { channel, entry, untilMs } = value;
     const { eventName, frame } = entry;
     this.#delete(channel, eventName);
     const { bounds } = this.#options;
@@ -114,19 +119,31 @@ export class Retained implements FactReader {
       this.#drop(bounds.count === 0 ? "full" : "too_large");
       return;
     }
-    this.#all.set(lastKey(channel, eventName), value);
+    const key = lastKey(channel, eventName);
+    this.#all.set(key, value);
     const values = this.#channels.get(channel);
     if (values) {
       values.byEvent.set(eventName, value);
       values.list = undefined;
     } else this.#channels.set(channel, { byEvent: new Map([[eventName, value]]) });
     this.bytes += frame.length;
+    this.#ends.add(key, untilMs);
+    if (this.#ends.size > 2 * this.size + STALE_ENDS) this.#sortEnds();
     if (!bounds) return;
+    const fits = () => this.size <= bounds.count && this.bytes <= bounds.bytes;
+    if (fits()) return;
+    // None that is still to be given goes for one that is over.
+    this.expire(Date.now());
     for (const oldest of this.#all.values()) {
-      if (this.size <= bounds.count && this.bytes <= bounds.bytes) break;
+      if (fits()) break;
       this.#delete(oldest.channel, oldest.entry.eventName);
       this.#drop("full");
     }
+  }
+
+  #sortEnds(): void {
+    this.#ends.clear();
+    for (const [key, { untilMs }] of this.#all) this.#ends.add(key, untilMs);
   }
 
   #drop(reason: LastDrop): void {
@@ -148,6 +165,7 @@ export class Retained implements FactReader {
   reset(facts: readonly Fact[]): void {
     this.#all.clear();
     this.#channels.clear();
+    this.#ends.clear();
     this.bytes = 0;
     for (const fact of facts) this.apply(fact);
   }
@@ -167,8 +185,10 @@ export class Retained implements FactReader {
 
   /** Drops what has ended at `now` (ms since 1970). */
   expire(now: number): void {
-    for (const { channel, entry, untilMs } of this.#all.values()) {
-      if (untilMs <= now) this.#delete(channel, entry.eventName);
+    for (let key = this.#ends.take(now); key !== undefined; key = this.#ends.take(now)) {
+      const value = this.#all.get(key);
+      // It may be another one meanwhile.
+      if (value && value.untilMs <= now) this.#delete(value.channel, value.entry.eventName);
     }
   }
 }

@@ -145,10 +145,17 @@ export function readPublished(answer: unknown, sentId: string): PublishResult | 
   return { status: "accepted", recipients, ...(duplicate ? { duplicate } : {}) };
 }
 
+/** What a relay answers that takes a control item for a message: nobody was cut off. */
+const OLD_RELAY =
+  "this relay is of a version that knows no control items; update it before the worker";
+
 export function readControlled(answer: unknown): ControlResult | undefined {
+  if (broadcastAnswer.safeParse(answer).data?.ok) return unavailable(OLD_RELAY);
   const parsed = controlAnswer.safeParse(answer);
   if (!parsed.success) return undefined;
   const { data } = parsed;
-  if (!data.ok) return refusal(data.code, data.message);
+  if (!data.ok) {
+    return data.code === "bad_channel" ? unavailable(OLD_RELAY) : refusal(data.code, data.message);
+  }
   return data.durable === false ? { status: "accepted", durable: false } : { status: "accepted" };
 }

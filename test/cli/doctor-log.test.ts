@@ -5,10 +5,11 @@ import { checkLog } from "../../cli/doctor/log.ts";
 import type { Finding } from "../../cli/doctor/report.ts";
 import { parseConfig } from "../../common/config.ts";
 import { logNode, publishMany } from "../faults/log-support.ts";
+import { documentedRights } from "../support/engine-rights.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 
-async function findings(log: object): Promise<Finding[]> {
-  const config = parseConfig(rtmConfig, { relay: { insecure: true, log } });
+async function findings(log: object, more: object = {}): Promise<Finding[]> {
+  const config = parseConfig(rtmConfig, { relay: { insecure: true, log, ...more } });
   const found: Finding[] = [];
   await checkLog(config, (finding) => found.push(finding));
   return found;
@@ -36,6 +37,43 @@ describe.skipIf(ENGINE_MISSING !== "")(`rtm doctor and the log's engine${ENGINE_
     expect(found).toContainEqual(
       expect.objectContaining({ check: "log memory", verdict: "warning" }),
     );
+  });
+
+  it("names each right that the engine's user lacks, and changes nothing", async () => {
+    const server = await RedisServer.start();
+    const url = server.url.replace("redis://", "redis://rtm:secret@");
+    const rights = documentedRights();
+    const user = (...rules: string[]) =>
+      server.command("ACL", "SETUSER", "rtm", "reset", "on", ">secret", ...rules);
+    const look = () =>
+      findings({ kind: "valkey", url }, { clientEvents: { channels: ["room:*"] } });
+    const without = (lacking: string) => user(...rights.filter((each) => each !== lacking));
+    await user(...rights);
+    expect((await look()).map(({ verdict }) => verdict)).toEqual(["ok", "ok", "ok", "ok"]);
+    const events = ["+publish", "+subscribe", "&{rtm}:*"];
+    for (const lacking of rights.filter((each) => /^[+~&]/.test(each))) {
+      await without(lacking);
+      const failed = (await look()).filter(({ verdict }) => verdict === "FAILED");
+      expect(failed).toEqual([
+        {
+          check: events.includes(lacking) ? "client events" : "log engine",
+          verdict: "FAILED",
+          detail: expect.stringContaining(lacking === "+info" ? "'info'" : ` ${lacking}`),
+          fix: expect.any(String),
+        },
+      ]);
+    }
+    await user(...rights.filter((each) => !["+zadd", "+rename", "~{rtm}:*"].includes(each)));
+    const [several] = await look();
+    expect(several?.detail).toContain("lacks ~{rtm}:* +zadd +rename;");
+    await user(...rights.filter((each) => !events.includes(each)));
+    expect((await look()).filter(({ verdict }) => verdict === "FAILED")).toMatchObject([
+      { detail: expect.stringContaining("lacks +publish +subscribe") },
+    ]);
+    expect((await findings({ kind: "valkey", url })).every(({ verdict }) => verdict === "ok")).toBe(
+      true,
+    );
+    expect(await server.command("DBSIZE")).toBe(0);
   });
 
   it("fails on an engine that a start would refuse, and on one that is away", async () => {

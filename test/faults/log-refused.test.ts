@@ -74,6 +74,12 @@ describe.skipIf(ENGINE_MISSING !== "")(`engines that are refused${ENGINE_MISSING
       expect(`${answer}`).toMatch(/no permissions|has no permissions/);
     }
     await node.log.close();
+    // Without these an append would end in its middle, and be given again for ever.
+    await server.command("ACL", "SETUSER", "rtm", "-zadd", "-rename", "-xtrim");
+    expect(await refusal(url)).toMatchObject({
+      code: "RTM_LOG_DENIED",
+      message: expect.stringContaining("lacks +xtrim +zadd +rename;"),
+    });
     await server.command("ACL", "SETUSER", "rtm", "-info");
     expect(await refusal(url)).toMatchObject({
       code: "RTM_LOG_DENIED",

@@ -25,7 +25,7 @@ export function describeLog(name: string, target: LogTarget, skipped = ""): void
   describe.skipIf(skipped !== "")(`the log's contract: ${name}${skipped}`, () => {
     async function node(settings?: LogSettings): Promise<LogNode> {
       const opened = await target.open(settings);
-      const reader = await follow(opened.log);
+      const reader = await follow(opened.log, opened.another ? undefined : settings?.retained);
       return { ...opened, reader };
     }
 
@@ -168,7 +168,7 @@ export function describeLog(name: string, target: LogTarget, skipped = ""): void
         const { log, another, reader } = await node();
         if (!another) return skip("this log is in one process");
         const others = [another(), another(), another()];
-        const readers = await Promise.all(others.map(follow));
+        const readers = await Promise.all(others.map((each) => follow(each)));
         const all = [log, ...others];
         await Promise.all(
           all.map(async (each, who) => {

@@ -1,6 +1,8 @@
 /** A reader that checks the port's promises while it keeps what it was given. */
+import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
+import { Retained } from "../../relay/channels/retained.ts";
 import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
-import { lastFact } from "../../relay/log/last-value.ts";
+import { type LastBounds, lastFact } from "../../relay/log/last-value.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
 
 export class RecordingReader implements LogReader {
@@ -14,9 +16,27 @@ export class RecordingReader implements LogReader {
   detail: string | undefined;
   /** Every notice and the id of every message, in the order in which they came. */
   order: (Notice | string)[] = [];
+  /** Last values as a relay keeps them. */
+  readonly retained: Retained;
   #tables = new FactTables();
   /** What broke a promise of the port. */
   readonly violations: string[] = [];
+
+  /** @param bounds of last values, where the log leaves these to its reader */
+  constructor(bounds?: LastBounds) {
+    this.retained = new Retained({ bounds, epoch: () => this.resets.at(-1)?.epoch ?? "" });
+  }
+
+  /** Channel, event and id of each last value that is still to be given, in the order of their names. */
+  get lasts(): string[] {
+    this.retained.expire(Date.now());
+    return [...this.retained.all()]
+      .map(({ channel, entry: { eventName, frame } }) => {
+        const [, id] = /"id":"([^"]*)","seq"/.exec(frame.toString()) ?? [];
+        return `${channel} ${eventName} ${id}`;
+      })
+      .sort();
+  }
 
   get isCurrent(): boolean {
     return this.currents.at(-1) ?? false;
@@ -37,6 +57,7 @@ export class RecordingReader implements LogReader {
   reset({ epoch, reason, heads, messages, facts }: Snapshot): void {
     this.resets.push({ epoch, reason });
     this.#tables = new FactTables();
+    this.retained.reset([]);
     for (const fact of facts) this.#apply(fact);
     this.heads = new Map(heads);
     this.messages = [...messages];
@@ -75,7 +96,9 @@ export class RecordingReader implements LogReader {
       this.order.push(message.id);
       // What a message makes of the table, as whoever keeps one has to do it.
       const fact = lastFact(this.resets.at(-1)?.epoch ?? "", message);
-      if (fact.value !== null || this.#tables.get("last", fact.key)) this.#apply(fact);
+      if (fact.value !== null || this.#tables.get("last", fact.key)) this.#tables.apply(fact);
+      const entry = encodeMessage(message, channelPrefix(message.channel), message.seq, 0);
+      this.retained.heard(message, entry);
     }
   }
 
@@ -92,6 +115,7 @@ export class RecordingReader implements LogReader {
     if (this.#tables.apply(fact) === "refused") {
       this.violations.push(`${fact.table} ${fact.key} of ${fact.owner}, which is no node`);
     }
+    if (fact.table === "last") this.retained.apply(fact);
   }
 
   current(yes: boolean, detail?: string): void {

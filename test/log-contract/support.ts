@@ -46,9 +46,12 @@ export async function append(
   return log.append(batch, options);
 }
 
-/** Follows with a reader that is checked at the end of the test. */
-export async function follow(log: Log): Promise<RecordingReader> {
-  const reader = new RecordingReader();
+/**
+ * Follows with a reader that is checked at the end of the test.
+ * @param bounds of last values, where the log leaves these to its reader
+ */
+export async function follow(log: Log, bounds?: LastBounds): Promise<RecordingReader> {
+  const reader = new RecordingReader(bounds);
   onTestFinished(async () => {
     await log.close();
     expect(reader.violations).toEqual([]);

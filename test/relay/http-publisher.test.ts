@@ -267,6 +267,28 @@ describe("HttpPublisher", () => {
     expect(results.map(({ status }) => status)).toEqual(["accepted", "unavailable", "rejected"]);
   });
 
+  it("holds control items where an older relay took them for messages", async () => {
+    const server = await fake(
+      json(200, {
+        ok: false,
+        results: [
+          { ok: true },
+          { ok: false, code: "bad_control", message: "no" },
+          { ok: true, id: "made-there", recipients: 3 },
+          { ok: false, code: "bad_channel", message: "channel is required" },
+        ],
+      }),
+    );
+    const results = await publisherFor(server).control([
+      { op: "disconnect", user: "SCOTT" },
+      { op: "disconnect", user: "SCOTT" },
+      { op: "unsubscribe", user: "SCOTT", channel: "a" },
+      { op: "revoke", user: "SCOTT" },
+    ]);
+    const held = { status: "unavailable", message: expect.stringContaining("update it before") };
+    expect(results).toMatchObject([{ status: "accepted" }, { status: "rejected" }, held, held]);
+  });
+
   it("says unavailable with the fix for a key that is not trusted; nothing is published", async () => {
     const keys = (trusted: boolean) => ({ apiKeys: [{ name: "worker", key: API_KEY, trusted }] });
     const relay = await start(keys(false));

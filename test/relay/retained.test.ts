@@ -132,6 +132,26 @@ describe("retain", () => {
     expect([retained.size, retained.bytes]).toEqual([0, 0]);
   });
 
+  it("each ends at its own time, and one that was set anew at its new one", () => {
+    const retained = new Retained({ bounds: undefined, epoch: () => "e" });
+    const ends = new Map<string, number>();
+    let seed = 3;
+    for (let seq = 1; seq <= 2500; seq++) {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+      const [eventName, keptUntil] = [`e${(seed >>> 8) % 500}`, 1 + ((seed >>> 18) % 1000)];
+      retained.apply(lastFact("e", { ...message("c", 1, { eventName }), seq, keptUntil }));
+      ends.set(eventName, keptUntil);
+    }
+    for (let now = 0; now <= 1001; now += 60) {
+      retained.expire(now);
+      const left = [...retained.all()].map(({ entry }) => entry.eventName).sort();
+      expect(left).toEqual(
+        [...ends.keys()].filter((name) => (ends.get(name) as number) > now).sort(),
+      );
+    }
+    expect([retained.size, retained.bytes]).toEqual([0, 0]);
+  });
+
   it("costs a client's question what it asks for, and not all that is kept in the channel", () => {
     const retained = new Retained({ bounds: undefined, epoch: () => "e" });
     let looked = 0;
@@ -152,6 +172,7 @@ describe("retain", () => {
       };
       retained.set(counted);
     }
+    looked = 0;
     for (let n = 0; n < 1000; n++) retained.of("c", 0, new Set(["e7", "none", "e3"]));
     expect(looked).toBe(2000);
     expect(retained.of("c", 0, new Set(["e7", "none", "e3"])).map(({ seq }) => seq)).toEqual([

@@ -138,6 +138,22 @@ describe("decode of a control item", () => {
     });
   });
 
+  it.each(["v", "op"])(
+    "sets aside a header whose %s is a long text, or deeper than the stack",
+    (name) => {
+      const deep = `${"[".repeat(32_000)}${"]".repeat(32_000)}`;
+      for (const value of [deep, '{"a":1}', `"${"x".repeat(100_000)}"`, "1e400", "null"]) {
+        const decoded = decode(
+          raw(`{"v":2,"op":"revoke","${name}":${value},"ts":1}\n{}`),
+          undefined,
+          0,
+        );
+        expect(decoded).toMatchObject({ kind: "poison", poison: { code: "unsupported_version" } });
+        if (decoded.kind === "poison") expect(decoded.poison.reason.length).toBeLessThan(120);
+      }
+    },
+  );
+
   it("sets aside one without a time, or whose body is no JSON", () => {
     expect(control("revoke", { user: "SCOTT" }, -1)).toMatchObject({
       poison: { code: "bad_header" },

@@ -1,5 +1,5 @@
 /** The script that appends messages; see scripts.ts. */
-import { ADD, FENCE, LAST, MAX_CHANNELS, PLAN, script } from "./script-parts.ts";
+import { ADD, CLOCK, FENCE, LAST, MAX_CHANNELS, PLAN, script } from "./script-parts.ts";
 
 /** Arguments of one inner call; Lua cannot unpack many thousands (LUAI_MAXCSTACK is 8,000). */
 const CHUNK = 1000;
@@ -10,15 +10,15 @@ const CHUNK = 1000;
  * KEYS: state, log, ids:a, ids:b, fences, table last. ARGV: epoch, source, fence of the lease (empty:
  * none), token of the entry, 1 when the ids are new, ids that fill one of the two halves (so between that
  * many and twice as many are remembered), first entry to keep (0: do not trim), hard limit of the
- * log's bytes, 1 when some are to be last values, most of these, most bytes of these; then id, channel
- * and rest of each message.
+ * log's bytes, 1 when some are to be last values, most of these, most bytes of these, the time (ms
+ * since 1970); then id, channel and rest of each message.
  * Returns `moved` (another epoch, or too many channels: attach), `fenced` with the higher token, or
  * `ok` with the number of the last entry, each message's number, negative for a repeated one, and how many
  * last values were dropped, because there was no room and because they were too large.
  */
 export const APPEND = script(
   "append",
-  `${FENCE}${ADD}${LAST}${PLAN}
+  `${FENCE}${CLOCK}${ADD}${LAST}${PLAN}
 local function many(command, key, list)
   local out = {}
   for first = 1, #list, ${CHUNK} do
@@ -40,12 +40,12 @@ if fence then
   if highest < fence then redis.call('HSET', KEYS[5], ARGV[2], ARGV[3]) end
 end
 local fresh, ring = ARGV[5] == '1', tonumber(ARGV[6])
-local count = (#ARGV - 11) / 3
+local count = (#ARGV - 12) / 3
 local lasting = (ARGV[9] == '1' or redis.call('HLEN', KEYS[6]) > 0) and {}
 local keys, channels, place = {}, {}, {}
 for i = 1, count do
-  local channel = 'c:' .. ARGV[3 * i + 10]
-  keys[i] = ARGV[3 * i + 10] .. '\t' .. ARGV[3 * i + 9]
+  local channel = 'c:' .. ARGV[3 * i + 11]
+  keys[i] = ARGV[3 * i + 11] .. '\t' .. ARGV[3 * i + 10]
   if not place[channel] then
     channels[#channels + 1] = channel
     place[channel] = #channels
@@ -62,7 +62,7 @@ for i = 1, count do
   local before = newer[i] or older[i] or (not fresh and mine[key])
   if before then out[i] = -tonumber(before)
   else
-    local id, channel, rest = ARGV[3 * i + 9], ARGV[3 * i + 10], ARGV[3 * i + 11]
+    local id, channel, rest = ARGV[3 * i + 10], ARGV[3 * i + 11], ARGV[3 * i + 12]
     local at = place['c:' .. channel]
     local seq = tonumber(seqs[at] or 0) + 1
     seqs[at], mine[key], out[i] = seq, seq, seq
@@ -84,7 +84,7 @@ local n, full, large = tonumber(m[5]), 0, 0
 if #body > 0 then
   local planned, said
   if lasting then
-    planned, said, full, large = plan(KEYS[6], lasting, tonumber(ARGV[10]), tonumber(ARGV[11]))
+    planned, said, full, large = plan(KEYS[6], lasting, tonumber(ARGV[10]), tonumber(ARGV[11]), clock_of(ARGV[12]))
     body[#body + 1] = said
     bytes = bytes + #said
   end

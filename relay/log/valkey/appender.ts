@@ -185,6 +185,7 @@ export class Appender {
         part.some(({ retain }) => retain !== undefined) ? 1 : 0,
         retained.count,
         retained.bytes,
+        knowledge.time(),
       ];
       const messages = part.flatMap((each) => [each.id, each.channel, encodeRest(each)]);
       const reply = (await unlessAborted(

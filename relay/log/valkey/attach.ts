@@ -39,6 +39,7 @@ export async function attach(
       keepFrom,
       knowledge.cursor.epoch,
       keys.tables,
+      knowledge.time(),
       ...witnesses,
     ],
   )) as readonly [string, number, number, string, string, string];

@@ -18,6 +18,7 @@ import { EngineDeniedError, EngineUnreachableError, EngineUnsuitableError } from
 import type { EngineKeys } from "./keys.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { Retention } from "./retention.ts";
+import { needRights } from "./rights.ts";
 import type { LogStats } from "./stats.ts";
 import { warmUp } from "./warm-up.ts";
 
@@ -167,6 +168,7 @@ export class Follower {
     const onAbort = () => connection.destroy(new EngineUnreachableError("the node is stopping"));
     signal.addEventListener("abort", onAbort);
     try {
+      await needRights(connection, this.#options.keys);
       await this.#follow(connection, onProgress);
     } catch (error) {
       // Half an entry may have been applied; nobody can tell which half.

@@ -18,7 +18,7 @@ const MAX_UNDER_WAY = 1000;
  * Where the nodes of a group meet. PUB/SUB knows no databases, so the name says which one: a group with the
  * same prefix in another database must not be heard.
  */
-function hailsChannel(prefix: string, url: string): string {
+export function hailsChannel(prefix: string, url: string): string {
   return `{${prefix}}:hails:${databaseOf(url)}`;
 }
 
@@ -32,6 +32,8 @@ export interface HailsOptions {
 }
 
 export class Hails {
+  /** Texts by what became of them. `dropped`: the engine was not reached, or too slow. */
+  readonly counts = { sent: 0, dropped: 0, heard: 0 };
   readonly #options: HailsOptions;
   readonly #node = randomBytes(NODE_BYTES).toString("hex");
   readonly #stopping = new AbortController();
@@ -75,7 +77,9 @@ export class Hails {
       connections.push(out);
       await hear.subscribe(channel, (text) => {
         const blank = text.indexOf(" ");
-        if (text.slice(0, blank) !== this.#node) onText(text.slice(blank + 1));
+        if (text.slice(0, blank) === this.#node) return;
+        this.counts.heard++;
+        onText(text.slice(blank + 1));
       });
       this.#out = { connection: out, channel };
       throw await Promise.race([hear.untilEnd(signal), out.untilEnd(signal)]);
@@ -86,15 +90,22 @@ export class Hails {
     }
   }
 
-  /** Calls the text out; nothing happens where that is not possible now. */
+  /** Calls the text out; it is dropped where that is not possible now. */
   call(text: string): void {
-    if (!this.#out || this.#underWay >= MAX_UNDER_WAY) return;
+    if (!this.#out || this.#underWay >= MAX_UNDER_WAY) {
+      this.counts.dropped++;
+      return;
+    }
     this.#underWay++;
     const { connection, channel } = this.#out;
     connection
       .call("PUBLISH", [channel, `${this.#node} ${text}`])
-      .catch((error: unknown) =>
-        this.#warnings.warn("hail", { reason: messageOf(error) }, "no hail"),
+      .then(
+        () => this.counts.sent++,
+        (error: unknown) => {
+          this.counts.dropped++;
+          this.#warnings.warn("hail", { reason: messageOf(error) }, "no hail");
+        },
       )
       .finally(() => this.#underWay--);
   }

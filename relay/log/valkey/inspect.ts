@@ -1,7 +1,9 @@
 /** What `rtm doctor` wants to know of an engine. It changes nothing there. */
 import { type EngineAddress, EngineConnection } from "./connection.ts";
 import { EngineUnreachableError } from "./errors.ts";
+import { hailsChannel } from "./hails.ts";
 import { engineKeys } from "./keys.ts";
+import { missingEventRights, needRights } from "./rights.ts";
 import { type Engine, parseInfo } from "./suitability.ts";
 
 export interface EngineReport {
@@ -15,19 +17,22 @@ export interface EngineReport {
   /** Undefined where no node has used this log yet. */
   readonly epoch: string | undefined;
   readonly entries: number;
+  /** Rules that the user lacks for events between clients. */
+  readonly missingForEvents: readonly string[];
 }
 
 /** @throws {RtmError} as a node's start would */
 export async function inspectEngine(address: EngineAddress, prefix: string): Promise<EngineReport> {
   const connection = await EngineConnection.open(address);
   try {
+    const keys = engineKeys(prefix);
+    await needRights(connection, keys);
     const begun = performance.now();
     await connection.call("PING", []);
     const roundTripMs = performance.now() - begun;
     const sections = ["memory", "persistence"];
     const texts = await Promise.all(sections.map((name) => connection.call("INFO", [name])));
     const info = parseInfo(texts.join("\n"));
-    const keys = engineKeys(prefix);
     const [epoch] = (await connection.call("HMGET", [keys.state, "e"])) as [string | null];
     return {
       engine: connection.engine,
@@ -37,6 +42,11 @@ export async function inspectEngine(address: EngineAddress, prefix: string): Pro
       saves: info.get("aof_enabled") === "1",
       epoch: epoch ?? undefined,
       entries: (await connection.call("XLEN", [keys.log])) as number,
+      missingForEvents: await missingEventRights(
+        connection,
+        keys,
+        hailsChannel(prefix, address.url()),
+      ),
     };
   } finally {
     connection.destroy(new EngineUnreachableError("done"));

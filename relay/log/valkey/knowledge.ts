@@ -19,6 +19,13 @@ export class Knowledge {
   generation = 0;
   #cursor: Mark = { epoch: "", n: 0, token: "" };
   #acknowledged: Mark[] = [];
+  /** The time, ms since 1970. */
+  readonly time: () => number;
+
+  /** @param time as this node knows it */
+  constructor(time: () => number = Date.now) {
+    this.time = time;
+  }
 
   /** The last entry that the follower has applied. */
   get cursor(): Mark {

@@ -1,6 +1,7 @@
 /** Prometheus metrics of the shared log (docs/metrics.md). */
 import { Histogram, type Registry } from "prom-client";
 import { scrapedMetrics } from "../../../common/scraped-metrics.ts";
+import type { Hails } from "./hails.ts";
 import type { ValkeyLog } from "./valkey-log.ts";
 
 /** Registers them, once per registry. */
@@ -37,4 +38,14 @@ export function registerLogMetrics(registry: Registry, log: ValkeyLog): void {
     registers: [registry],
   });
   stats.onAppend = (took) => seconds.observe(took);
+}
+
+/** Registers what is called out past the log, once per registry. */
+export function registerHailMetrics(registry: Registry, { counts }: Hails): void {
+  scrapedMetrics(registry).tally(
+    "rtm_log_client_events_total",
+    "Events of clients between nodes, past the log.",
+    "result",
+    () => Object.entries(counts),
+  );
 }

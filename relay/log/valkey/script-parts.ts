@@ -50,11 +50,8 @@ end
 `;
 
 /**
- * Last values. `plan` decides, without writing anything, what the messages of an entry make of them: a
- * message that is to be kept takes the place of the one before, any other ends it, and where there is no
- * room the oldest go, which the entry has to say. `t` is the table, `msgs` has {channel, event, until or
- * nil, stored} of each message. Returns what `settle` then writes, the text for the entry, and how many
- * were dropped because there was no room, and because they were too large.
+ * Last values: `last_set` and `last_drop` write one of the table `t`, and `last_end` deletes up to `most` that
+ * are over at `clock`. It need not be said: every node drops them by itself.
  */
 export const LAST = `
 local function last_sum(t, field, more)
@@ -63,26 +60,45 @@ local function last_sum(t, field, more)
   return sum
 end
 local function last_drop(t, key)
+  redis.call('ZREM', t .. ':order', key)
+  redis.call('ZREM', t .. ':until', key)
   local old = redis.call('HSTRLEN', t, key)
   if old == 0 then return end
   redis.call('HDEL', t, key)
-  redis.call('ZREM', t .. ':order', key)
   last_sum(t, 'b', -old)
 end
 local function last_set(t, key, stored)
+  -- Somebody may have deleted the table, and not what stands beside it.
+  if redis.call('HLEN', t) == 0 then redis.call('DEL', t .. ':order', t .. ':until', t .. ':sum') end
   last_drop(t, key)
   redis.call('HSET', t, key, stored)
   redis.call('ZADD', t .. ':order', last_sum(t, 'c', 1), key)
+  local till = string.match(stored, '^%d*\t(%d+)\t')
+  if till then redis.call('ZADD', t .. ':until', till, key) end
   last_sum(t, 'b', #stored)
+end
+local function last_over(t, clock, from, most)
+  return redis.call('ZRANGE', t .. ':until', '-inf', clock, 'BYSCORE', 'LIMIT', from, most)
+end
+local function last_end(t, clock, most)
+  local over = last_over(t, clock, 0, most)
+  for i = 1, #over do last_drop(t, over[i]) end
 end
 `;
 
+/**
+ * `plan` decides, without writing anything, what the messages of an entry make of the last values: a message
+ * that is to be kept takes the place of the one before, any other ends it, and where there is no room those
+ * that are over go, and then the oldest, which the entry has to say. `t` is the table, `msgs` has {channel,
+ * event, until or nil, stored} of each message. Returns what `settle` then writes, the text for the entry,
+ * and how many were dropped because there was no room, and because they were too large.
+ */
 export const PLAN = `
 local function gone(key)
   local nul = string.find(key, '\0', 1, true) or #key
   return '\tx\t' .. string.sub(key, 1, nul - 1) .. '\t' .. string.sub(key, nul + 1) .. '\t'
 end
-local function plan(t, msgs, most, cap)
+local function plan(t, msgs, most, cap, clock)
   local order, now, refused, text, full, large = {}, {}, {}, {}, 0, 0
   for i = 1, #msgs do
     local m = msgs[i]
@@ -98,7 +114,7 @@ local function plan(t, msgs, most, cap)
     end
   end
   local count = redis.call('HLEN', t)
-  local bytes = tonumber(redis.call('HGET', t .. ':sum', 'b') or 0)
+  local bytes = count > 0 and tonumber(redis.call('HGET', t .. ':sum', 'b') or 0) or 0
   for i = 1, #order do
     local old, new = redis.call('HSTRLEN', t, order[i]), now[order[i]]
     if old > 0 then count, bytes = count - 1, bytes - old end
@@ -106,6 +122,20 @@ local function plan(t, msgs, most, cap)
     elseif refused[order[i]] then text[#text + 1] = gone(order[i]) end
   end
   local drops, at = {}, 0
+  repeat
+    local over = last_over(t, clock, at, 100)
+    at = at + #over
+    for i = 1, #over do
+      if now[over[i]] == nil then
+        local old = redis.call('HSTRLEN', t, over[i])
+        if old > 0 then count, bytes = count - 1, bytes - old end
+        now[over[i]] = false
+        drops[#drops + 1] = over[i]
+      end
+    end
+  until #over < 100 or (count <= most and bytes <= cap)
+  local ended = #drops
+  at = 0
   while count > most or bytes > cap do
     local oldest = redis.call('ZRANGE', t .. ':order', at, at + 99)
     if #oldest == 0 then break end
@@ -125,8 +155,8 @@ local function plan(t, msgs, most, cap)
       drops[#drops + 1] = order[i]
     end
   end
-  for i = 1, #drops do text[#text + 1] = gone(drops[i]) end
-  return {order = order, now = now, drops = drops}, table.concat(text), full + #drops, large
+  for i = ended + 1, #drops do text[#text + 1] = gone(drops[i]) end
+  return {order = order, now = now, drops = drops}, table.concat(text), full + #drops - ended, large
 end
 local function settle(t, p)
   for i = 1, #p.drops do last_drop(t, p.drops[i]) end
@@ -134,6 +164,17 @@ local function settle(t, p)
     local key = p.order[i]
     if p.now[key] then last_set(t, key, p.now[key]) else last_drop(t, key) end
   end
+end
+`;
+
+/**
+ * `clock_of` gives the time until which last values are over, ms since 1970, from the caller's: never later
+ * than the engine's, or one node whose clock is wrong would delete what all have.
+ */
+export const CLOCK = `
+local function clock_of(caller)
+  local shown = string.match(info, 'server_time_usec:(%d+)')
+  return string.format('%.0f', math.min(tonumber(caller), shown and shown / 1000 or math.huge))
 end
 `;
 

@@ -2,25 +2,25 @@
  * What runs inside the engine, atomically. Every script begins with the fence, so no answer can come
  * from an engine other than the one whose history the epoch names.
  */
-import { ADD, DROP_OWNED, FENCE, LAST, MAX_CHANNELS, script } from "./script-parts.ts";
+import { ADD, CLOCK, DROP_OWNED, FENCE, LAST, MAX_CHANNELS, script } from "./script-parts.ts";
+
+/** Last values that are over and that one attach deletes at most. */
+const ENDED = 100;
 
 /**
  * Attach and probe in one: whoever calls it names what it knows, and where the engine's history is
  * not the one it has seen, a new epoch begins. Idempotent.
  * In a new epoch no node speaks before it has joined again; other tables stay as they are.
  * KEYS: state, log, table node. ARGV: a fresh epoch, the highest generation known, the entry from which
- * on the caller keeps the log (0: do not trim) and its epoch, the start of the names of tables; then the
- * witnesses, three each: epoch, number and token of an entry that was seen or acknowledged.
+ * on the caller keeps the log (0: do not trim) and its epoch, the start of the names of tables, the time (ms
+ * since 1970); then the witnesses, three each: epoch, number and token of an entry that was seen or acknowledged.
  * Returns epoch, generation, number and token of the last entry, why it is new (empty: it is not),
  * run id.
  */
 export const ATTACH = script(
   "attach",
-  `${FENCE}${DROP_OWNED}
--- No key is the empty text: this asks only whether we may.
-redis.call('HDEL', KEYS[3], '')
-redis.call('ZREM', ARGV[5] .. 'last:order', '')
-redis.call('HSTRLEN', ARGV[5] .. 'last', '')
+  `${FENCE}${CLOCK}${DROP_OWNED}${LAST}
+last_end(ARGV[5] .. 'last', clock_of(ARGV[6]), ${ENDED})
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't')
 local known = tonumber(ARGV[2])
 local g, n, why = tonumber(m[4] or 0), tonumber(m[5] or 0), nil
@@ -37,7 +37,7 @@ if not why then
   if x.err and not string.find(x.err, 'WRONGTYPE', 1, true) then return x end
   if x.err or x[1] then why = 'foreign' end
 end
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   local k, token = tonumber(ARGV[i + 1]), ARGV[i + 2]
   if not why and ARGV[i] == m[1] and k > 0 then
     if n < k or (n == k and m[6] ~= token) then why = 'fork'

@@ -29,6 +29,8 @@ export interface ValkeyLogOptions {
   readonly log: Logger;
   /** The monotonic clock, ms. Default `performance.now`. */
   readonly clock?: () => number;
+  /** The time, ms since 1970. Default `Date.now`. */
+  readonly time?: () => number;
 }
 
 export class ValkeyLog implements Log {
@@ -46,7 +48,7 @@ export class ValkeyLog implements Log {
     const log = options.log.child({ component: "log" });
     const clock = options.clock ?? (() => performance.now());
     const keys = engineKeys(prefix);
-    const knowledge = new Knowledge();
+    const knowledge = new Knowledge(options.time);
     const { stats } = this;
     const shared = { address, keys, knowledge, log, stats };
     this.#follower = new Follower({ ...shared, retention: { bytes, age }, grace, clock });
