@@ -3,6 +3,7 @@
  * commander prints with the name of the argument.
  */
 import { InvalidArgumentError, Option } from "commander";
+import { baseUrlProblem } from "../common/base-url.ts";
 import { parseDuration } from "../common/units.ts";
 
 /** Where `rtm tail` and `rtm publish` look for a relay, and where the demo has its own. */
@@ -55,11 +56,20 @@ export function oneOf<T extends string>(values: readonly T[]) {
   };
 }
 
-/** An http or https URL. */
+/** 1 and more. */
+export function messageNumber(text: string): number {
+  const messages = wholeNumber(text);
+  if (messages < 1) throw new InvalidArgumentError("1 or more are possible");
+  return messages;
+}
+
+/** An http or https URL below which everything lies. */
 export function relayUrl(text: string): string {
   if (!/^https?:/i.test(text) || !URL.canParse(text)) {
     throw new InvalidArgumentError("a URL such as https://rtm.example.com is needed");
   }
+  const problem = baseUrlProblem(text);
+  if (problem !== undefined) throw new InvalidArgumentError(problem);
   return text;
 }
 

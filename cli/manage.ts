@@ -47,7 +47,7 @@ async function control(item: object, done: string, options: WhomOptions): Promis
   }
   const body = JSON.stringify({ ...item, user, sid, jti });
   const { answer, text } = await askRelay(
-    { path: "/api/broadcast", scope: "manage", body },
+    { path: "api/broadcast", scope: "manage", body },
     options,
   );
   if (json) print(text);
@@ -114,7 +114,7 @@ function sayMore(answer: RelayAnswer["answer"], { json }: ManageOptions): void {
 /** One line per channel: name, subscribers, messages in the history, last number. */
 export async function channels(options: ListOptions): Promise<void> {
   const { prefix, after, limit } = options;
-  const path = `/api/channels?${query({ prefix, after, limit })}`;
+  const path = `api/channels?${query({ prefix, after, limit })}`;
   const answer = await list(
     path,
     "channels",
@@ -127,10 +127,10 @@ export async function channels(options: ListOptions): Promise<void> {
 /** One line of JSON per message. */
 export async function history(channel: string, options: ListOptions): Promise<void> {
   const { since, limit } = options;
-  const path = `/api/history?${query({ channel, since, limit })}`;
+  const path = `api/history?${query({ channel, since, limit })}`;
   const { answer, text } = await look(path, options);
   const messages = entriesOf(answer, "messages", options);
-  if (messages.length === 0) {
+  if (messages.length === 0 && since === undefined) {
     sayNothing(`no message of ${channel} is remembered; rtm channels lists what is there`, options);
   }
   if (options.json) print(text);
@@ -141,14 +141,16 @@ export async function history(channel: string, options: ListOptions): Promise<vo
     }
   }
   if (since !== undefined && answer.recovered === false) {
-    throw new CommandError("not everything behind --since is remembered");
+    throw new CommandError(
+      "not everything behind --since is remembered, or it is a position of another epoch; without --since the newest are shown",
+    );
   }
 }
 
 /** One line per member: user and connections. */
 export async function members(channel: string, options: ListOptions): Promise<void> {
   const { after, limit } = options;
-  const path = `/api/members?${query({ channel, after, limit })}`;
+  const path = `api/members?${query({ channel, after, limit })}`;
   const answer = await list(
     path,
     "members",

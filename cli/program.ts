@@ -4,13 +4,13 @@ import { createLogger, LOG_LEVELS, type LogLevel } from "../common/logger.ts";
 import {
   DEFAULT_URL,
   entryNumber,
+  messageNumber,
   nodeNumber,
   oneOf,
   portNumber,
   positiveDuration,
   relayUrl,
   urlOption,
-  wholeNumber,
 } from "./arguments.ts";
 import { EXIT } from "./exit.ts";
 import { ROLE_NAMES, ROLES, type Role } from "./service/roles.ts";
@@ -160,7 +160,7 @@ export function program(): Command {
     .argument("<channel...>")
     .addOption(urlOption("the relay", DEFAULT_URL))
     .option("--token-file <file>", "file that holds a token")
-    .option("-n, --count <messages>", "ends after so many messages", wholeNumber)
+    .option("-n, --count <messages>", "ends after so many messages", messageNumber)
     .action(async (channels, options) => {
       const { tail } = await import("./tail.ts");
       const stop = new AbortController();

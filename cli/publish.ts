@@ -24,6 +24,6 @@ export async function publish(
   const names = JSON.stringify({ channel, eventName: event }).slice(0, -1);
   // Spliced, so that every digit of the payload survives.
   const body = `${names},"payload":${json}}`;
-  const { text: said } = await askRelay({ path: "/api/broadcast", scope: "publish", body }, to);
+  const { text: said } = await askRelay({ path: "api/broadcast", scope: "publish", body }, to);
   process.stdout.write(`${printable(said)}\n`);
 }

@@ -4,6 +4,7 @@ import { readSecretFile } from "../common/secret-file.ts";
 import { apiKeyProblem, type Scope } from "../relay/access/keys.ts";
 import { type Answer, AnswerError, ask, jsonOf } from "./ask.ts";
 import { CommandError, UsageError } from "./exit.ts";
+import { below } from "./relay-url.ts";
 
 /** As long as a worker waits for the answer to a POST. */
 const ANSWER_LIMIT_MS = 10_000;
@@ -17,7 +18,7 @@ export interface RelayOptions {
 }
 
 export interface RelayRequest {
-  /** With its query. */
+  /** Below the relay's URL, without a slash at the begin; with its query. */
   readonly path: string;
   /** What the key must be allowed to do. */
   readonly scope: Scope;
@@ -66,7 +67,7 @@ export async function askRelay(
   const init = body === undefined ? { headers } : { method: "POST", headers, body };
   let said: Answer;
   try {
-    said = await ask(new URL(path, url), init, ANSWER_LIMIT_MS, maxBytes);
+    said = await ask(below(url, path), init, ANSWER_LIMIT_MS, maxBytes);
   } catch (error) {
     const what = error instanceof AnswerError ? "" : " cannot be reached";
     throw new CommandError(`${url}${what}: ${messageOf(error)}`, { cause: error });

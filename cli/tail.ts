@@ -4,8 +4,9 @@ import { z } from "zod";
 import { fullJitter, sleep } from "../common/backoff.ts";
 import { printable, printableLine } from "../common/printable.ts";
 import { formatDuration } from "../common/units.ts";
-import { SUBPROTOCOL } from "../relay/contract/protocol.ts";
+import { CLOSE, SUBPROTOCOL } from "../relay/contract/protocol.ts";
 import { CommandError } from "./exit.ts";
+import { webSocketBelow } from "./relay-url.ts";
 import { givenToken } from "./token.ts";
 
 /** For the whole handshake: its own limit counts silence only. */
@@ -107,8 +108,7 @@ function oneConnection(
   signal: AbortSignal,
   onConnected: () => void,
 ): Promise<Outcome> {
-  const target = new URL("/ws", url);
-  target.protocol = target.protocol.replace("http", "ws");
+  const target = webSocketBelow(url);
   const credentials = givenToken(tokenFile);
   const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: OPEN_LIMIT_MS });
   return new Promise((resolve, reject) => {
@@ -153,7 +153,8 @@ function oneConnection(
         if (!frame.recovered) positions.set(frame.channel, { epoch: frame.epoch, seq: frame.seq });
       } else if (frame.op === "error") {
         const { code, message } = frame;
-        finish(() => reject(new CommandError(`the relay refused: ${message} (${code})`)));
+        const hint = code === "channel_forbidden" ? `; ${tokenHint(tokenFile, credentials)}` : "";
+        finish(() => reject(new CommandError(`the relay refused: ${message} (${code})${hint}`)));
       }
     });
     socket.on("error", (error) => {
@@ -163,17 +164,40 @@ function oneConnection(
       finish(() => {
         if (signal.aborted) resolve({ ended: true });
         else if (code >= 4100 && code < 4300) {
-          reject(new CommandError(`the relay closed: ${code} ${reason.toString()}`));
+          const hint = closeHint(code, tokenFile, credentials);
+          reject(new CommandError(`the relay closed: ${code} ${reason.toString()}${hint}`));
         } else resolve({ ended: false, why: code === 1006 ? why : `closed with ${code}` });
       }),
     );
   });
 }
 
+function source(tokenFile: string | undefined): string {
+  return tokenFile === undefined ? "the token of RTM_TOKEN" : "the token of --token-file";
+}
+
+/** What to do about a close code that is about rights; empty for others. */
+function closeHint(code: number, tokenFile: string | undefined, token: string | undefined): string {
+  if (token === undefined)
+    return code === CLOSE.token_required ? `; ${tokenHint(tokenFile, token)}` : "";
+  return code < 4200 ? `; it is ${source(tokenFile)}` : "";
+}
+
+/** What to do where a channel is not granted. */
+function tokenHint(tokenFile: string | undefined, token: string | undefined): string {
+  return token === undefined
+    ? "no token was given: set RTM_TOKEN or --token-file (rtm token mint makes one), or name a channel of relay.publicChannels"
+    : `rtm token explain says what ${source(tokenFile)} grants`;
+}
+
 /** Of several addresses that were tried, Node's error itself says nothing. */
 function reasonOf(error: Error & { errors?: Error[] }): string {
   const tried = error.errors?.map(({ message }) => message) ?? [];
   const message = error.message || tried.join(", ");
+  // OpenSSL's own words go on with places in its source.
+  if (/ssl3_get_record|wrong version number/i.test(message)) {
+    return "what answers there speaks no TLS: is it http:// instead of https://?";
+  }
   return message.replace(
     /^Unexpected server response: (\d+)$/,
     "no WebSocket here: the server answered $1; is the path /ws passed to the relay, with the header Upgrade?",

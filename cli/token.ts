@@ -9,7 +9,7 @@ import { loadKeys } from "../relay/access/keys.ts";
 import { explainToken, mintToken } from "../relay/access/token.ts";
 import type { RelayConfig } from "../relay/config.ts";
 import { readConfig } from "./config.ts";
-import { CommandError, EXIT } from "./exit.ts";
+import { CommandError, EXIT, UsageError } from "./exit.ts";
 
 export interface MintRequest {
   readonly subject: string;
@@ -73,15 +73,16 @@ export async function mint(channels: readonly string[], options: MintFlags): Pro
 }
 
 /**
- * The token of `--token-file` or RTM_TOKEN; never an argument, which `ps` would show.
- * @throws {CommandError} the file cannot be read
+ * The token of `--token-file` or RTM_TOKEN, where an empty one is none; never an argument, which `ps`
+ * would show.
+ * @throws {UsageError} the file cannot be read
  */
 export function givenToken(file: string | undefined): string | undefined {
-  if (file === undefined) return process.env.RTM_TOKEN;
+  if (file === undefined) return process.env.RTM_TOKEN || undefined;
   try {
     return readSecretFile(file);
   } catch (error) {
-    throw new CommandError(`--token-file: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`--token-file: ${messageOf(error)}`, { cause: error });
   }
 }
 

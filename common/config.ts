@@ -106,11 +106,13 @@ function readJson(file: string): unknown {
   try {
     bytes = readRegularFile(file, MAX_FILE_BYTES);
   } catch (error) {
-    const fix =
-      (error as NodeJS.ErrnoException).code === "EACCES"
-        ? "; run it as root (sudo) or as the service's user"
-        : "";
-    throw new ConfigError([`${file} cannot be read: ${messageOf(error)}${fix}`], { cause: error });
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "there is no such file" : messageOf(error);
+    const fix = {
+      EACCES: "; run it as root (sudo) or as the service's user",
+      ENOENT: "; rtm init writes a first one",
+    }[code ?? ""];
+    throw new ConfigError([`${file} cannot be read: ${why}${fix ?? ""}`], { cause: error });
   }
   if (bytes.includes(0)) {
     throw new ConfigError([`${file} is not JSON: it is UTF-16 or binary; save it as UTF-8`]);

@@ -17,7 +17,13 @@ function unit(
   { min = 0, max = Number.MAX_SAFE_INTEGER }: Range,
 ) {
   return z
-    .string()
+    .string({
+      // A number has no unit; the most likely slip of all.
+      error: ({ input }) =>
+        typeof input === "number"
+          ? `a ${what} needs a unit; write it like "${example}"`
+          : undefined,
+    })
     .meta({ format: what, examples: [example] })
     .transform((text, context) => {
       const value = parse(text);

@@ -1,5 +1,6 @@
 /** The worker's part of the configuration: database and queues. */
 import { z } from "zod";
+import { baseUrlProblem } from "../common/base-url.ts";
 import { duration, size, textWithout } from "../common/schema.ts";
 import { DEFAULT_EVENT_NAME, nameProblem } from "../relay/contract/message.ts";
 
@@ -141,7 +142,14 @@ export const workerConfig = z.strictObject({
         "to dequeue from them. Default: the owner of each queue.",
     ),
   publishUrl: z
-    .url({ protocol: /^https?$/ })
+    .string()
+    .superRefine((text, context) => {
+      const problem =
+        URL.canParse(text) && /^https?:/i.test(text)
+          ? baseUrlProblem(text)
+          : "is not a URL; write it like https://rtm.example.com";
+      if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+    })
     .optional()
     .describe("rtm worker only: the relay's URL, such as https://rtm.example.com."),
   publishKey: z.string().optional().describe("rtm worker only: API key for publishUrl."),

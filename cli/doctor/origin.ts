@@ -3,6 +3,7 @@ import WebSocket from "ws";
 import { printable } from "../../common/printable.ts";
 import { CLOSE, SUBPROTOCOL } from "../../relay/contract/protocol.ts";
 import type { RtmConfig } from "../config.ts";
+import { webSocketBelow } from "../relay-url.ts";
 import type { Report } from "./report.ts";
 
 const ANSWER_LIMIT_MS = 5_000;
@@ -21,8 +22,7 @@ type Outcome =
 
 /** Opens a WebSocket as a page of `origin` does, without a token. */
 function tryOrigin(url: string, origin: string | undefined): Promise<Outcome> {
-  const target = new URL("/ws", url);
-  target.protocol = target.protocol.replace("http", "ws");
+  const target = webSocketBelow(url);
   const socket = new WebSocket(target, SUBPROTOCOL, {
     handshakeTimeout: ANSWER_LIMIT_MS,
     ...(origin === undefined ? {} : { origin }),

@@ -13,6 +13,7 @@ import { apiOwner, RtmWorkerApi } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
 import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
+import { webSocketBelow } from "../relay-url.ts";
 import { givenToken, mintWith } from "../token.ts";
 import { detailOf, milliseconds, type Report } from "./report.ts";
 
@@ -95,8 +96,7 @@ async function subscribe(
   signal: AbortSignal,
 ): Promise<WebSocket> {
   const token = await tokenFor(config, options);
-  const target = new URL("/ws", options.url);
-  target.protocol = target.protocol.replace("http", "ws");
+  const target = webSocketBelow(options.url);
   const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: options.timeoutMs });
   try {
     await once(socket, "open", { signal });

@@ -4,6 +4,7 @@ import { messageOf } from "../../common/errors.ts";
 import { IDS_HEADER } from "../../relay/contract/protocol.ts";
 import { AnswerError, ask, jsonOf } from "../ask.ts";
 import type { RtmConfig } from "../config.ts";
+import { below } from "../relay-url.ts";
 import { readPublishKey } from "../service/publish-key.ts";
 import { checkOrigin } from "./origin.ts";
 import { milliseconds, type Report } from "./report.ts";
@@ -37,7 +38,7 @@ export async function checkRelay(config: RtmConfig, url: string, report: Report)
   let ready: boolean;
   try {
     const began = performance.now();
-    const answer = await ask(new URL("/readyz", url), {}, ANSWER_LIMIT_MS);
+    const answer = await ask(below(url, "readyz"), {}, ANSWER_LIMIT_MS);
     const took = milliseconds(performance.now() - began);
     const body = readiness.safeParse(jsonOf(answer));
     if (!body.success) throw new AnswerError(`it answers with ${answer.status}`);
@@ -74,7 +75,7 @@ async function checkKey(config: RtmConfig, url: string, report: Report): Promise
       [IDS_HEADER]: "keep",
       ...(key ? { "x-api-key": key } : {}),
     };
-    const target = new URL("/api/broadcast", url);
+    const target = below(url, "api/broadcast");
     const answer = await ask(target, { method: "POST", headers, body: "[]" }, ANSWER_LIMIT_MS);
     const refused = REFUSED.has(answer.status);
     const untrusted = answer.text.includes('"key_not_trusted"');

@@ -5,6 +5,7 @@ import WebSocket from "ws";
 import { messageOf } from "../../common/errors.ts";
 import { formatDuration } from "../../common/units.ts";
 import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
+import { webSocketBelow } from "../relay-url.ts";
 import { milliseconds, type Report } from "./report.ts";
 
 const LIMIT_MS = 5_000;
@@ -14,8 +15,7 @@ const PROXY =
 /** Opens a WebSocket at the relay's URL and closes it. Reports one line. */
 export async function checkWebSocket(url: string, report: Report): Promise<void> {
   const check = "websocket";
-  const target = new URL("/ws", url);
-  target.protocol = target.protocol.replace("http", "ws");
+  const target = webSocketBelow(url);
   const began = performance.now();
   const socket = new WebSocket(target, SUBPROTOCOL, { handshakeTimeout: LIMIT_MS });
   // The handshake's own limit counts silence only, and somebody may answer byte by byte.

@@ -208,12 +208,29 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
+/** The second one would wait for the lease of the first for ever. */
+function queuesNamedTwice(queues: RtmConfig["worker"]["queues"], user: string): string[] {
+  const seen = new Map<string, number>();
+  return queues.flatMap(({ name, consumer = "" }, index) => {
+    const queue = name.includes(".") ? name : `${user.toUpperCase()}.${name}`;
+    const first = seen.get(`${queue} ${consumer}`);
+    if (first === undefined) seen.set(`${queue} ${consumer}`, index);
+    return first === undefined
+      ? []
+      : [`worker.queues[${index}].name: ${name} is worker.queues[${first}] already`];
+  });
+}
+
 /** Addresses of every interface. */
 const EVERYWHERE = new Set(["0.0.0.0", "::"]);
 
 /** What a process with these roles could never have, whatever else it is given. */
-export function clashes({ relay, service }: RtmConfig, roles: Pick<Roles, "relay">): string[] {
+export function clashes(
+  { relay, service, worker, database }: RtmConfig,
+  roles: Pick<Roles, "relay" | "worker">,
+): string[] {
   const problems: string[] = [];
+  if (roles.worker) problems.push(...queuesNamedTwice(worker.queues, database.user));
   const { admin, stateDirectory } = service;
   const samePort = relay.port === admin.port && relay.port !== 0;
   const hosts = [relay.host, admin.host];

@@ -5,7 +5,8 @@ import { readSecretFile } from "../../common/secret-file.ts";
 import { mayColour, painter } from "../colour.ts";
 import type { Hello, Sample } from "../console/contract.ts";
 import { ConsoleModel } from "../console/model.ts";
-import { CommandError } from "../exit.ts";
+import { CommandError, UsageError } from "../exit.ts";
+import { below } from "../relay-url.ts";
 import { events } from "./events.ts";
 import { screen } from "./screen.ts";
 
@@ -33,7 +34,7 @@ function consoleToken(file: string | undefined): string | undefined {
   try {
     return readSecretFile(file);
   } catch (error) {
-    throw new CommandError(`--token-file: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`--token-file: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -44,7 +45,7 @@ function consoleToken(file: string | undefined): string | undefined {
  */
 export async function top(options: TopOptions, signal: AbortSignal): Promise<void> {
   const token = consoleToken(options.tokenFile);
-  const url = new URL("/console/api/events", options.url);
+  const url = below(options.url, "console/api/events");
   const stop = new AbortController();
   const until = AbortSignal.any([signal, stop.signal]);
   const output = process.stdout;

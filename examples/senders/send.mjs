@@ -12,7 +12,7 @@ if (RTM_API_KEY_FILE) headers["x-api-key"] = readFileSync(RTM_API_KEY_FILE, "utf
 
 // 503 means: not now. With an id of its own (and a trusted key) a message can be sent again safely.
 for (let attempt = 1; ; attempt++) {
-  const response = await fetch(new URL("/api/broadcast", RTM_URL), {
+  const response = await fetch(`${RTM_URL.replace(/\/+$/, "")}/api/broadcast`, {
     method: "POST",
     headers,
     // Spliced, so that no digit of a number is lost.

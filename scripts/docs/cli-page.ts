@@ -75,7 +75,8 @@ a DBA gives before and after are in [install.md](install.md).`,
   "token mint": `The token is printed on standard output. The last secret of the list signs, which is the newest where
 one is being rotated in.`,
   "token explain": `Prints header, claims, whether a relay with this configuration takes the token now, why not, and
-what it grants. Nothing but the verdict depends on the secrets.`,
+what it grants. Nothing but the verdict depends on the secrets. Revocations are not looked at: only the relay
+knows them, and \`rtm tail\` asks it.`,
   top: `What the [console](console.md) shows, as text: \`q\` or Ctrl+C ends it. It needs no terminal: into a pipe
 or a file it prints one moment after the other. \`--once\` looks for a second, for the rates. On another host
 than the service's it needs the token of \`service.console.tokenFile\`.`,

@@ -70,6 +70,15 @@ describe("arguments", () => {
     [["serve", "--nonsense"], "unknown option"],
     [["tail", "a", "--url", "nonsense"], "a URL such as"],
     [["publish", "a", "1", "--url", "localhost:3000"], "a URL such as"],
+    [["publish", "a", "1", "--url", "http://u:p@127.0.0.1"], "must hold no user and no password"],
+    [["channels", "--url", "http://127.0.0.1/rtm?x=1"], "no ? and no #"],
+    [["tail", "a", "-n", "0"], "1 or more are possible"],
+    [
+      ["tail", "a", "--token-file", "/nowhere/token"],
+      "--token-file: /nowhere/token cannot be read",
+    ],
+    [["top", "--token-file", "/nowhere/token"], "--token-file: /nowhere/token cannot be read"],
+    [["check-config", "--config", "/nowhere/rtm.json"], "there is no such file; rtm init writes"],
     [["demo", "--port", "x"], "a whole number is needed"],
     [["demo", "--port", "80000"], "a port is at most 65535"],
     [["demo", "--profile", "8i"], "one of 19c, 23ai"],
@@ -117,6 +126,27 @@ describe("check-config", () => {
         expect(alone!.output).toContain(`warning: ${problem}`);
       }
     }
+  });
+
+  it("finds a queue that is named twice, and a URL with more than a path", {
+    timeout: 120_000,
+  }, async () => {
+    const file = await configFile({
+      database: { connectString: "x", user: "scott", password: "tiger" },
+      worker: { queues: [{ name: "Q" }, { name: "SCOTT.q" }, { name: "Q", consumer: "B" }] },
+    });
+    const publishUrl = "https://u:TIGER@rtm.example.com";
+    const [twice, url] = await Promise.all([
+      run(["check-config", "--role", "worker", "--config", file]),
+      run(["check-config", "--role", "worker", "--config", file], {
+        RTM_WORKER_PUBLISH_URL: publishUrl,
+      }),
+    ]);
+    expect(twice.code).toBe(2);
+    expect(twice.output).toContain("worker.queues[1].name: SCOTT.Q is worker.queues[0] already");
+    expect(twice.output).not.toContain("worker.queues[2]");
+    expect(url.output).toContain("RTM_WORKER_PUBLISH_URL): must hold no user and no password");
+    expect(url.output).not.toContain("TIGER");
   });
 
   it("says what is valid and how long a stop takes", async () => {
@@ -223,6 +253,41 @@ describe("publish and tail", () => {
       code: 1,
       output: expect.stringContaining("cannot be reached"),
     });
+  });
+
+  it("says what to do where no token grants a channel, and whose token it is", {
+    timeout: 120_000,
+  }, async () => {
+    const secret = { kid: "k1", secret: "0123456789abcdef0123456789abcdef" };
+    const service = { admin: { enabled: false } };
+    const file = await configFile({ service, relay: { port: 0, tokens: { secrets: [secret] } } });
+    const [, port] = await rtm(["relay", "--config", file]).printed(
+      /"port":(\d+)[^\n]*"relay listens"/,
+    );
+    const tail = (env: Record<string, string>) =>
+      run(["tail", "sales", "--url", `http://127.0.0.1:${port}`], env);
+    const minted = await run(["token", "mint", "stock", "--sub", "ADA", "--config", file]);
+    const [none, empty, wrong, other] = await Promise.all([
+      tail({}),
+      tail({ RTM_TOKEN: "" }),
+      tail({ RTM_TOKEN: "x" }),
+      tail({ RTM_TOKEN: minted.output.trim() }),
+    ]);
+    const given = "no token was given: set RTM_TOKEN or --token-file";
+    for (const { code, output } of [none, empty]) {
+      expect(code, output).toBe(1);
+      expect(output).toContain(given);
+    }
+    expect(wrong.output).toMatch(/4101 .*; it is the token of RTM_TOKEN/);
+    expect(other.output).toContain("rtm token explain says what the token of RTM_TOKEN grants");
+  });
+
+  it("says in plain words that what answers speaks no TLS", async () => {
+    const url = (await startRelay()).replace("http:", "https:");
+    const { code, output } = await run(["tail", "sales", "--url", url]);
+    expect(code, output).toBe(1);
+    expect(output).toContain("speaks no TLS: is it http:// instead of https://?");
+    expect(output.trim().split("\n")).toHaveLength(1);
   });
 
   it("reports why the relay refused a tail", async () => {

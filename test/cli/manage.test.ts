@@ -122,6 +122,9 @@ it("says on standard error that there is nothing of a channel", { timeout: 120_0
     run("members", "salse"),
     run("history", "salse", "--json"),
   ]);
+  // A position of elsewhere says nothing about what is there.
+  const elsewhere = await run("history", "sales", "--since", "other:1");
+  expect(elsewhere.stderr).toMatch(/^rtm: not everything behind --since is remembered/);
   expect(history).toMatchObject({ code: 0, stdout: "" });
   expect(history.stderr).toMatch(/^rtm: no message of salse is remembered; rtm channels/);
   expect(members).toMatchObject({ code: 0, stdout: "" });

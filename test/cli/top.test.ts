@@ -77,7 +77,7 @@ it("shows the token where one is asked for", async () => {
   const none = await rtm(["top", "--once", "--url", url(port), "--token-file", "/nonexistent"])
     .finished;
   expect([none.code, none.stderr]).toEqual([
-    1,
+    2,
     expect.stringContaining("/nonexistent cannot be read"),
   ]);
 });

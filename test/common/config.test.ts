@@ -34,6 +34,13 @@ describe("parseConfig", () => {
     expect(Object.isFrozen(config.relay)).toBe(true);
   });
 
+  it("says that a duration or a size needs its unit when it is a number", () => {
+    expect(problemsOf({ relay: { wait: 5, body: 65536 } })).toEqual([
+      'relay.wait: a duration needs a unit; write it like "5s"',
+      'relay.body: a size needs a unit; write it like "64KiB"',
+    ]);
+  });
+
   it("lets the environment win over the file", () => {
     const env = {
       RTM_RELAY_PORT: "81",
