@@ -34,8 +34,8 @@ export function configReference(): string {
 directory, else \`/etc/apex-rtm/rtm.json\`. Environment variables win over the file; a list is written
 as JSON or as words separated by commas. Durations are written \`250ms\`, \`5s\`, \`1m\`, \`2h\`, \`7d\`, sizes
 \`512B\`, \`64KiB\`, \`1MiB\`. An unknown key or variable is an error, except what Kubernetes sets
-for a Service named \`rtm\`. \`rtm check-config\` reports all
-problems at once and prints how long a stop may take; \`rtm check-config --sample\` prints a file to
+for a Service named \`rtm\`. \`rtm check-config\` reports all wrong
+values at once, then what secret files, ports and directories lack, and how long a stop may take; \`rtm check-config --sample\` prints a file to
 start from.
 
 ${tables.join("\n")}`;
