@@ -16,6 +16,7 @@ import { OraError, type RtmSchemaOptions } from "../../emulator/index.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { SECRET, startTestRelay, token } from "../relay/support.ts";
+import { startPathProxy } from "../support/path-proxy.ts";
 import { rtm, temporaryDirectory } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 import { PASSWORD, World } from "../worker/support.ts";
@@ -567,6 +568,12 @@ describe("rtm doctor", () => {
       expect(line.text).toMatch(
         /^AQ: call [\d.]+ ms, commit [\d.]+ ms, commit to WebSocket [\d.]+ ms \(a ping .* takes [\d.]+ ms\)$/,
       );
+    });
+
+    it("opens its page below the path of the URL", async () => {
+      world.startWorker({}, { publisher: relay.publisher });
+      const url = `${await startPathProxy(relay.port)}/rtm`;
+      expect(await lineOf("probe", {}, { probe: true, url })).toMatchObject({ verdict: "ok" });
     });
 
     it("takes a token from a file", async () => {
