@@ -119,7 +119,7 @@ function warnings(model: ConsoleModel, paint: Paint): string[] {
   const lines = rows.map(({ time, level, message, details }) => {
     const at = time === "" ? "" : `${time.slice(11, 19)} `;
     const style: Style = level === "warn" ? "yellow" : "red";
-    return `${paint(`${at}${level}`, style)} ${safe(message, 90)} ${paint(safe(details, 90), "dim")}`.trimEnd();
+    return `${paint(safe(`${at}${level}`), style)} ${safe(message, 90)} ${paint(safe(details, 90), "dim")}`.trimEnd();
   });
   return ["", paint("WARNINGS", "dim"), ...lines];
 }
@@ -139,10 +139,10 @@ export function screen(model: ConsoleModel, paint: Paint): string[] {
   const { point, relay, log } = sample;
   const state = sample.ready ? paint("ready", "green", "bold") : paint("not ready", "red", "bold");
   const lines = [
-    `${paint("apex-rtm", "bold")} ${hello.version} ${hello.role} on ${safe(hello.host)}, up ${seconds(Math.floor((point.at - hello.startedAt) / 1000))}: ${state}`,
-    ...sample.reasons.map(({ code, message }) => `  ${paint(code, "red")} ${safe(message, 150)}`),
+    `${paint("apex-rtm", "bold")} ${safe(hello.version)} ${safe(hello.role)} on ${safe(hello.host)}, up ${seconds(Math.floor((point.at - hello.startedAt) / 1000))}: ${state}`,
+    ...sample.reasons.map(({ code, message }) => `  ${paint(safe(code), "red")} ${safe(message, 150)}`),
     ...sample.conditions.map(
-      ({ code, message }) => `  ${paint(code, "yellow")} ${safe(message, 150)}`,
+      ({ code, message }) => `  ${paint(safe(code), "yellow")} ${safe(message, 150)}`,
     ),
     `messages ${perSecond(model.rate("accepted"))}/s in${relay ? `, ${perSecond(model.rate("delivered"))}/s out, ${bytes(model.rate("deliveredBytes"))}/s` : ""}; ${legs(model)}`,
   ];

@@ -95,10 +95,10 @@ it("shows names of others in one line, harmless", () => {
   const model = new ConsoleModel();
   const evil = "\u001b[2Jx\nline\u202e";
   model.begin({
-    version: "1",
+    version: evil,
     node: "20",
     host: evil,
-    role: "serve",
+    role: evil,
     pid: 1,
     startedAt: 0,
     access: "full",
@@ -108,7 +108,7 @@ it("shows names of others in one line, harmless", () => {
     limits: { connections: 1, heldBytes: 1 },
     points: [],
     warnings: [
-      { number: 1, time: "", level: "warn", component: evil, message: evil, details: evil },
+      { number: 1, time: evil, level: evil, component: evil, message: evil, details: evil },
     ],
   });
   model.take({
@@ -117,8 +117,8 @@ it("shows names of others in one line, harmless", () => {
       ...{ connections: 0, backlog: null, dequeue: null, write: null },
     },
     ready: false,
-    reasons: [{ code: "standby", message: evil }],
-    conditions: [],
+    reasons: [{ code: evil, message: evil }],
+    conditions: [{ code: evil, message: evil }],
     queues: [],
     relay: null,
     log: null,

@@ -108,6 +108,15 @@ it("names of others stay text, wherever they come from", async () => {
     await page.evaluate(() => document.querySelectorAll("img, main script, iframe").length),
   ).toBe(0);
   expect(await page.evaluate(() => (window as { hacked?: number }).hacked)).toBeUndefined();
+  // What turns the direction of text around is written out, and the channel is found all the same.
+  const turned = "sales\u202egnp.exe";
+  const seen = turned.replace("\u202e", "\\u202e");
+  await started.service.relay!.publisher.publish([message(turned, turned, turned)], SOURCE);
+  await page.getByRole("button", { name: `Follow ${seen}` }).click();
+  await page.locator("#tailRows td", { hasText: seen }).first().waitFor();
+  expect(await text(page, "#tailState")).toContain(`following ${seen}`);
+  expect(await page.locator("#channels").innerText()).toContain(seen);
+  expect(await page.evaluate(() => document.body.innerText)).not.toContain("\u202e");
   // Whoever found a way to write HTML would be stopped by the policy.
   const written = await page.evaluate(() => {
     try {

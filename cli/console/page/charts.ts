@@ -1,7 +1,7 @@
 /** The small charts of the tiles, drawn by uPlot; their text alternative is their label. */
 import "../../page/language.ts";
 import uPlot from "uplot";
-import { element } from "./elements.ts";
+import { element, setLabel } from "./elements.ts";
 
 const HEIGHT = 84;
 
@@ -113,8 +113,6 @@ export class Spark {
       known.length === 0
         ? `${label}: nothing yet`
         : `${label} over the last ${spanMs / 60_000} minutes: now ${text(known.at(-1))}, highest ${text(Math.max(...known))}, lowest ${text(Math.min(...known))}`;
-    if (this.#host.getAttribute("aria-label") !== described) {
-      this.#host.setAttribute("aria-label", described);
-    }
+    setLabel(this.#host, described);
   }
 }

@@ -1,4 +1,8 @@
-/** The page's elements. Text only ever gets in as text. */
+/**
+ * The page's elements. Text only ever gets in as text, and what would turn its direction around is written
+ * out: names of channels and events come from others.
+ */
+import { printable } from "../../../common/printable.ts";
 
 export function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
@@ -12,7 +16,14 @@ export function show(id: string, text: string): void {
 }
 
 export function setText(target: Element, text: string): void {
-  if (target.textContent !== text) target.textContent = text;
+  const shown = printable(text);
+  if (target.textContent !== shown) target.textContent = shown;
+}
+
+/** Sets what is read out instead of the text. */
+export function setLabel(target: Element, text: string): void {
+  const said = printable(text);
+  if (target.getAttribute("aria-label") !== said) target.setAttribute("aria-label", said);
 }
 
 export function hide(id: string, hidden: boolean): void {

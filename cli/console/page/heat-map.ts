@@ -2,7 +2,7 @@
 import { bound, bucketName, count } from "../format.ts";
 import type { Heat } from "../model.ts";
 import { colour } from "./charts.ts";
-import { element } from "./elements.ts";
+import { element, setLabel } from "./elements.ts";
 
 const LABELS = 62;
 const FOOT = 20;
@@ -27,9 +27,7 @@ export class HeatMap {
   show(heat: Heat, bounds: readonly number[], summary: string): void {
     this.#heat = heat;
     this.#bounds = bounds;
-    if (this.#canvas.getAttribute("aria-label") !== summary) {
-      this.#canvas.setAttribute("aria-label", summary);
-    }
+    setLabel(this.#canvas, summary);
     this.redraw();
   }
 

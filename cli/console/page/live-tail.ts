@@ -1,4 +1,5 @@
 /** The live tail of one channel. */
+import { printable } from "../../../common/printable.ts";
 import type { Hello, TailNews, TailRow } from "../contract.ts";
 import { bytes, count } from "../format.ts";
 import { element, show } from "./elements.ts";
@@ -56,7 +57,10 @@ export class LiveTail {
     const known = [...list.children].map((option) => (option as HTMLOptionElement).value);
     if (known.join("\n") === names.join("\n")) return;
     list.replaceChildren(
-      ...names.map((name) => Object.assign(document.createElement("option"), { value: name })),
+      // The value is the name itself, and must stay it; what is read is the label.
+      ...names.map((value) =>
+        Object.assign(document.createElement("option"), { value, label: printable(value) }),
+      ),
     );
   }
 

@@ -5,7 +5,7 @@ import { ConsoleModel, type Leg } from "../model.ts";
 import { ApiError, call } from "./api.ts";
 import { Beside } from "./beside.ts";
 import { Spark } from "./charts.ts";
-import { element, hide, show, showList } from "./elements.ts";
+import { element, hide, setText, show, showList } from "./elements.ts";
 import { HeatMap } from "./heat-map.ts";
 import { nodeList, pagesList } from "./lists.ts";
 import { LiveTail } from "./live-tail.ts";
@@ -62,17 +62,16 @@ const tables = makeTables({
 function showConditions({ reasons, conditions }: Sample): void {
   const list = element("conditions");
   const texts = [
-    ...reasons.map(({ code, message }) => ["bad", `${code}: ${message}`]),
-    ...conditions.map(({ code, message }) => ["warn", `${code}: ${message}`]),
+    ...reasons.map(({ code, message }) => ["bad", `${code}: ${message}`] as const),
+    ...conditions.map(({ code, message }) => ["warn", `${code}: ${message}`] as const),
   ];
-  const before = [...list.children].map(({ textContent }) => textContent).join("\n");
   list.hidden = texts.length === 0;
-  if (before === texts.map(([, text]) => text).join("\n")) return;
-  list.replaceChildren(
-    ...texts.map(([className, text]) =>
-      Object.assign(document.createElement("li"), { className, textContent: text }),
-    ),
-  );
+  while (list.children.length > texts.length) list.lastElementChild?.remove();
+  for (const [index, [className, text]] of texts.entries()) {
+    const item = list.children[index] ?? list.appendChild(document.createElement("li"));
+    item.className = className;
+    setText(item, text);
+  }
 }
 
 function showLatency(): void {

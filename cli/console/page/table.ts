@@ -1,5 +1,5 @@
 /** A table that is filled again and again, and leaves alone what has not changed. */
-import { setText } from "./elements.ts";
+import { setLabel, setText } from "./elements.ts";
 
 export interface Column<Row> {
   readonly title: string;
@@ -96,7 +96,7 @@ export class Table<Row> {
       if (cell.className !== name) cell.className = name;
       const target = column.button ? (cell.firstElementChild as Element) : cell;
       setText(target, column.text(row));
-      if (column.button) target.setAttribute("aria-label", column.button.label(row));
+      if (column.button) setLabel(target, column.button.label(row));
     }
     return line;
   }
