@@ -125,11 +125,14 @@ function warnings(model: ConsoleModel, paint: Paint): string[] {
 }
 
 function legs(model: ConsoleModel): string {
-  const words = (leg: Leg) => {
+  const words = (name: string, leg: Leg): string[] => {
+    // Of two processes the other one tells it.
+    if (!model.sample?.point[leg]) return [];
     const { messages, p50, p99 } = model.latency(leg);
-    return messages === 0 ? "-" : `p50 ${latency(p50)}, p99 ${latency(p99)}`;
+    return [`${name} ${messages === 0 ? "-" : `p50 ${latency(p50)}, p99 ${latency(p99)}`}`];
   };
-  return `call to worker ${words("dequeue")}; relay to sockets ${words("write")} (last minute)`;
+  const both = [...words("call to worker", "dequeue"), ...words("relay to sockets", "write")];
+  return `${both.join("; ")} (last minute)`;
 }
 
 /** The lines of one moment. Empty before the first sample. */
@@ -140,7 +143,9 @@ export function screen(model: ConsoleModel, paint: Paint): string[] {
   const state = sample.ready ? paint("ready", "green", "bold") : paint("not ready", "red", "bold");
   const lines = [
     `${paint("apex-rtm", "bold")} ${safe(hello.version)} ${safe(hello.role)} on ${safe(hello.host)}, up ${seconds(Math.floor((point.at - hello.startedAt) / 1000))}: ${state}`,
-    ...sample.reasons.map(({ code, message }) => `  ${paint(safe(code), "red")} ${safe(message, 150)}`),
+    ...sample.reasons.map(
+      ({ code, message }) => `  ${paint(safe(code), "red")} ${safe(message, 150)}`,
+    ),
     ...sample.conditions.map(
       ({ code, message }) => `  ${paint(safe(code), "yellow")} ${safe(message, 150)}`,
     ),

@@ -61,8 +61,8 @@ export async function top(options: TopOptions, signal: AbortSignal): Promise<voi
       if (name === "hello") model.begin(JSON.parse(data) as Hello);
       if (name !== "sample") continue;
       model.take(JSON.parse(data) as Sample);
-      // A rate needs two of them.
-      if (options.once && ++samples < 2) continue;
+      // A rate needs two of them, and what was printed does not get it later.
+      if (!lively && ++samples < 2) continue;
       if (options.json) output.write(`${printable(jsonOf(model))}\n`);
       else if (lively) draw(screen(model, paint));
       else output.write(`${screen(model, paint).join("\n")}\n${options.once ? "" : "\n"}`);

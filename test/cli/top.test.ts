@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { painter } from "../../cli/colour.ts";
+import type { Point } from "../../cli/console/contract.ts";
 import { ConsoleModel } from "../../cli/console/model.ts";
 import { screen } from "../../cli/top/screen.ts";
 import { message, SOURCE } from "../relay/support.ts";
@@ -42,11 +43,12 @@ it("--json prints an object for programs, one a line", async () => {
   expect(top.stdout).not.toContain("\u202e");
   top.kill("SIGTERM");
   expect(await top.finished).toMatchObject({ code: 0, stderr: "" });
-  const [, second] = top.stdout
+  const [first] = top.stdout
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-  expect(second).toMatchObject({
+  // Rates from the first line on.
+  expect(first).toMatchObject({
     role: "serve",
     ready: true,
     rates: { accepted: expect.any(Number) },
@@ -58,6 +60,7 @@ it("without a terminal it prints one moment after the other, and says when the s
   const { service, port } = await startWithConsole();
   const top = rtm(["top"], { RTM_ADMIN_URL: url(port) });
   await until("two moments", () => top.stdout.split("apex-rtm ").length > 2);
+  expect(top.stdout).not.toContain("messages -/s");
   await service.stop();
   const { code, stderr } = await top.finished;
   expect([code, stderr]).toEqual([1, expect.stringMatching(/ended the stream|went away/)]);
@@ -91,9 +94,11 @@ it("says what it found instead of a console", async () => {
   ]);
 });
 
-it("shows names of others in one line, harmless", () => {
+const evil = "\u001b[2Jx\nline\u202e";
+
+/** One moment, in which all text comes from others. */
+function moment(legs: Partial<Pick<Point, "dequeue" | "write">>): string[] {
   const model = new ConsoleModel();
-  const evil = "\u001b[2Jx\nline\u202e";
   model.begin({
     version: evil,
     node: "20",
@@ -114,7 +119,7 @@ it("shows names of others in one line, harmless", () => {
   model.take({
     point: {
       ...{ at: 1000, cpu: 0, rss: 0, loop: 0, accepted: 0, delivered: 0, deliveredBytes: 0 },
-      ...{ connections: 0, backlog: null, dequeue: null, write: null },
+      ...{ connections: 0, backlog: null, dequeue: null, write: null, ...legs },
     },
     ready: false,
     reasons: [{ code: evil, message: evil }],
@@ -129,9 +134,20 @@ it("shows names of others in one line, harmless", () => {
     warnings: [],
     watching: 1,
   });
-  const lines = screen(model, painter(false));
+  return screen(model, painter(false));
+}
+
+it("shows names of others in one line, harmless", () => {
+  const lines = moment({});
   expect(lines.length).toBeGreaterThan(8);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   for (const line of lines) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
   expect(lines.join("\n")).toContain("\\u001b[2Jx line\\u202e");
+});
+
+it("tells of a relay or a worker alone what it measures itself", () => {
+  const measured = (legs: Parameters<typeof moment>[0]) =>
+    moment(legs).find((line) => line.includes("(last minute)"));
+  expect(measured({ write: [0, 0] })).toMatch(/in; relay to sockets - \(last minute\)$/);
+  expect(measured({ dequeue: [0, 0] })).toMatch(/in; call to worker - \(last minute\)$/);
 });

@@ -90,6 +90,22 @@ it("shows queues, rates, channels and latencies as they change", async () => {
   expect(complaints).toEqual([]);
 });
 
+it("of a relay alone shows the relay's part, and where the other one is", async () => {
+  const started = await startWithConsole({ roles: { worker: false } });
+  const { page, complaints } = await open(started);
+  await page.waitForSelector("#badge[data-state=connected]");
+  const label = () => page.locator("#heatCanvas").getAttribute("aria-label");
+  await until("the picture is the relay's", async () =>
+    /^Relay to sockets, heat map/.test((await label()) ?? ""),
+  );
+  expect(await text(page, "#legsNote")).toContain("is in the console of rtm worker");
+  for (const part of ["legs", "dequeueFigure", "backlogTile", "queuesPanel"]) {
+    expect([part, await page.locator(`#${part}`).isVisible()]).toEqual([part, false]);
+  }
+  expect(await page.locator("#deliveredTile").isVisible()).toBe(true);
+  expect(complaints).toEqual([]);
+});
+
 it("names of others stay text, wherever they come from", async () => {
   const started = await startWithConsole({ console: { payloads: true } });
   const evil = `<img src=x onerror="window.hacked=1">`;

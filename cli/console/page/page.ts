@@ -15,6 +15,15 @@ const LEGS: Readonly<Record<Leg, string>> = {
   dequeue: "Call to worker",
   write: "Relay to sockets",
 };
+/** What there is to know about the legs of each role. */
+const NOTES: Readonly<Record<string, string>> = {
+  serve:
+    "The call to the worker contains the caller's open transaction and the queue. What follows the sockets is the network: rtm doctor --probe measures the whole way.",
+  relay:
+    "This is a relay alone: the way from the call to the worker is in the console of rtm worker. What follows the sockets is the network: rtm doctor --probe measures the whole way.",
+  worker:
+    "This is a worker alone: the way from the relay to the sockets is in the console of rtm relay. The call to the worker contains the caller's open transaction and the queue.",
+};
 const UNDER = "ten seconds a column; the stronger the colour, the more messages";
 
 const model = new ConsoleModel();
@@ -123,6 +132,24 @@ function render(): void {
   );
 }
 
+/** Of two processes each tells its own part; the other's would stay empty for ever. */
+function showPartsOf(role: string): void {
+  const [noWorker, noRelay] = [role === "relay", role === "worker"];
+  if (noWorker) leg = "write";
+  if (noRelay) leg = "dequeue";
+  for (const id of ["queuesPanel", "backlogTile", "dequeueFigure"]) hide(id, noWorker);
+  for (const id of [
+    "relayHalves",
+    "pagesHalves",
+    "deliveredTile",
+    "connectionsTile",
+    "writeFigure",
+  ])
+    hide(id, noRelay);
+  hide("legs", noWorker || noRelay);
+  show("legsNote", NOTES[role] ?? "");
+}
+
 function begin(hello: Hello): void {
   model.begin(hello);
   access = hello.access;
@@ -131,9 +158,7 @@ function begin(hello: Hello): void {
   show("mostHeld", bytes(hello.limits.heldBytes));
   hide("content", false);
   hide("signInPanel", true);
-  hide("relayHalves", hello.role === "worker");
-  hide("pagesHalves", hello.role === "worker");
-  hide("queuesPanel", hello.role === "relay");
+  showPartsOf(hello.role);
   hide("asidePanel", !hello.database);
   tail.begin(hello);
   tail.resume();
