@@ -12,6 +12,7 @@ import {
   toJsonSchema,
 } from "./config-keys.ts";
 import { messageOf, RtmError } from "./errors.ts";
+import { dotted } from "./issue.ts";
 import { jsonProblem } from "./json-place.ts";
 import { readRegularFile } from "./regular-file.ts";
 
@@ -30,14 +31,6 @@ function schemaAt(root: JsonSchema, path: readonly PropertyKey[]): JsonSchema | 
     (node, step) => (typeof step === "number" ? node?.items : node?.properties?.[String(step)]),
     root,
   );
-}
-
-function dotted(path: readonly PropertyKey[]): string {
-  return path
-    .map((step, index) =>
-      typeof step === "number" ? `[${step}]` : (index ? "." : "") + String(step),
-    )
-    .join("");
 }
 
 function describeIssue(

@@ -68,9 +68,12 @@ export function count(description: string, value: number, min = 1, max = 100_000
 /** Names the key by its path, relative to the schema that is being checked, and says what is wrong. */
 export type Problem = (path: (string | number)[], message: string) => void;
 
-/** Text that `problemOf` has nothing against; the problem it names is the message. */
-export function textWithout(problemOf: (text: string) => string | undefined) {
-  return z.string().superRefine((text, context) => {
+/**
+ * Text that `problemOf` has nothing against; the problem it names is the message.
+ * @param needed the message where there is no text
+ */
+export function textWithout(problemOf: (text: string) => string | undefined, needed?: string) {
+  return z.string(needed).superRefine((text, context) => {
     const problem = problemOf(text);
     if (problem) context.addIssue({ code: "custom", message: problem });
   });

@@ -5,7 +5,10 @@ import { join } from "node:path";
 import express, { type NextFunction, type Request, type Response, type Router } from "express";
 import { z } from "zod";
 import { messageOf, RtmError } from "../../common/errors.ts";
+import { issueTexts } from "../../common/issue.ts";
 import { type Logger, RateLimitedLog } from "../../common/logger.ts";
+import { textWithout } from "../../common/schema.ts";
+import { nameProblem } from "../../relay/contract/message.ts";
 import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
 import { type Roles, roleName } from "../service/roles.ts";
@@ -47,14 +50,30 @@ export interface ConsoleOptions {
   readonly log: Logger;
 }
 
-const signInBody = z.strictObject({ token: z.string().min(1).max(1024) });
-const requeueBody = z.strictObject({ messageId: z.string().regex(/^[0-9a-f]{32}$/i) });
-const tailQuery = z.object({
-  channel: z
-    .string()
-    .min(1)
-    .refine((name) => Buffer.byteLength(name) <= 128),
+const TOKEN = "must be the text of service.console.tokenFile";
+const MESSAGE_ID = "must be 32 hexadecimal digits, as GET aside lists them";
+/** @param shape of the body of a POST */
+const body = <T extends z.core.$ZodShape>(shape: T) =>
+  z.strictObject(shape, {
+    error: ({ code }) =>
+      code === "invalid_type"
+        ? "must be a JSON object, with content-type: application/json"
+        : undefined,
+  });
+const signInBody = body({ token: z.string(TOKEN).min(1, TOKEN).max(1024, TOKEN) });
+const requeueBody = body({
+  messageId: z.string(MESSAGE_ID).regex(/^[0-9a-f]{32}$/i, MESSAGE_ID),
 });
+const tailQuery = z.object({
+  channel: textWithout(nameProblem, "must be given once, as in tail?channel=sales"),
+});
+
+/** By status. */
+const WRONG_BODY: Readonly<Record<number, string>> = {
+  400: "the body: must be JSON",
+  413: "the body: must not be longer than 4 KiB",
+  415: "the body: must be UTF-8, plain or compressed by gzip",
+};
 
 /** What is refused, with its status. */
 class Refusal extends RtmError {
@@ -113,8 +132,8 @@ export class Console {
       const access = this.#access.of(request);
       response.json({ access, tokenConfigured } satisfies AccessInfo);
     });
-    const body = express.json({ limit: "4kb" });
-    api.post("/sign-in", body, (request, response) => this.#signIn(request, response));
+    const readBody = express.json({ limit: "4kb" });
+    api.post("/sign-in", readBody, (request, response) => this.#signIn(request, response));
     api.post("/sign-out", (request, response) => {
       response.set("set-cookie", this.#access.signOut(request)).json({});
     });
@@ -123,7 +142,7 @@ export class Console {
     api.get("/aside", this.#for("read"), async (_request, response) => {
       response.json(await this.#aside().list());
     });
-    api.post("/requeue", this.#for("full"), body, async (request, response) => {
+    api.post("/requeue", this.#for("full"), readBody, async (request, response) => {
       const { messageId } = parsed(requeueBody, request.body);
       response.json(await this.#aside().requeue(messageId));
     });
@@ -237,9 +256,10 @@ export class Console {
     if (error instanceof Refusal) answer(error.status, error.code, error.message);
     // Nothing is broken: it cannot be done as things are.
     else if (error instanceof CommandError) answer(409, "refused", error.message);
-    // express.json: no JSON, or too much of it.
-    else if (typeof given === "number") answer(given, "bad_request", messageOf(error));
-    else {
+    // express.json, whose own words quote the body.
+    else if (typeof given === "number") {
+      answer(given, "bad_request", WRONG_BODY[given] ?? messageOf(error));
+    } else {
       const code = (error as { code?: string }).code ?? "failed";
       this.#warnings.warn(code, { err: error }, "the console could not do what it was asked for");
       answer(502, code, briefly(error));
@@ -251,7 +271,7 @@ export class Console {
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new Refusal(400, "bad_request", z.prettifyError(result.error));
+  throw new Refusal(400, "bad_request", issueTexts(result.error.issues, "the body").join("; "));
 }
 
 /**

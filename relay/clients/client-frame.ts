@@ -1,5 +1,6 @@
 /** Reads what clients send. Whatever they send, the result is a frame or a reason; never a throw. */
 import { z } from "zod";
+import { issueTexts } from "../../common/issue.ts";
 import { nameProblem } from "../contract/message.ts";
 import {
   type Code,
@@ -197,8 +198,7 @@ export function parseClientFrame(text: string): ParsedFrame | FrameProblem {
   }
   const parsed = frames[op as keyof typeof frames].safeParse(value);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return badFrame(`${issue?.path.join(".")}: ${issue?.message}`);
+    return badFrame(issueTexts(parsed.error.issues.slice(0, 1), "the frame").join());
   }
   switch (op) {
     case "connect":

@@ -326,7 +326,15 @@ describe("what it tells", () => {
 
   it.each(["", "a".repeat(129), "ü".repeat(65)])("no tail of a channel named %j", async (name) => {
     const { port } = await startWithConsole();
-    expect((await ask(port, `api/tail?channel=${encodeURIComponent(name)}`)).status).toBe(400);
+    const { status, text } = await ask(port, `api/tail?channel=${encodeURIComponent(name)}`);
+    expect([status, JSON.parse(text).message]).toEqual([
+      400,
+      expect.stringMatching(/^channel: must not be (empty|longer than 128 bytes of UTF-8)$/),
+    ]);
+    const none = await ask(port, "api/tail");
+    expect(JSON.parse(none.text).message).toBe(
+      "channel: must be given once, as in tail?channel=sales",
+    );
   });
 
   it("warnings of the log, without what the log leaves out", async () => {
@@ -451,14 +459,24 @@ describe("what lies beside the queue", () => {
     await until("its session is closed", () => sessions().length === 0);
   });
 
-  it.each([
-    {},
-    { messageId: "x" },
-    { messageId: "0".repeat(32), more: 1 },
-    { messageId: "'; drop table rtm_log; --" },
-  ])("no request %j", async (body) => {
+  it("no wrong request: the answer names the field and what is needed", async () => {
     const { port } = await startWithConsole();
-    expect((await ask(port, "api/requeue", { body })).status).toBe(400);
+    const digits = "messageId: must be 32 hexadecimal digits, as GET aside lists them";
+    for (const [body, message] of [
+      [{}, digits],
+      [{ messageId: 7 }, digits],
+      [{ messageId: "'; drop table rtm_log; --" }, digits],
+      [{ messageId: "0".repeat(32), more: 1 }, "more is not known here: leave it out"],
+      [[], "the body: must be a JSON object, with content-type: application/json"],
+    ] as const) {
+      const { status, text } = await ask(port, "api/requeue", { body });
+      expect([status, JSON.parse(text)]).toEqual([400, { code: "bad_request", message }]);
+    }
+    const long = await ask(port, "api/requeue", { body: { messageId: "0".repeat(5_000) } });
+    expect([long.status, JSON.parse(long.text).message]).toEqual([
+      413,
+      "the body: must not be longer than 4 KiB",
+    ]);
   });
 });
 
