@@ -7,6 +7,7 @@ import { readSecretFile, secretOf } from "../../common/secret-file.ts";
 import { connectionAttributes } from "../../worker/logon.ts";
 import { readConfig } from "../config.ts";
 import { CommandError, EXIT } from "../exit.ts";
+import { placeTexts } from "../oracle-places.ts";
 import { type DatabaseVerb, runDatabaseVerb } from "./db.ts";
 import { dryRun, type VerifyOptions, verifyDatabase } from "./verify.ts";
 
@@ -32,6 +33,8 @@ async function logonOf({
       "database.connectString is needed: in the file of --config or RTM_DATABASE_CONNECT_STRING",
     ]);
   }
+  const places = placeTexts(database);
+  if (places.length > 0) throw new ConfigError(places);
   if (user !== undefined && passwordFile === undefined) {
     throw new CommandError("--user needs --password-file: a file, or - for standard input");
   }

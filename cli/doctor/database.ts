@@ -9,6 +9,7 @@ import { apiOwner, RtmWorkerApi, type Versions } from "../../worker/rtm-worker-a
 import type { Session } from "../../worker/session.ts";
 import { SessionHungError } from "../../worker/session-errors.ts";
 import type { RtmConfig } from "../config.ts";
+import { placeProblems } from "../oracle-places.ts";
 import { VERSION } from "../version.ts";
 import { checkBacklog, checkDequeue, checkQueue } from "./queue.ts";
 import { detailOf, milliseconds, type Report } from "./report.ts";
@@ -38,6 +39,9 @@ export async function checkLogon(
       fix: "set it for rtm serve and rtm worker",
     });
     return undefined;
+  }
+  for (const { key, problem, fix } of placeProblems(database)) {
+    report({ check: key, verdict: "FAILED", detail: problem, fix });
   }
   const began = performance.now();
   try {

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
 import { apiKey } from "../../cli/relay-api.ts";
 import { readPublishKey } from "../../cli/service/publish-key.ts";
-import { requireRoles } from "../../cli/service/service.ts";
+import { requireRoles } from "../../cli/service/requirements.ts";
 import { givenToken } from "../../cli/token.ts";
 import { parseConfig } from "../../common/config.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
