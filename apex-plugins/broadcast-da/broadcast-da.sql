@@ -42,6 +42,7 @@ is
   l_script        constant varchar2(32767) := p_dynamic_action.attribute_10;
   l_debounce      constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, '0');
   l_throttle      constant varchar2(32767) := nvl(p_dynamic_action.attribute_12, '0');
+  l_retain_s      pls_integer;
 begin
   for i in 1 .. l_items.count loop
     l_list.append(l_items(i));
@@ -54,6 +55,7 @@ begin
   begin
     l_configuration.put('debounceMs', whole_number(l_debounce, 'Debounce', 0, 60000));
     l_configuration.put('throttleMs', whole_number(l_throttle, 'Throttle', 0, 60000));
+    l_retain_s := retain_seconds(p_dynamic_action.attribute_14);
   exception
     when e_usage then
       l_configuration.put('error', usage_text(sqlerrm));
@@ -170,6 +172,7 @@ begin
       p_channel  => p_dynamic_action.attribute_03,
       p_event    => p_dynamic_action.attribute_04,
       p_payload  => with_sender(p_dynamic_action, payload_of(p_dynamic_action)),
+      p_retain   => p_dynamic_action.attribute_14,
       p_function => p_plugin.attribute_01
     );
     l_answer.put('status', 'OK');

@@ -8,6 +8,7 @@ import {
   JSON_PAYLOAD,
   ON_ERROR,
   PAYLOAD_ITEM,
+  RETAIN,
 } from "../shared/attributes.ts";
 
 export const broadcastDa: Manifest = {
@@ -102,5 +103,6 @@ for Result the actions after a firing that is left out do not run. Empty or 0: n
       help: `Whether the payload, when it is an object, gets the member rtmSender with a mark of this page.
 Listeners with the option Not My Own leave such messages of their own page out.`,
     },
+    { ...RETAIN, number: 14 },
   ],
 };

@@ -197,6 +197,7 @@ begin
     p_channel  => p_process.attribute_03,
     p_event    => p_process.attribute_04,
     p_payload  => l_payload,
+    p_retain   => p_process.attribute_12,
     p_function => p_plugin.attribute_01
   );
   l_result.success_message := p_process.success_message;

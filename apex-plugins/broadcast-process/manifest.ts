@@ -8,6 +8,7 @@ import {
   JSON_PAYLOAD,
   ON_ERROR,
   PAYLOAD_ITEM,
+  RETAIN,
 } from "../shared/attributes.ts";
 
 const EVERYWHERE = [
@@ -24,6 +25,7 @@ export const broadcastProcess: Manifest = {
   releases: ["22.1", "23.2"],
   plsql: [
     "apex-plugins/shared/plsql/errors.sql",
+    "apex-plugins/shared/plsql/numbers.sql",
     "apex-plugins/shared/plsql/names.sql",
     "apex-plugins/shared/plsql/payload.sql",
     "apex-plugins/broadcast-process/broadcast-process.sql",
@@ -94,5 +96,6 @@ skipped.`,
       shownWhen: { attribute: 7, is: "EQUALS", value: "PLSQL" },
     },
     { ...JSON_PAYLOAD, number: 11, shownWhen: { attribute: 7, is: "EQUALS", value: "JSON" } },
+    { ...RETAIN, number: 12 },
   ],
 };

@@ -2,6 +2,7 @@
 import type { Position } from "./channel.ts";
 import type { Environment } from "./environment.ts";
 import { Parking } from "./parking.ts";
+import { registered } from "./registry.ts";
 import { RelayConnection } from "./relay-connection.ts";
 import { openSocket } from "./socket.ts";
 import { inStorage, storedWay } from "./storage.ts";
@@ -40,24 +41,17 @@ const environment = {
   },
 } satisfies Omit<Environment, "more">;
 
-/** Shared by all copies of this script on the page. */
-const REGISTRY = Symbol.for("rtm.connections");
-const shared = globalThis as unknown as Record<symbol, Map<string, RelayConnection> | undefined>;
-
 /**
  * The page's connection to `url` (see `relayUrl`). One that has stopped is replaced.
  * @param more see `Environment`
  */
 export function connectionTo(url: string, more: Environment["more"]): RelayConnection {
   const address = relayUrl(url, document.baseURI);
-  shared[REGISTRY] ??= new Map();
-  const registry = shared[REGISTRY];
-  const present = registry.get(address);
-  if (present && !present.link.is("stopped")) return present;
-  const connection = new RelayConnection({ ...environment, more }, address);
-  registry.set(address, connection);
-  followPage(connection, address);
-  return connection;
+  return registered(address, () => {
+    const connection = new RelayConnection({ ...environment, more }, address);
+    followPage(connection, address);
+    return connection;
+  });
 }
 
 /** A dialog is a page of the same tab: what it has noted meanwhile may be newer than ours. */

@@ -6,6 +6,7 @@ import {
   type PresenceWish,
   type Since,
 } from "../../relay/contract/protocol.ts";
+import type { ClientEvent } from "./events.ts";
 import type { Member, Members, MembersChange } from "./members.ts";
 import type { TokenSource } from "./token.ts";
 
@@ -37,6 +38,11 @@ export interface ListenerEvents {
   /** Called when the relay refuses a channel; `code` is explained in docs/protocol.md. */
   onDenied?(channel: string, code: string, message: string): void;
   /**
+   * Called for what other clients send with `publish`: no messages, in no order with them, never replayed.
+   * With `events` only for those that it names. Payloads are untrusted: never write them as HTML.
+   */
+  onEvent?(event: ClientEvent): void;
+  /**
    * Called with `presence.watch` when it is known who is there, and at every change. `all` is empty
    * while there are too many to be listed; `count` is their number then too. A user with new info is
    * in `joined`. Names and infos are untrusted: never write them as HTML.
@@ -65,6 +71,8 @@ export class Listener {
   /** The relay has answered for it; what comes before is for the others. */
   answered = false;
   position: Position | undefined;
+  /** It is told of a loss then. */
+  due: ReturnType<typeof setTimeout> | undefined;
   readonly #fromPage: boolean;
   readonly #ids = new Set<string>();
 
@@ -90,11 +98,11 @@ export class Listener {
 
   /** True when something before the next `subscribed` is of interest to it. */
   get wantsReplay(): boolean {
-    return this.#fromPage || this.position !== undefined || this.last !== undefined;
+    return this.#fromPage || !!this.position || !!this.last;
   }
 
   get wantsPage(): boolean {
-    return this.#fromPage && this.position === undefined;
+    return this.#fromPage && !this.position;
   }
 
   /** Moves on to `frame`; false when the listener had it already or does not want its event. */
@@ -173,8 +181,8 @@ export class Channel {
     let join = false;
     let watch = false;
     for (const { presence } of this.listeners) {
-      join ||= presence.join === true;
-      watch ||= presence.watch === true;
+      join ||= !!presence.join;
+      watch ||= !!presence.watch;
     }
     return join || watch ? { join, watch } : undefined;
   }
@@ -196,8 +204,9 @@ export class Channel {
   get position(): Position | undefined {
     let newest: Position | undefined;
     for (const { position } of this.listeners) {
-      const later = position?.epoch !== newest?.epoch || (position?.seq ?? 0) > (newest?.seq ?? 0);
-      if (position && later) newest = position;
+      if (position && (position.epoch !== newest?.epoch || position.seq > newest.seq)) {
+        newest = position;
+      }
     }
     return newest;
   }

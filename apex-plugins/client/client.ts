@@ -97,6 +97,16 @@ export class RtmClient {
     return { channels: names, close };
   }
 
+  /**
+   * Sends an event for a moment, such as "is typing", to the others who listen to `channel`; nobody stores it.
+   * `eventName` begins with `client:`. Resolves when the relay has taken it; rejects with a `PublishError`
+   * where it is not sent: nothing waits for a connection. The token and the relay's configuration must allow it.
+   */
+  async publish(channel: string, eventName: string, payload?: unknown): Promise<void> {
+    const more = await this.#connection.env.more();
+    return more.publish(this.#connection, channel, eventName, payload);
+  }
+
   /** Ends this client's subscriptions. The socket closes when nobody else uses it. */
   close(): void {
     for (const end of [...this.#ends]) end();

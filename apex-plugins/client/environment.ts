@@ -1,6 +1,7 @@
 /** What the connection needs of its surroundings. browser.ts implements it for pages. */
 
 import type { Position } from "./channel.ts";
+import type { publish } from "./events.ts";
 import type { Fallback, FallbackOptions } from "./fallback.ts";
 import type { Members } from "./members.ts";
 
@@ -20,6 +21,7 @@ export const NOT_LOADED = "fallback_not_loaded";
 export interface More {
   fallback(options: FallbackOptions): Fallback;
   readonly Members: typeof Members;
+  readonly publish: typeof publish;
 }
 
 export interface Socket {

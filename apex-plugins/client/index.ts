@@ -16,6 +16,7 @@ export type { MessageFrame } from "../../relay/contract/protocol.ts";
 export type { Position, Start } from "./channel.ts";
 export type { RtmClient, RtmSubscription, SubscribeOptions, Token } from "./client.ts";
 export type { Connect, ConnectOptions } from "./connect.ts";
+export type { ClientEvent, PublishError } from "./events.ts";
 export type { State, Status } from "./link.ts";
 export type { Member, MembersChange } from "./members.ts";
 export type { WebSocketClass, WebSocketLike } from "./socket.ts";

@@ -35,6 +35,9 @@ export interface Status {
   readonly retryInMs?: number | undefined;
 }
 
+/** How the relay began. */
+export type Greeting = Extract<ServerFrame, { op: "connected" }>;
+
 export interface LinkOwner {
   /** Why there is nothing to connect for at present; the owner calls `open` when there is. */
   unready(): "idle" | "token" | undefined;
@@ -58,6 +61,8 @@ const LONGEST_SILENCE_MS = 3_600_000;
 
 export class Link {
   readonly ways: Ways;
+  /** Of the present connection, or the last one. */
+  greeting: Greeting | undefined;
   readonly #env: Environment;
   readonly #owner: LinkOwner;
   readonly #watchers = new Set<(status: Status) => void>();
@@ -215,13 +220,14 @@ export class Link {
       this.#env.report(error);
       return;
     }
-    if (typeof frame !== "object" || frame === null || Array.isArray(frame)) return;
+    if (typeof frame !== "object" || !frame || Array.isArray(frame)) return;
     const is = "op" in frame ? frame : undefined;
     if (is?.op === "ping") {
       this.send({ op: "pong" });
       return;
     }
     if (is?.op === "connected") {
+      this.greeting = is;
       this.#connectedAt = this.#heardAt;
       const silenceMs = 2 * is.pingMs;
       this.#silenceMs = silenceMs > 0 ? Math.min(silenceMs, LONGEST_SILENCE_MS) : SILENCE_MS;

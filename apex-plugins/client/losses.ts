@@ -8,31 +8,25 @@ import type { Listener } from "./channel.ts";
 /** Longest spread that is believed, ms. */
 const MOST_MS = 60_000;
 
-export class Losses {
-  readonly #random: () => number;
-  readonly #timers = new Map<Listener, ReturnType<typeof setTimeout>>();
-
-  constructor(random: () => number) {
-    this.#random = random;
-  }
-
-  /** Calls `tell` at a random moment of the next `spreadMs`; at once when there is no spread. */
-  tell(listener: Listener, spreadMs: number | undefined, tell: () => void): void {
-    if (!spreadMs || !(spreadMs > 0)) {
-      this.forget(listener);
+/** Calls `tell` at a random moment (0 to 1) of the next `spreadMs`; at once when there is no spread. */
+export function tellLoss(
+  listener: Listener,
+  spreadMs: number | undefined,
+  moment: number,
+  tell: () => void,
+): void {
+  if (spreadMs! > 0) {
+    listener.due ??= setTimeout(() => {
+      forgetLoss(listener);
       tell();
-    } else if (!this.#timers.has(listener)) {
-      const due = () => {
-        this.#timers.delete(listener);
-        tell();
-      };
-      const delay = this.#random() * Math.min(spreadMs, MOST_MS);
-      this.#timers.set(listener, setTimeout(due, delay));
-    }
+    }, moment * Math.min(spreadMs!, MOST_MS));
+  } else {
+    forgetLoss(listener);
+    tell();
   }
+}
 
-  forget(listener: Listener): void {
-    clearTimeout(this.#timers.get(listener));
-    this.#timers.delete(listener);
-  }
+export function forgetLoss(listener: Listener): void {
+  clearTimeout(listener.due);
+  listener.due = undefined;
 }

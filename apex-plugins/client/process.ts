@@ -1,5 +1,6 @@
 /** The surroundings of a connection without a page: Node and workers. */
 import type { Environment } from "./environment.ts";
+import { registered } from "./registry.ts";
 import { RelayConnection } from "./relay-connection.ts";
 import { openSocket, type WebSocketClass } from "./socket.ts";
 import { relayUrl } from "./url.ts";
@@ -7,8 +8,6 @@ import { relayUrl } from "./url.ts";
 interface ProcessOptions extends Pick<Environment, "report" | "more"> {
   readonly webSocket: WebSocketClass | undefined;
 }
-
-const connections = new Map<string, RelayConnection>();
 
 /**
  * The process's connection to `url`. Throws `TypeError` when there is no WebSocket class. Nothing is
@@ -23,21 +22,21 @@ export function processConnectionTo(
     throw new TypeError("rtm: webSocket must be the class of the package ws");
   }
   const address = relayUrl(url, globalThis.location?.href ?? "");
-  const present = connections.get(address);
-  if (present && !present.link.is("stopped")) return present;
   const startedAt = performance.now();
-  const connection = new RelayConnection(
-    {
-      connect: (target, handlers) => openSocket(WebSocketOf, target, handlers),
-      beforeFrame: (task) => void setTimeout(task),
-      pageAgeMs: () => performance.now() - startedAt,
-      random: Math.random,
-      positionsBefore: () => ({}),
-      report,
-      more,
-    },
+  return registered(
     address,
+    () =>
+      new RelayConnection(
+        {
+          connect: (target, handlers) => openSocket(WebSocketOf, target, handlers),
+          beforeFrame: (task) => void setTimeout(task),
+          pageAgeMs: () => performance.now() - startedAt,
+          random: Math.random,
+          positionsBefore: () => ({}),
+          report,
+          more,
+        },
+        address,
+      ),
   );
-  connections.set(address, connection);
-  return connection;
 }

@@ -10,12 +10,14 @@ import { Channel, type Listener, type ListenerEvents, type Position } from "./ch
 import { Dispatcher } from "./dispatcher.ts";
 import { attempt, type Environment } from "./environment.ts";
 import { Link } from "./link.ts";
-import { Losses } from "./losses.ts";
+import { forgetLoss, tellLoss } from "./losses.ts";
 import type { Members } from "./members.ts";
 import { isStop, type TokenSource } from "./token.ts";
 
 type Frame<Op> = Extract<ServerFrame, { op: Op }>;
 type ErrorFrame = Frame<"error">;
+/** To a frame with a `ref`. */
+type Answer = Frame<"published"> | ErrorFrame;
 
 /** A token is renewed after this part of its life, and not sooner than after `RENEW_MS`. */
 const RENEW_AT = 0.8;
@@ -27,10 +29,12 @@ const LONGEST_TIMER = 2_147_483_647;
 
 export class RelayConnection {
   readonly link: Link;
-  readonly #env: Environment;
+  /** What waits for answers, by `ref`. */
+  readonly answers = new Map<string | undefined, (answer: Answer) => void>();
+  /** Also for the second file. */
+  readonly env: Environment;
   readonly #channels = new Map<string, Channel>();
   readonly #dispatcher: Dispatcher;
-  readonly #losses: Losses;
   readonly #abort = new AbortController();
   readonly #before: Readonly<Record<string, Position>>;
   /** The source whose token the last connect, subscribe or refresh frame carried, unanswered. */
@@ -41,9 +45,8 @@ export class RelayConnection {
   #scheduled = false;
 
   constructor(env: Environment, url: string) {
-    this.#env = env;
+    this.env = env;
     this.#dispatcher = new Dispatcher(env);
-    this.#losses = new Losses(env.random);
     this.#before = env.positionsBefore(url);
     this.link = new Link(env, url, {
       unready: () => this.#unready(),
@@ -75,7 +78,7 @@ export class RelayConnection {
   remove(name: string, listener: Listener): void {
     const channel = this.#channels.get(name);
     this.#dispatcher.forget(listener);
-    this.#losses.forget(listener);
+    forgetLoss(listener);
     if (!channel?.listeners.delete(listener)) return;
     const { source, presence } = listener;
     if (channel.listeners.size === 0) this.#channels.delete(name);
@@ -125,8 +128,8 @@ export class RelayConnection {
 
   #sources(): (TokenSource | undefined)[] {
     const sources = new Set<TokenSource | undefined>();
-    for (const channel of this.#channels.values()) {
-      for (const listener of channel.listeners) sources.add(listener.source);
+    for (const { listeners } of this.#channels.values()) {
+      for (const { source } of listeners) sources.add(source);
     }
     return [...sources];
   }
@@ -161,7 +164,7 @@ export class RelayConnection {
       for (const listener of channel.listeners) {
         if (listener.source && listener.source !== source) continue;
         if (channel.tried.has(listener.source)) continue;
-        const since = channel.since(Math.ceil(this.#env.pageAgeMs()));
+        const since = channel.since(Math.ceil(this.env.pageAgeMs()));
         const { name, events, presence } = channel;
         channel.asked(listener.source, since);
         entries.push({ channel: name, since, events, presence });
@@ -268,7 +271,7 @@ export class RelayConnection {
 
   #fetchLater(source: TokenSource, reason: string): void {
     clearTimeout(source.timer);
-    const delay = backoffMs(source.failures - 1, this.#env.random);
+    const delay = backoffMs(source.failures - 1, this.env.random);
     source.timer = setTimeout(() => this.#fetchToken(source, reason), delay);
   }
 
@@ -296,7 +299,7 @@ export class RelayConnection {
           this.#bury(source, error.code, error.message);
           return;
         }
-        this.#env.report(error);
+        this.env.report(error);
         source.failures++;
         this.#fetchLater(source, reason);
       },
@@ -321,7 +324,8 @@ export class RelayConnection {
 
   #frame(frame: ServerFrame | MessageFrame): void {
     const channel = "channel" in frame ? this.#channels.get(frame.channel!) : undefined;
-    if (!("op" in frame)) {
+    if ("ref" in frame) this.answers.get(frame.ref)?.(frame);
+    else if (!("op" in frame)) {
       const { eventName, id, seq } = frame;
       if (typeof eventName !== "string" || typeof id !== "string" || typeof seq !== "number")
         return;
@@ -347,6 +351,10 @@ export class RelayConnection {
       if (frame.code) this.#expired(channel, frame.code);
     } else if (frame.op === "position") {
       if (Number.isFinite(frame.seq)) channel.moved(frame.seq);
+    } else if (frame.op === "event") {
+      for (const { on, events } of channel.listeners) {
+        if (!events || events.has(frame.eventName)) this.#call(() => on.onEvent?.(frame));
+      }
     } else if (frame.op === "members" || frame.op === "presence") {
       this.#people(channel, (members) => members.take(frame));
     }
@@ -370,7 +378,7 @@ export class RelayConnection {
         channel.presenceRefused = true;
         this.#people(channel, (members) => members.refuse(code, message));
       }
-      this.#env.report(new Error(`rtm: ${code}: ${message} ${frame.channel ?? ""}`));
+      this.env.report(new Error(`rtm: ${code}: ${message} ${frame.channel ?? ""}`));
     }
   }
 
@@ -380,7 +388,7 @@ export class RelayConnection {
   ): void {
     channel.user = user ?? channel.user;
     const lose = (listener: Listener, tell: () => void) =>
-      this.#losses.tell(listener, spreadMs, () => this.#call(tell));
+      tellLoss(listener, spreadMs, this.env.random(), () => this.#call(tell));
     this.#call(() => channel.subscribed(epoch, seq, recovered, { events, last, lose }));
     this.#goOn(channel);
   }
@@ -413,10 +421,10 @@ export class RelayConnection {
 
   /** Tasks wait for the second file, and are done in their order. */
   #people(channel: Channel, task: (members: Members) => void): void {
-    this.#env.more().then(({ Members }) => {
+    this.env.more().then(({ Members }) => {
       channel.members ??= new Members(channel, (tell) => this.#call(tell));
       this.#call(() => task(channel.members!));
-    }, this.#env.report);
+    }, this.env.report);
   }
 
   #closed(code: number, early: boolean): void {
@@ -435,7 +443,7 @@ export class RelayConnection {
   }
 
   #call(task: () => void): void {
-    attempt(this.#env, task);
+    attempt(this.env, task);
   }
 }
 

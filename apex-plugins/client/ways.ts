@@ -33,7 +33,7 @@ export class Ways {
     this.#url = url;
     this.#takeOver = takeOver;
     this.#changed = changed;
-    this.#stored = env.fallback?.stored(url) === true;
+    this.#stored = !!env.fallback?.stored(url);
   }
 
   get via(): Via {

@@ -149,13 +149,21 @@ wwv_flow_imp_shared.create_plugin(
 '  return l_names;',
 'end item_names;',
 '',
-'-- Hands the message over. Channel and event come from the attributes, whoever asks.',
+'-- The attribute Retain.',
+'function retain_seconds(p_retain in varchar2) return pls_integer',
+'is',
+'begin',
+'  return whole_number(p_retain, ''Retain'', 1, 604800);',
+'end retain_seconds;',
+'',
+'-- Hands the message over. Channel, event and time come from the attributes, whoever asks.',
 'procedure send(',
 '  p_api_key   in varchar2,',
 '  p_base_url  in varchar2,',
 '  p_channel   in varchar2,',
 '  p_event     in varchar2,',
 '  p_payload   in clob,',
+'  p_retain    in varchar2,',
 '  p_function  in varchar2',
 ')',
 'is',
@@ -175,7 +183,8 @@ wwv_flow_imp_shared.create_plugin(
 '    p_event_name => substituted(p_event, ''Event Name''),',
 '    p_payload    => p_payload,',
 '    p_on_error   => ''RAISE'',',
-'    p_source     => ''APEX-PLUGIN''',
+'    p_source     => ''APEX-PLUGIN'',',
+'    p_retain_s   => retain_seconds(p_retain)',
 '  );',
 'end send;',
 '',
@@ -223,6 +232,7 @@ wwv_flow_imp_shared.create_plugin(
 '  l_script        constant varchar2(32767) := p_dynamic_action.attribute_10;',
 '  l_debounce      constant varchar2(32767) := nvl(p_dynamic_action.attribute_11, ''0'');',
 '  l_throttle      constant varchar2(32767) := nvl(p_dynamic_action.attribute_12, ''0'');',
+'  l_retain_s      pls_integer;',
 'begin',
 '  for i in 1 .. l_items.count loop',
 '    l_list.append(l_items(i));',
@@ -235,6 +245,7 @@ wwv_flow_imp_shared.create_plugin(
 '  begin',
 '    l_configuration.put(''debounceMs'', whole_number(l_debounce, ''Debounce'', 0, 60000));',
 '    l_configuration.put(''throttleMs'', whole_number(l_throttle, ''Throttle'', 0, 60000));',
+'    l_retain_s := retain_seconds(p_dynamic_action.attribute_14);',
 '  exception',
 '    when e_usage then',
 '      l_configuration.put(''error'', usage_text(sqlerrm));',
@@ -351,6 +362,7 @@ wwv_flow_imp_shared.create_plugin(
 '      p_channel  => p_dynamic_action.attribute_03,',
 '      p_event    => p_dynamic_action.attribute_04,',
 '      p_payload  => with_sender(p_dynamic_action, payload_of(p_dynamic_action)),',
+'      p_retain   => p_dynamic_action.attribute_14,',
 '      p_function => p_plugin.attribute_01',
 '    );',
 '    l_answer.put(''status'', ''OK'');',
@@ -660,6 +672,23 @@ wwv_flow_imp_shared.create_plugin_attribute(
 ,p_help_text=>wwv_flow_string.join(wwv_flow_t_varchar2(
 'Whether the payload, when it is an object, gets the member rtmSender with a mark of this page.',
 'Listeners with the option Not My Own leave such messages of their own page out.'))
+);
+wwv_flow_imp_shared.create_plugin_attribute(
+ p_id=>wwv_flow_imp.id(708143623355944886)
+,p_plugin_id=>wwv_flow_imp.id(862619670209929597)
+,p_attribute_scope=>'COMPONENT'
+,p_attribute_sequence=>14
+,p_display_sequence=>150
+,p_prompt=>'Retain'
+,p_attribute_type=>'INTEGER'
+,p_is_required=>false
+,p_unit=>'seconds'
+,p_is_translatable=>false
+,p_examples=>'<pre>86400</pre>'
+,p_help_text=>wwv_flow_string.join(wwv_flow_t_varchar2(
+'For so long the relay keeps the message as the last value of its channel and event, 1 to 604,800 (a',
+'week): a Listener with the option Last Values gets it, however late its page is opened. A message of the same event',
+'without Retain ends what is kept: let all its senders agree. Empty: it is not kept.'))
 );
 end;
 /

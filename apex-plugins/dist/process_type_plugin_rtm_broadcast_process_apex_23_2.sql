@@ -68,6 +68,23 @@ wwv_flow_imp_shared.create_plugin(
 '  apex_debug.error(''rtm: %s: %s %s'', p_where, sqlerrm, sys.dbms_utility.format_error_backtrace);',
 'end log_failure;',
 '',
+'-- The whole number in an attribute. Null stays null; anything else outside the limits is an error.',
+'function whole_number(',
+'  p_text      in varchar2,',
+'  p_attribute in varchar2,',
+'  p_least     in pls_integer,',
+'  p_most      in pls_integer',
+') return pls_integer',
+'is',
+'begin',
+'  if p_text is null then',
+'    return null;',
+'  elsif not regexp_like(p_text, ''^[[:digit:]]{1,8}$'') or to_number(p_text) not between p_least and p_most then',
+'    raise_usage(p_attribute || '': write a whole number from '' || p_least || '' to '' || p_most);',
+'  end if;',
+'  return to_number(p_text);',
+'end whole_number;',
+'',
 '-- One name of a channel or an event with its substitutions, unescaped: a name is not HTML.',
 '-- p_literal is what the developer wrote; only there a wildcard or a separator is legal. A session',
 '-- value that is empty or holds one would widen or shift what the name grants, so it is an error.',
@@ -130,13 +147,21 @@ wwv_flow_imp_shared.create_plugin(
 '  return l_names;',
 'end item_names;',
 '',
-'-- Hands the message over. Channel and event come from the attributes, whoever asks.',
+'-- The attribute Retain.',
+'function retain_seconds(p_retain in varchar2) return pls_integer',
+'is',
+'begin',
+'  return whole_number(p_retain, ''Retain'', 1, 604800);',
+'end retain_seconds;',
+'',
+'-- Hands the message over. Channel, event and time come from the attributes, whoever asks.',
 'procedure send(',
 '  p_api_key   in varchar2,',
 '  p_base_url  in varchar2,',
 '  p_channel   in varchar2,',
 '  p_event     in varchar2,',
 '  p_payload   in clob,',
+'  p_retain    in varchar2,',
 '  p_function  in varchar2',
 ')',
 'is',
@@ -156,7 +181,8 @@ wwv_flow_imp_shared.create_plugin(
 '    p_event_name => substituted(p_event, ''Event Name''),',
 '    p_payload    => p_payload,',
 '    p_on_error   => ''RAISE'',',
-'    p_source     => ''APEX-PLUGIN''',
+'    p_source     => ''APEX-PLUGIN'',',
+'    p_retain_s   => retain_seconds(p_retain)',
 '  );',
 'end send;',
 '',
@@ -359,6 +385,7 @@ wwv_flow_imp_shared.create_plugin(
 '    p_channel  => p_process.attribute_03,',
 '    p_event    => p_process.attribute_04,',
 '    p_payload  => l_payload,',
+'    p_retain   => p_process.attribute_12,',
 '    p_function => p_plugin.attribute_01',
 '  );',
 '  l_result.success_message := p_process.success_message;',
@@ -640,6 +667,23 @@ wwv_flow_imp_shared.create_plugin_attribute(
 ,p_depending_on_expression=>'JSON'
 ,p_examples=>'<pre>{"what": "prices"}</pre>'
 ,p_help_text=>'Sent as it is, without substitutions. It must be valid JSON.'
+);
+wwv_flow_imp_shared.create_plugin_attribute(
+ p_id=>wwv_flow_imp.id(711845958308295414)
+,p_plugin_id=>wwv_flow_imp.id(758862006864024989)
+,p_attribute_scope=>'COMPONENT'
+,p_attribute_sequence=>12
+,p_display_sequence=>130
+,p_prompt=>'Retain'
+,p_attribute_type=>'INTEGER'
+,p_is_required=>false
+,p_unit=>'seconds'
+,p_is_translatable=>false
+,p_examples=>'<pre>86400</pre>'
+,p_help_text=>wwv_flow_string.join(wwv_flow_t_varchar2(
+'For so long the relay keeps the message as the last value of its channel and event, 1 to 604,800 (a',
+'week): a Listener with the option Last Values gets it, however late its page is opened. A message of the same event',
+'without Retain ends what is kept: let all its senders agree. Empty: it is not kept.'))
 );
 end;
 /

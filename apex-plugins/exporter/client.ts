@@ -15,7 +15,7 @@ const BANNER = "/*! rtm-client of apex-rtm, MIT license */\n";
  * page share connections, listeners and token sources, and the second file is given channels.
  */
 const OWN =
-  /^(beforeFrame|pageAgeMs|positionsBefore|unready|hello|presenceRefused|tried|bare|moved|openSoon|impatient|asked|lose|positions)$/;
+  /^(beforeFrame|pageAgeMs|positionsBefore|unready|hello|presenceRefused|tried|bare|moved|openSoon|impatient|asked|lose|positions|wake|pause|resume|freeze|look|stored|watched|closed|subscribed|idle|report)$/;
 
 const MORE = "rtm-more.mjs";
 
@@ -41,7 +41,7 @@ async function bundle(entry: string, format: "iife" | "esm" | "cjs", file: strin
   const { code } = await minify(outputFiles[0]!.text, {
     ecma: 2020,
     module: format === "esm",
-    compress: { ecma: 2020, passes: 3 },
+    compress: { ecma: 2020, passes: 3, lhs_constants: false, sequences: false },
     mangle: { toplevel: true, properties: { regex: OWN } },
   });
   writeFileSync(join(OUT, file), `${BANNER}${code}\n`);

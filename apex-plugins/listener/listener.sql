@@ -125,9 +125,25 @@ begin
   end if;
 end grant_presence;
 
+-- Adds a channel where the page may send client events, when the installation lets it.
+procedure grant_events(
+  p_channel  in varchar2,
+  p_function in varchar2,
+  p_options  in out nocopy websocket_api.t_token_options
+)
+is
+begin
+  if is_allowed(p_function, p_channel, 'SEND') then
+    p_options.publish(p_options.publish.count + 1) := p_channel;
+  else
+    apex_debug.warn('rtm: %s may send no events to %s', apex_application.g_user, p_channel);
+  end if;
+end grant_events;
+
 -- What the token grants beside channels: the attribute Options says whether the user is seen and sees
--- others. A prefix is for scripts of the page, which may ask for presence in its channels too.
-procedure find_presence(
+-- others, and whether the page may send client events. A prefix is for scripts of the page, which may ask
+-- for the same in its channels.
+procedure find_options(
   p_dynamic_action in apex_plugin.t_dynamic_action,
   p_plugin         in apex_plugin.t_plugin,
   p_granted        in websocket_api.t_channels,
@@ -138,14 +154,18 @@ is
   l_wishes   constant varchar2(32767) := ':' || p_dynamic_action.attribute_13 || ':';
   l_join     constant boolean := instr(l_wishes, ':JOIN:') > 0;
   l_watch    constant boolean := instr(l_wishes, ':WATCH:') > 0;
+  l_events   constant boolean := instr(l_wishes, ':EVENTS:') > 0;
 begin
   if l_join then
     p_options.member_info := member_info(p_dynamic_action.attribute_15);
   end if;
   for i in 1 .. p_granted.count loop
     grant_presence(p_granted(i), l_function, l_join, l_watch, p_options);
+    if l_events then
+      grant_events(p_granted(i), l_function, p_options);
+    end if;
   end loop;
-end find_presence;
+end find_options;
 
 function list_text(p_channels in websocket_api.t_channels) return varchar2
 is
@@ -168,10 +188,11 @@ is
   l_text   constant varchar2(32767) := list_text(p_channels);
   l_join   constant varchar2(32767) := list_text(p_options.presence_join);
   l_watch  constant varchar2(32767) := list_text(p_options.presence_watch);
+  l_events constant varchar2(32767) := list_text(p_options.publish);
   l_info   constant varchar2(4000)  := p_options.member_info;
   l_number pls_integer;
 begin
-  if greatest(lengthb(l_text), lengthb(l_join), lengthb(l_watch)) > 4000 then
+  if greatest(lengthb(l_text), lengthb(l_join), lengthb(l_watch), lengthb(l_events)) > 4000 then
     return null;
   end if;
   if not apex_collection.collection_exists(p_collection_name => 'RTM_LISTENERS') then
@@ -180,7 +201,7 @@ begin
   select min(seq_id) into l_number
     from apex_collections
    where collection_name = 'RTM_LISTENERS'
-     and c001 = l_text and c002 = l_join and c003 = l_watch
+     and c001 = l_text and c002 = l_join and c003 = l_watch and c005 = l_events
      and (c004 = l_info or c004 is null and l_info is null);
   if l_number is null then
     l_number := apex_collection.add_member(
@@ -188,7 +209,8 @@ begin
       p_c001            => l_text,
       p_c002            => l_join,
       p_c003            => l_watch,
-      p_c004            => l_info);
+      p_c004            => l_info,
+      p_c005            => l_events);
   end if;
   return l_number;
 end noted_grant;
@@ -207,13 +229,15 @@ is
   l_join   varchar2(4000);
   l_watch  varchar2(4000);
   l_info   varchar2(4000);
+  l_events varchar2(4000);
   l_list   json_array_t;
   l_known  boolean;
 begin
   for i in 1 .. apex_application.g_f01.count loop
     l_number := apex_application.g_f01(i);
     if regexp_like(l_number, '^[[:digit:]]{1,9}$') then
-      select max(c001), max(c002), max(c003), max(c004) into l_text, l_join, l_watch, l_info
+      select max(c001), max(c002), max(c003), max(c004), max(c005)
+        into l_text, l_join, l_watch, l_info, l_events
         from apex_collections
        where collection_name = 'RTM_LISTENERS' and seq_id = to_number(l_number);
       l_list := json_array_t.parse(nvl(l_text, '[]'));
@@ -230,6 +254,11 @@ begin
       for j in 0 .. l_list.get_size - 1 loop
         exit when p_options.presence_watch.count >= c_most;
         grant_presence(l_list.get_string(j), p_function, false, true, p_options);
+      end loop;
+      l_list := json_array_t.parse(nvl(l_events, '[]'));
+      for j in 0 .. l_list.get_size - 1 loop
+        exit when p_options.publish.count >= c_most;
+        grant_events(l_list.get_string(j), p_function, p_options);
       end loop;
       p_options.member_info := nvl(p_options.member_info, l_info);
     end if;
@@ -292,7 +321,7 @@ is
   l_last        pls_integer;
 begin
   find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
-  find_presence(p_dynamic_action, p_plugin, l_granted, l_token);
+  find_options(p_dynamic_action, p_plugin, l_granted, l_token);
   if l_on_message = 'BADGE' and not nvl(listener_settings(l_settings).has('badge'), false) then
     raise_usage('Settings: name the element of the badge, for example {"badge": "NAV_ORDERS"}');
   end if;
@@ -375,7 +404,7 @@ is
 begin
   begin
     find_channels(p_dynamic_action, p_plugin, l_granted, l_subscribed);
-    find_presence(p_dynamic_action, p_plugin, l_granted, l_options);
+    find_options(p_dynamic_action, p_plugin, l_granted, l_options);
     add_noted(p_plugin.attribute_01, l_granted, l_options);
     if not wants_token(p_dynamic_action) or l_granted.count = 0 then
       l_answer.put('code', 'not_authorized');

@@ -23,6 +23,7 @@ export const listener: Manifest = {
     { name: "rtm_listener_message", displayName: "Message" },
     { name: "rtm_listener_status", displayName: "Status" },
     { name: "rtm_listener_members", displayName: "Members" },
+    { name: "rtm_listener_event", displayName: "Client Event" },
   ],
   file: {
     name: "rtm-listener",
@@ -42,7 +43,11 @@ paused or stopped, parked (hidden for long), pending (a grid with unsaved edits 
 edited here was changed by somebody else), rows (new or deleted rows) or missing (no such region);
 <code>this.data.code</code> says why.</p>
 <p>The event Members (Options: See Who Is Here) tells who is in a channel:
-<code>{channel, members, count, joined, left}</code>. A member is {user, info, connections}.</p>`,
+<code>{channel, members, count, joined, left}</code>. A member is {user, info, connections}.</p>
+<p>The event Client Event fires for what other pages send with rtm.publish (Options: Send Client Events), such as
+who is typing: <code>{channel, eventName, payload, from, ts}</code>; from.user is the sender. Such events are no
+messages: nobody stores them, and On Message does nothing with them. Their names begin with client:, and Event
+Name has to name them, or to be *.</p>`,
   description:
     "Listens to real-time messages pushed by the database and refreshes regions, sets items or notifies.",
   keywords: ["real-time", "websocket", "push", "advanced queuing", "dynamic action"],
@@ -274,6 +279,14 @@ what the Settings say with member. The relay needs a rule (relay.presence.rules)
           value: "WATCH",
           help: `The event Members fires when it is known who is there, and at every change. Whoever sees others
 must be seen, unless the relay's rule says otherwise.`,
+        },
+        {
+          display: "Send Client Events",
+          value: "EVENTS",
+          help: `Scripts of the page may send events for a moment, such as who is typing, to the other pages that
+listen to these channels: <code>rtm.publish("room:7", "client:typing", {})</code>. They do not go through the
+database. The relay needs a rule (relay.clientEvents.channels), and the authorization function is asked with
+SEND.`,
         },
         {
           display: "Tell New and Deleted Rows",

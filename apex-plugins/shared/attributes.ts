@@ -84,6 +84,17 @@ export const ON_ERROR: Attribute = {
   ],
 };
 
+export const RETAIN: Attribute = {
+  number: 0,
+  label: "Retain",
+  type: "INTEGER",
+  unit: "seconds",
+  help: `For so long the relay keeps the message as the last value of its channel and event, 1 to 604,800 (a
+week): a Listener with the option Last Values gets it, however late its page is opened. A message of the same event
+without Retain ends what is kept: let all its senders agree. Empty: it is not kept.`,
+  examples: "<pre>86400</pre>",
+};
+
 export const PAYLOAD_ITEM: Attribute = {
   number: 5,
   label: "Payload Item",

@@ -142,14 +142,23 @@ export class RtmConnection extends ClientConnection {
 
   #welcome(expiresInMs: number | null): ServerFrame {
     this.#connected = true;
-    const { frameBytes, messageBytes, channels } = this.clients.config.limits;
+    const { limits, clientEvents } = this.clients.config;
+    const { frameBytes, messageBytes, channels, commandsPerSecond } = limits;
+    const sends = this.conn !== undefined && {
+      conn: this.conn,
+      // Who sends no more is not closed for the number of its frames either.
+      events: {
+        bytes: clientEvents.bytes,
+        perSecond: Math.min(clientEvents.perSecond, commandsPerSecond),
+      },
+    };
     return {
       op: "connected",
       protocol: SUBPROTOCOL,
       pingMs: this.clients.config.heartbeat.interval,
       expiresInMs,
       limits: { frameBytes, messageBytes, channels },
-      ...(this.conn === undefined ? {} : { conn: this.conn }),
+      ...sends,
     };
   }
 

@@ -78,6 +78,14 @@ export interface Limits {
   readonly channels: number;
 }
 
+/** Of events that a client sends. */
+export interface EventLimits {
+  /** Largest payload, bytes of JSON text. */
+  readonly bytes: number;
+  /** In the long run; twice as many may come in a burst. */
+  readonly perSecond: number;
+}
+
 export type ServerFrame =
   | {
       readonly op: "connected";
@@ -87,6 +95,8 @@ export type ServerFrame =
       readonly limits: Limits;
       /** Names the connection in events that it sends; only where clients may send some. */
       readonly conn?: string;
+      /** How many and how large; with `conn`. */
+      readonly events?: EventLimits;
     }
   | { readonly op: "published"; readonly ref: string }
   | { readonly op: "refreshed"; readonly expiresInMs: number }

@@ -262,6 +262,7 @@ describe("compatibility with the published predecessor", () => {
       "rtm_listener_message",
       "rtm_listener_status",
       "rtm_listener_members",
+      "rtm_listener_event",
     ]);
   });
 

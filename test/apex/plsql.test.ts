@@ -118,6 +118,18 @@ describe("the plug-ins' PL/SQL", () => {
     }
   });
 
+  it.each([
+    ["RTM_BROADCAST_DA", "p_dynamic_action"],
+    ["RTM_BROADCAST_PROCESS", "p_process"],
+  ])("%s hands on its attribute Retain, as seconds of a week at most", (name, record) => {
+    const { plsql, attributes } = MANIFESTS.find((each) => each.name === name)!;
+    const { number } = attributes.find(({ label }) => label === "Retain")!;
+    const text = code(plsql);
+    expect(text).toMatch(new RegExp(`p_retain\\s+=> ${record}\\.attribute_${number},`));
+    expect(text).toMatch(/p_retain_s\s+=> retain_seconds\(p_retain\)/);
+    expect(text).toContain("whole_number(p_retain, 'Retain', 1, 604800)");
+  });
+
   it("the process keeps its success message and says when it sent nothing", () => {
     const source = code(MANIFESTS.find(({ name }) => name === "RTM_BROADCAST_PROCESS")!.plsql);
     expect(source).toContain("l_result.success_message := p_process.success_message;");

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { until } from "../support/until.ts";
-import { listening, Tab, useWorld } from "./kit.ts";
+import { listening, Tab, useWorld, withClock } from "./kit.ts";
 import type { Attributes, PageSpec } from "./site.ts";
 
 const world = useWorld();
@@ -13,6 +13,7 @@ afterEach(() => {
   world.site.alive = true;
   world.site.state.clear();
   world.site.refused.clear();
+  world.site.mute.clear();
   world.site.region = () => "";
 });
 
@@ -363,5 +364,88 @@ describe("recipe: Chat", () => {
     expect(typed.length).toBeGreaterThan(0);
     // One for the word, not one for each key.
     expect(typed.length).toBeLessThan(9);
+  });
+});
+
+describe("recipe: Who is typing", () => {
+  const INPUT = `const room = "room:" + apex.item("P30_ROOM").getValue();
+    if (Date.now() - (window.typedAt ?? 0) > 2000) {
+      window.typedAt = Date.now();
+      rtm.publish(room, "client:typing", { typing: true });
+    }`;
+  const SHOW = `const line = document.getElementById("TYPING");
+    const { eventName, from } = this.data;
+    if (eventName === "client:typing") {
+      line.textContent = from.user + " is typing…";
+      clearTimeout(window.typing);
+      window.typing = setTimeout(() => { line.textContent = ""; }, 3000);
+    }`;
+  const spec = (options: string): PageSpec =>
+    heard(
+      { 2: "room:&P30_ROOM.", 3: "message, client:typing", 13: options },
+      {
+        items: ["P30_ROOM", "P30_TEXT"],
+        body: '<p id="TYPING"></p>',
+        actions: [
+          {
+            event: "ready",
+            actions: [{ script: 'apex.item("P30_ROOM").setValue("31"); window.seen.events = [];' }],
+          },
+          { event: "input", on: "#P30_TEXT", actions: [{ script: INPUT }] },
+          {
+            event: "rtm_listener_event",
+            actions: [{ script: `window.seen.events.push(this.data); ${SHOW}` }],
+          },
+        ],
+      },
+    );
+  const line = (tab: Tab) => tab.page.textContent("#TYPING");
+
+  it("others see who types, by the name of the token; the typist does not, and no row is written", async () => {
+    world.site.state.set("P30_ROOM", "31");
+    const scott = await open("SCOTT", spec("EVENTS"));
+    world.site.user = "KING";
+    const king = await Tab.open(world, spec(""), await withClock(world));
+    for (const tab of [scott, king]) await tab.subscribed("room:31");
+    const rows = world.stack.schema.log.length;
+    await scott.page.type("#P30_TEXT", "Hello Anna");
+    await until("it is seen", async () => (await line(king)) === "SCOTT is typing…");
+    expect(await line(scott)).toBe("");
+    const [first] = await king.seen("events");
+    expect(first).toMatchObject({
+      channel: "room:31",
+      eventName: "client:typing",
+      payload: { typing: true },
+      from: { user: "SCOTT", conn: expect.any(String) },
+      ts: expect.any(Number),
+    });
+    await world.stack.send("room:31", "message", { text: "Hello" });
+    // The message is one, the events are none.
+    for (const tab of [scott, king]) expect(await tab.payloadCount(1)).toEqual([{ text: "Hello" }]);
+    expect(world.stack.schema.log.length).toBe(rows + 1);
+    expect(await scott.seen("events")).toEqual([]);
+    await king.skip(3000);
+    expect(await line(king)).toBe("");
+    expect(await scott.problems()).toEqual([]);
+  });
+
+  it("denied without the option, and where the function says no to SEND; the page goes on", async () => {
+    world.site.state.set("P30_ROOM", "32");
+    const king = await open("KING", spec(""));
+    world.site.mute.add("room:32");
+    const scott = await open("SCOTT", spec("EVENTS"));
+    for (const tab of [scott, king]) {
+      await tab.subscribed("room:32");
+      const code = await tab.page.evaluate(
+        'rtm.publish("room:32", "client:typing").catch(({ code }) => code)',
+      );
+      expect(code).toBe("publish_forbidden");
+    }
+    await world.stack.send("room:32", "message", 1);
+    for (const tab of [scott, king]) {
+      expect(await tab.payloadCount(1)).toEqual([1]);
+      expect(await tab.seen("events")).toEqual([]);
+      expect(tab.sockets).toBe(1);
+    }
   });
 });

@@ -123,6 +123,8 @@ export class Site {
   tokenLifetimeMs = 900_000;
   /** Channels the installation's authorization function refuses. */
   readonly refused = new Set<string>();
+  /** Channels for which it says no to SEND only. */
+  readonly mute = new Set<string>();
   /** Whether the presence plug-in's component settings name that function. */
   presenceFunction = false;
   /** Number of the APEX session that pages are rendered in; undefined: tokens name none. */
@@ -352,6 +354,7 @@ ${this.#session(this.user).substituted(page.body ?? "")}
     const channels = channelsOf();
     if (channels.length === 0) return undefined;
     const [join, watch] = [channelsOf("JOIN"), channelsOf("WATCH")];
+    const publish = channelsOf("EVENTS").filter((name) => !this.mute.has(name));
     const { member: info } = attributes[15] === undefined ? {} : JSON.parse(attributes[15]);
     const iat = Math.floor(Date.now() / 1000);
     const token = signJwt(
@@ -361,6 +364,7 @@ ${this.#session(this.user).substituted(page.body ?? "")}
         channels,
         ...(this.session === undefined ? {} : { sid: sessionClaim(this.session) }),
         ...(join.length + watch.length > 0 ? { presence: { join, watch, info } } : {}),
+        ...(publish.length > 0 ? { publish } : {}),
         // Otherwise two of the same second were one.
         jti: randomUUID(),
         iat,
@@ -453,7 +457,9 @@ ${this.#session(this.user).substituted(page.body ?? "")}
         payload = { ...payload, rtmSender: sender };
       }
       const channel = this.#session(this.user).substituted(attributes[3] ?? "");
-      await this.#stack?.send(channel, attributes[4] ?? "", payload);
+      const retain = attributes[14] === undefined ? {} : { retain: Number(attributes[14]) };
+      const message = { channel, eventName: attributes[4] ?? "", payload, ...retain };
+      await this.#stack?.transaction([message]);
       return { status: "OK" };
     } catch {
       if (onError === "RAISE") return { error: "The message could not be sent." };

@@ -140,6 +140,7 @@ export class Stack {
           rules: ["room:*", "row:*", "grid:*"].map((channels) => ({ channels })),
           grace: `${GRACE_MS}ms`,
         },
+        clientEvents: { channels: ["room:*"] },
         drain: { window: "0s" },
       },
     });

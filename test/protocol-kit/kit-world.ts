@@ -23,6 +23,8 @@ export interface KitTarget {
   readonly tooManyMessages?: number | undefined;
   /** A rule of the relay lets users be seen in private channels. */
   readonly presence: boolean;
+  /** A rule of the relay lets clients send events in private channels. */
+  readonly events: boolean;
   /** The relay's times are short enough to wait for, and its caps small enough to reach. */
   readonly quick: boolean;
 }
@@ -43,7 +45,7 @@ export function openKit(get: () => KitTarget) {
 
   async function token(
     channels: unknown,
-    claims: { sub?: unknown; exp?: number | undefined; nbf?: number } = {},
+    claims: { sub?: unknown; exp?: number | undefined; nbf?: number; publish?: unknown } = {},
     header: { kid?: string | undefined; alg?: string } = {},
     secret = get().secret,
   ): Promise<string> {

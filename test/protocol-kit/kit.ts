@@ -3,6 +3,7 @@
  * credentials, nothing else; limits are taken from the relay's own `connected` frame.
  */
 import { describeConnection } from "./connection-cases.ts";
+import { describeEvents } from "./event-cases.ts";
 import { type KitTarget, openKit } from "./kit-world.ts";
 import { describeOtherWays } from "./other-ways-cases.ts";
 import { describePublishing } from "./publishing-cases.ts";
@@ -18,5 +19,6 @@ export function protocolKit(get: () => KitTarget): void {
   describeRecovery(kit);
   describeRights(kit);
   describePublishing(kit);
+  describeEvents(kit);
   describeOtherWays(kit);
 }

@@ -4,6 +4,7 @@
  * RTM_TEST_RELAY_KID=... and optionally RTM_TEST_RELAY_LIMITED_KEY, RTM_TEST_RELAY_PRIVATE_PREFIX,
  * RTM_TEST_RELAY_PUBLIC_PREFIX, RTM_TEST_RELAY_ORIGIN, RTM_TEST_RELAY_QUICK=1 (short times, small
  * caps), RTM_TEST_RELAY_PRESENCE=1 (users can be seen in private channels),
+ * RTM_TEST_RELAY_EVENTS=1 (clients can send events in private channels),
  * RTM_TEST_RELAY_TOO_MANY=<more messages than the relay takes in one POST>.
  */
 import { afterAll, beforeAll, describe } from "vitest";
@@ -30,6 +31,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
     allowedOrigin: env.RTM_TEST_RELAY_ORIGIN,
     tooManyMessages: Number(env.RTM_TEST_RELAY_TOO_MANY) || undefined,
     presence: env.RTM_TEST_RELAY_PRESENCE === "1",
+    events: env.RTM_TEST_RELAY_EVENTS === "1",
     quick: env.RTM_TEST_RELAY_QUICK === "1",
   };
   describe(`protocol kit against ${env.RTM_TEST_RELAY_URL}`, () => protocolKit(() => target));
@@ -56,6 +58,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
           limits: { channels: 60, messageBytes: "64KiB", batchMessages: 50 },
           history: { bytes: "256KiB", ageMargin: "100ms" },
           slowClients: { connectionBytes: "256KiB" },
+          clientEvents: { channels: ["kit:*"] },
           presence: { rules: [{ channels: "kit:*" }], members: 50 },
           heartbeat: { interval: "700ms" },
           connectDeadline: "900ms",
@@ -76,6 +79,7 @@ if (env.RTM_TEST_RELAY_URL !== undefined) {
       allowedOrigin: "https://apex.example.com",
       tooManyMessages: 51,
       presence: true,
+      events: true,
       quick: true,
     }));
   });

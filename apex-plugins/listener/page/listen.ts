@@ -6,6 +6,7 @@ import { member } from "../../shared/page/payload.ts";
 import { renewalFor } from "../../shared/page/renewal.ts";
 import { SENDER, senderId } from "../../shared/page/sender.ts";
 import { Badge } from "./badge.ts";
+import { publishThrough } from "./client-events.ts";
 import { type ListenerConfig, parseConfig } from "./config.ts";
 import { type ChannelState, sharedIndicator } from "./indicator.ts";
 import { setItems } from "./items.ts";
@@ -18,6 +19,7 @@ import { type Tell, tellConnection, teller } from "./status.ts";
 /** Declared by the plug-in; it comes beside the event that the attribute names. */
 const MESSAGE_EVENT = "rtm_listener_message";
 const MEMBERS_EVENT = "rtm_listener_members";
+const CLIENT_EVENT = "rtm_listener_event";
 
 /** With more listeners one token for all is fetched instead of presenting one for each. */
 const TOKENS = 20;
@@ -101,6 +103,7 @@ export function listen(this: DynamicActionContext): void {
       url: config.url,
       park: has("STAY") || has("SYSTEM") ? false : PARK_MINUTES,
     });
+    publishThrough(client, config.channels);
     client.onStatus((change) => {
       tellConnection(targets, config.url, change);
       indicator?.connection(config.url, change);
@@ -116,6 +119,9 @@ export function listen(this: DynamicActionContext): void {
         react(message);
         fire(config.apexEvent, message);
         if (config.apexEvent !== MESSAGE_EVENT) fire(MESSAGE_EVENT, message);
+      },
+      onEvent(event) {
+        fire(CLIENT_EVENT, event);
       },
       onMembers(channel, members, count, { joined, left, user }) {
         fire(MEMBERS_EVENT, { channel, members, count, joined, left, user });

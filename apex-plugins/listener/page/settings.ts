@@ -10,7 +10,8 @@ export type Option =
   | "SYSTEM"
   | "UNCHANGED"
   | "JOIN"
-  | "WATCH";
+  | "WATCH"
+  | "EVENTS";
 
 /** The attribute Settings; everything is optional. listener.sql refuses other members. */
 export interface Settings {

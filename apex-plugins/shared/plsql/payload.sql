@@ -9,13 +9,21 @@ begin
   return l_names;
 end item_names;
 
--- Hands the message over. Channel and event come from the attributes, whoever asks.
+-- The attribute Retain.
+function retain_seconds(p_retain in varchar2) return pls_integer
+is
+begin
+  return whole_number(p_retain, 'Retain', 1, 604800);
+end retain_seconds;
+
+-- Hands the message over. Channel, event and time come from the attributes, whoever asks.
 procedure send(
   p_api_key   in varchar2,
   p_base_url  in varchar2,
   p_channel   in varchar2,
   p_event     in varchar2,
   p_payload   in clob,
+  p_retain    in varchar2,
   p_function  in varchar2
 )
 is
@@ -35,6 +43,7 @@ begin
     p_event_name => substituted(p_event, 'Event Name'),
     p_payload    => p_payload,
     p_on_error   => 'RAISE',
-    p_source     => 'APEX-PLUGIN'
+    p_source     => 'APEX-PLUGIN',
+    p_retain_s   => retain_seconds(p_retain)
   );
 end send;

@@ -1,6 +1,7 @@
 /** When a page leaves its WebSockets and when it comes back, by a hand clock and sockets of the test. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Environment, SocketHandlers } from "../../../apex-plugins/client/environment.ts";
+import { publish } from "../../../apex-plugins/client/events.ts";
 import { Fallback } from "../../../apex-plugins/client/fallback.ts";
 import type { Http } from "../../../apex-plugins/client/http-socket.ts";
 import { Members } from "../../../apex-plugins/client/members.ts";
@@ -42,7 +43,7 @@ class Surroundings {
       more: async () => {
         this.loads++;
         if (this.missing) throw new Error("404");
-        return { Members, fallback: (options) => new Fallback(page, options) };
+        return { Members, publish, fallback: (options) => new Fallback(page, options) };
       },
       fallback: { watched: () => this.watched, stored: () => this.stored !== undefined },
       connect: (_url, handlers) => {

@@ -5,11 +5,13 @@ import { WebSocket, WebSocketServer } from "ws";
 import type { Position } from "../../../apex-plugins/client/channel.ts";
 import { RtmClient, type Token } from "../../../apex-plugins/client/client.ts";
 import type { Environment } from "../../../apex-plugins/client/environment.ts";
+import { publish } from "../../../apex-plugins/client/events.ts";
 import type { Status } from "../../../apex-plugins/client/link.ts";
 import { Members } from "../../../apex-plugins/client/members.ts";
 import { RelayConnection } from "../../../apex-plugins/client/relay-connection.ts";
 import {
   type ClientFrame,
+  type EventLimits,
   type ServerFrame,
   SUBPROTOCOL,
 } from "../../../relay/contract/protocol.ts";
@@ -66,7 +68,9 @@ export class Peer {
   }
 
   /** Answers the connect frame; returns it. */
-  async accept(options: { pingMs?: number; expiresInMs?: number | null } = {}) {
+  async accept(
+    options: { pingMs?: number; expiresInMs?: number | null; events?: EventLimits } = {},
+  ) {
     const frame = await this.frames.next();
     if (frame.op !== "connect") throw new Error(`expected connect, got ${frame.op}`);
     this.send({
@@ -75,6 +79,7 @@ export class Peer {
       pingMs: options.pingMs ?? 60_000,
       expiresInMs: options.expiresInMs === undefined ? 600_000 : options.expiresInMs,
       limits: { frameBytes: 65_536, messageBytes: 65_536, channels: 100 },
+      ...(options.events ? { conn: "c1", events: options.events } : {}),
     });
     return frame;
   }
@@ -148,7 +153,7 @@ export class Page {
       // The backoff stays short without being zero.
       random: () => 0.02,
       report: (error) => this.errors.push(error),
-      more: async () => ({ Members, fallback: () => Promise.reject() as never }),
+      more: async () => ({ Members, publish, fallback: () => Promise.reject() as never }),
     };
     this.connection = new RelayConnection(environment, url);
     this.connection.link.watch((status) => this.statuses.push(status));
