@@ -1,4 +1,4 @@
-/** A node that sleeps is taken for dead, and wakes. */
+/** A node that sleeps is taken for dead, and wakes; one that is killed leaves nobody behind. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -51,5 +51,21 @@ describe.skipIf(ENGINE_MISSING !== "")(`a paused node${ENGINE_MISSING}`, () => {
     await names("KING");
     expect(await engine.command("HLEN", "{rtm}:t:node")).toBe(2);
     expect(watcher.client.closed).toBeUndefined();
+
+    // The same with `kill -9`: who was there is seen until the node is taken for dead, and not longer.
+    const ghosts = [await Visitor.enter(a, "ADAMS"), await Visitor.enter(a, "BLAKE")];
+    await names("ADAMS,BLAKE,KING");
+    sleeper.child.kill("SIGKILL");
+    await sleeper.exited;
+    for (const ghost of ghosts) await ghost.client.end();
+    watcher.news();
+    const again = await Visitor.enter(b, "BLAKE");
+    await names("BLAKE,KING");
+    // Who came to another node meanwhile never left.
+    const changes = watcher.news().filter(({ op }) => op === "presence");
+    expect(changes.flatMap(({ left }) => left)).toEqual(["ADAMS"]);
+    await again.sees("BLAKE", "KING");
+    expect(await engine.command("HLEN", "{rtm}:t:node")).toBe(1);
+    expect(await engine.command("KEYS", "{rtm}:t:here:*")).toHaveLength(1);
   });
 });

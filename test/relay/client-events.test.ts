@@ -321,6 +321,13 @@ describe.skipIf(ENGINE_MISSING !== "")(`client events on a shared log${ENGINE_MI
     scott.client.send(typing({ payload: "of ours" }));
     expect(await onB.client.next()).toMatchObject({ payload: "of ours" });
     expect(await onA.client.next()).toMatchObject({ payload: "of ours" });
+    const metrics = async (relay: Relay) =>
+      (await relay.registry.metrics()).match(/(?<=^rtm_log_client_events_total\{.*\} )\d+$/gm);
+    expect(await metrics(b)).toEqual(["0", "0", `${remote.length + 1}`]);
+    await until("all is counted", async () => {
+      const [sent, dropped] = ((await metrics(a)) ?? []).map(Number) as [number, number];
+      return sent + dropped === n + 2 && sent > remote.length;
+    });
     await post(b, { channel: "room:1", payload: "after" });
     expect(await onA.client.next()).toMatchObject({ payload: "after", seq: 1 });
     expect(await onB.client.next()).toMatchObject({ payload: "after", seq: 1 });

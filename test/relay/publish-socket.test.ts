@@ -408,6 +408,75 @@ describe("publishing socket: hostile publishers", () => {
     if (code !== 1009) expect(publisher.received.join()).toContain('"op":"results","n":0');
   });
 
+  it("numbers that repeat or fall, and `resume` without a reason, harm nobody, however many", async () => {
+    const moody = moodyLog();
+    const relay = await relayFor({}, { messageLog: moody.log });
+    const [{ publisher }, { publisher: other }] = [
+      await openPublisher(relay),
+      await openPublisher(relay),
+    ];
+    const ns = [7, 7, 3, 0, Number.MAX_SAFE_INTEGER, 7];
+    for (const n of ns) {
+      publisher.send({ op: "resume" });
+      publisher.send(frame(n));
+    }
+    expect((await publisher.nextN(ns.length)).map(({ n }) => n)).toEqual(ns);
+    for (let n = 0; n < 20_000; n++) publisher.ws.send('{"op":"resume"}');
+    publisher.send(frame(1, item(1)));
+    other.send(frame(2, item(2)));
+    expect(results(await other.next())).toMatchObject([{ ok: true }]);
+    expect(results(await publisher.next())).toMatchObject([{ ok: true }]);
+    // Who says that it begins again, and does not, loses its own order; each answer still says the truth.
+    moody.moods.push("refuse");
+    publisher.send(frame(3, item(3)));
+    publisher.send({ op: "resume" });
+    publisher.send(frame(4, item(4)));
+    publisher.send(frame(5, item(3)));
+    const answers = await publisher.nextN(3);
+    expect(answers.map((answer) => [answer.n, results(answer)[0]?.ok])).toEqual([
+      [3, false],
+      [4, true],
+      [5, true],
+    ]);
+    expect(results(answers[2] as Frame)[0]).not.toHaveProperty("duplicate");
+  });
+
+  it("what is held is not let go by a frame of another socket with the same key", async () => {
+    const moody = moodyLog();
+    const relay = await relayFor({}, { messageLog: moody.log });
+    const [{ publisher }, { publisher: other }] = [
+      await openPublisher(relay),
+      await openPublisher(relay),
+    ];
+    moody.moods.push("refuse");
+    publisher.send(frame(1, item(1)));
+    expect(results(await publisher.next())).toMatchObject([{ code: "unavailable" }]);
+    other.send({ op: "resume" });
+    other.send(frame(1, item(9)));
+    expect(results(await other.next())).toMatchObject([{ ok: true }]);
+    publisher.send(frame(2, item(2)));
+    expect(await publisher.next()).toMatchObject({ op: "refused", n: 2, code: "unavailable" });
+  });
+
+  it("a frame in pieces that never ends is cut off at the same bound", async () => {
+    const relay = await relayFor({ limits: { batchBytes: "64KiB", messageBytes: "32KiB" } });
+    const { publisher } = await openPublisher(relay);
+    publisher.ws.send('{"op":"publish","n":1,"messages":[', { fin: false });
+    for (let n = 0; n < 50; n++) publisher.ws.send("", { fin: false });
+    for (let n = 0; n < 70; n++) publisher.ws.send(" ".repeat(1000), { fin: false });
+    expect((await publisher.end()).code).toBe(1009);
+  });
+
+  it.each(["-1", "1.5", "1e16", "9007199254740993", '"1"', "null", "[1]"])(
+    "a frame with the number %s ends the socket",
+    async (n) => {
+      const { publisher } = await openPublisher(await relayFor());
+      publisher.ws.send(`{"op":"publish","n":${n},"messages":[]}`);
+      expect((await publisher.end()).code).toBe(4200);
+      expect(publisher.received).toEqual([]);
+    },
+  );
+
   it("answers to a flood of pings, of which none is read, are not kept", async () => {
     const relay = await relayFor();
     const { publisher } = await openPublisher(relay);

@@ -11,6 +11,8 @@ import { EngineUnreachableError } from "./errors.ts";
 
 const RECONNECT = { baseMs: 200, capMs: 30_000 };
 const NODE_BYTES = 8;
+/** How often a node calls out to itself, to know that the line is whole, ms. */
+const BEAT_MS = 10_000;
 /** Calls that may wait for the engine; what comes beyond is dropped. */
 const MAX_UNDER_WAY = 1000;
 
@@ -29,6 +31,8 @@ export interface HailsOptions {
   readonly log: Logger;
   /** What another node called out. */
   readonly onText: (text: string) => void;
+  /** How often it is tried whether anything can be heard, ms. Default 10000. */
+  readonly beatMs?: number;
 }
 
 export class Hails {
@@ -67,9 +71,11 @@ export class Hails {
   }
 
   async #live(signal: AbortSignal): Promise<never> {
-    const { address, onText, prefix } = this.#options;
+    const { address, onText, prefix, beatMs = BEAT_MS } = this.#options;
     const channel = hailsChannel(prefix, address.url());
     const connections: EngineConnection[] = [];
+    let heardSelf = true;
+    let beats: NodeJS.Timeout | undefined;
     try {
       const hear = await EngineConnection.open(address, signal);
       connections.push(hear);
@@ -77,14 +83,25 @@ export class Hails {
       connections.push(out);
       await hear.subscribe(channel, (text) => {
         const blank = text.indexOf(" ");
-        if (text.slice(0, blank) === this.#node) return;
+        if (text.slice(0, blank) === this.#node) {
+          heardSelf = true;
+          return;
+        }
+        if (blank + 1 === text.length) return;
         this.counts.heard++;
         onText(text.slice(blank + 1));
       });
       this.#out = { connection: out, channel };
+      // A line that swallows everything does not end by itself.
+      beats = setInterval(() => {
+        if (!heardSelf) hear.destroy(new EngineUnreachableError("nothing is heard of the engine"));
+        heardSelf = false;
+        out.call("PUBLISH", [channel, `${this.#node} `]).catch(() => {});
+      }, beatMs).unref();
       throw await Promise.race([hear.untilEnd(signal), out.untilEnd(signal)]);
     } finally {
       this.#out = undefined;
+      clearInterval(beats);
       const reason = new EngineUnreachableError("the connection was given up");
       for (const connection of connections) connection.destroy(reason);
     }
