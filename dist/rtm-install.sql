@@ -1640,7 +1640,8 @@ create or replace package rtm_worker_api authid definer as
   -- which side to upgrade.
   -- 2: REVOCATIONS and PRESENCE, and control items on the queue. A worker of version 1 sets those aside in
   -- RTM_LOG; the next one hands the revocations among them over.
-  c_api_version constant pls_integer := 2;
+  -- 3: consumers of multi-consumer queues (p_consumer).
+  c_api_version constant pls_integer := 3;
 
   type t_names   is table of varchar2(128)   index by pls_integer;
   type t_numbers is table of number          index by pls_integer;
@@ -1665,8 +1666,14 @@ create or replace package rtm_worker_api authid definer as
   -- Exclusive lease of a queue for this session; it ends with the session, not with a commit.
   -- Returns 'ACQUIRED' (also when this session holds it already), 'BUSY' (another session holds
   -- it after p_timeout_s seconds, 0 to 60) or 'NO_GRANT' (no DBMS_LOCK here).
-  function acquire_lease(p_queue_name in varchar2, p_timeout_s in number default 0) return varchar2;
-  procedure release_lease(p_queue_name in varchar2);
+  -- p_consumer: the subscriber's name, on a multi-consumer queue. Each of them has a lease of its own, and
+  -- as long as one is held nobody gets that of the whole queue, which workers of before version 3 ask for.
+  function acquire_lease(
+    p_queue_name in varchar2,
+    p_timeout_s  in number default 0,
+    p_consumer   in varchar2 default null
+  ) return varchar2;
+  procedure release_lease(p_queue_name in varchar2, p_consumer in varchar2 default null);
 
   -- A number above all that were given before. Taken after the lease, it orders the holders: a relay
   -- log that many nodes share refuses a batch with a lower one than it has seen.
@@ -1689,7 +1696,8 @@ create or replace package rtm_worker_api authid definer as
     p_limit         in  number,
     p_ready         out number,
     p_oldest_age_s  out number,
-    p_exceptions    out number        -- depth of the exception queue, bounded by p_limit too
+    p_exceptions    out number,       -- depth of the exception queue, bounded by p_limit too
+    p_consumer      in  varchar2 default null -- only what waits for this subscriber
   );
 
   -- In the dequeue transaction: adds a row DELIVERED to RTM_LOG, with time and recipients, for each
@@ -5555,13 +5563,17 @@ create or replace package body rtm_worker_api as
     p_name  := upper(substr(p_queue_name, l_point + 1));
   end split_queue_name;
 
-  -- A user lock's id, 0 to 1073741823, from the queue's name: unlike dbms_lock.allocate_unique it
-  -- needs no commit.
-  function lease_id(p_queue_name in varchar2) return integer is
+  -- A user lock's id, 0 to 1073741823, from the queue's name, and the consumer's if there is one: unlike
+  -- dbms_lock.allocate_unique it needs no commit.
+  function lease_id(p_queue_name in varchar2, p_consumer in varchar2 default null) return integer is
     l_owner varchar2(261);
-    l_name  varchar2(261);
+    l_name  varchar2(1000);
   begin
     split_queue_name(p_queue_name, l_owner, l_name);
+    if p_consumer is not null then
+      check_text('p_consumer', p_consumer, 512);
+      l_name := l_name || ':' || upper(p_consumer);
+    end if;
     return dbms_utility.get_hash_value(
       name      => 'apex-rtm lease of ' || l_owner || '.' || l_name,
       base      => 0,
@@ -5569,22 +5581,54 @@ create or replace package body rtm_worker_api as
     );
   end lease_id;
 
-  function acquire_lease(p_queue_name in varchar2, p_timeout_s in number default 0) return varchar2 is
+  function acquire_lease(
+    p_queue_name in varchar2,
+    p_timeout_s  in number default 0,
+    p_consumer   in varchar2 default null
+  ) return varchar2 is
+    l_queue  integer;
     l_id     integer;
+    l_wait   number := p_timeout_s;
+    l_shared integer;
     l_result integer;
   begin
     check_range('p_timeout_s', p_timeout_s, 0, 60);
-    l_id := lease_id(p_queue_name);
+    l_queue := lease_id(p_queue_name);
+    l_id    := lease_id(p_queue_name, p_consumer);
     $if rtm_features.c_lock $then
+      -- Results: 0 granted, 4 held by this session already, 1 time-out, 2 deadlock.
+      if p_consumer is not null then
+        -- Consumers share the queue's lock, so that a worker which takes it whole is alone.
+        l_shared := dbms_lock.request(
+          id                => l_queue,
+          lockmode          => dbms_lock.s_mode,
+          timeout           => 0,
+          release_on_commit => false
+        );
+        if l_shared not in (0, 4) and p_timeout_s > 0 then
+          l_shared := dbms_lock.request(
+            id                => l_queue,
+            lockmode          => dbms_lock.s_mode,
+            timeout           => p_timeout_s,
+            release_on_commit => false
+          );
+          l_wait := 0;
+        end if;
+        if l_shared not in (0, 4) then
+          return 'BUSY';
+        end if;
+      end if;
       l_result := dbms_lock.request(
         id                => l_id,
         lockmode          => dbms_lock.x_mode,
-        timeout           => p_timeout_s,
+        timeout           => l_wait,
         release_on_commit => false
       );
-      -- 0 granted, 4 held by this session already, 1 time-out, 2 deadlock.
       if l_result in (0, 4) then
         return 'ACQUIRED';
+      end if;
+      if l_shared = 0 then
+        l_shared := dbms_lock.release(id => l_queue);
       end if;
       return 'BUSY';
     $else
@@ -5592,14 +5636,19 @@ create or replace package body rtm_worker_api as
     $end
   end acquire_lease;
 
-  procedure release_lease(p_queue_name in varchar2) is
+  procedure release_lease(p_queue_name in varchar2, p_consumer in varchar2 default null) is
+    l_queue  integer;
     l_id     integer;
     l_result integer;
   begin
-    l_id := lease_id(p_queue_name);
+    l_queue := lease_id(p_queue_name);
+    l_id    := lease_id(p_queue_name, p_consumer);
     $if rtm_features.c_lock $then
       -- 4: not held by this session, which is what the caller wants.
       l_result := dbms_lock.release(id => l_id);
+      if l_id <> l_queue then
+        l_result := dbms_lock.release(id => l_queue);
+      end if;
     $end
   end release_lease;
 
@@ -5664,12 +5713,14 @@ create or replace package body rtm_worker_api as
     p_limit         in  number,
     p_ready         out number,
     p_oldest_age_s  out number,
-    p_exceptions    out number
+    p_exceptions    out number,
+    p_consumer      in  varchar2 default null
   ) is
     e_no_table exception;
     pragma exception_init(e_no_table, -942);
-    l_name varchar2(261);
-    l_view varchar2(300);
+    l_name  varchar2(261);
+    l_view  varchar2(300);
+    l_ready varchar2(1000);
   begin
     check_range('p_limit', p_limit, 1, 1000000);
     if upper(p_queue_name) in (rtm_aq.queue_name, rtm_aq.c_queue) then
@@ -5679,11 +5730,16 @@ create or replace package body rtm_worker_api as
       return;
     end if;
     find_queue(p_queue_name, l_name, l_view);
-    execute immediate
-      'select count(*), round(max(greatest((current_date - enq_time) * 86400, 0)))'
-        || ' from ' || l_view || ' where queue = :1 and msg_state = ''READY'' and rownum <= :2'
-      into p_ready, p_oldest_age_s
-      using l_name, p_limit;
+    -- The view of a multi-consumer queue has a row for each message and consumer; only there is the column.
+    l_ready := 'select count(*), round(max(greatest((current_date - enq_time) * 86400, 0)))'
+      || ' from ' || l_view || ' where queue = :1 and msg_state = ''READY'' and rownum <= :2';
+    if p_consumer is null then
+      execute immediate l_ready into p_ready, p_oldest_age_s using l_name, p_limit;
+    else
+      execute immediate l_ready || ' and upper(consumer_name) = upper(:3)'
+        into p_ready, p_oldest_age_s
+        using l_name, p_limit, p_consumer;
+    end if;
     -- Every queue of the table shares its exception queue AQ$_<table>_E.
     execute immediate
       'select count(*) from ' || l_view || ' where queue like ''AQ$\_%\_E'' escape ''\'' and rownum <= :1'

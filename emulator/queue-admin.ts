@@ -15,6 +15,8 @@ export interface CreateQueue {
   maxRetries?: number;
   /** Seconds. Default 0. */
   retryDelay?: number;
+  /** Of a multi-consumer queue. What one of them has not taken is in the queue `OWNER.NAME:SUBSCRIBER`. */
+  subscribers?: readonly string[];
 }
 
 export interface QueueAdmin {
@@ -30,6 +32,8 @@ export interface QueueAdmin {
   readonly dequeueEnabled: boolean;
   /** Dequeues that wait here now. */
   readonly waiters: number;
+  /** Of a multi-consumer queue; otherwise none. */
+  readonly subscribers: readonly string[];
   /** Messages that are committed and not finally gone: ready, waiting or locked. */
   depth(): number;
   messages(): (Omit<MessageView, "payload"> & { payload: Payload })[];
@@ -48,6 +52,7 @@ export function queueAdmin(engine: AqEngine, name: string, changed: () => void):
     payload: queue.payload,
     exceptionQueue: queue.exceptionQueue,
     table: queue.table,
+    subscribers: [...queue.subscribers.keys()],
     maxRetries: queue.maxRetries,
     retryDelay: queue.retryDelay,
     get enqueueEnabled() {

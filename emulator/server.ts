@@ -120,6 +120,7 @@ export class Emulator implements AsyncDisposable {
       payload: options.payload ?? "RAW",
       ...(options.maxRetries !== undefined && { maxRetries: options.maxRetries }),
       ...(options.retryDelay !== undefined && { retryDelay: options.retryDelay }),
+      ...(options.subscribers && { subscribers: options.subscribers }),
     });
     return this.queue(name);
   }

@@ -5,7 +5,7 @@ import type { AqOwner, DequeueOptions } from "./aq/options.ts";
 import type { Queue } from "./aq/queue.ts";
 import { type Change, type Mark, Transaction } from "./aq/transaction.ts";
 import { OraError } from "./errors.ts";
-import type { LockResult, UserLocks } from "./locks.ts";
+import type { LockMode, LockResult, UserLocks } from "./locks.ts";
 import type { SessionIdentity } from "./net/handshake.ts";
 import { decodeJson, encodeJson } from "./net/oson.ts";
 import type { SessionAttributes } from "./net/ttc.ts";
@@ -141,10 +141,15 @@ export class Session implements AqOwner {
     }
   }
 
-  /** Requests an exclusive user lock for this session; a commit does not release it. */
-  async lock(name: string, timeoutMs = 0, signal?: AbortSignal): Promise<LockResult> {
+  /** Requests a user lock for this session, by default an exclusive one; a commit does not release it. */
+  async lock(
+    name: string,
+    timeoutMs = 0,
+    signal?: AbortSignal,
+    mode?: LockMode,
+  ): Promise<LockResult> {
     this.#requireAlive();
-    return this.#locks.acquire(this, name, timeoutMs, signal);
+    return this.#locks.acquire(this, name, timeoutMs, signal, mode);
   }
 
   /** False when this session does not hold it. */

@@ -4,12 +4,15 @@ import { RtmError } from "../common/errors.ts";
 /**
  * Oldest version of the package specification that this worker needs. Later ones of the same hundred only
  * add to it, so the database may be upgraded while older workers run; another hundred changed something.
- * Version 2 added presence, and revocations that outlive the relay.
+ * Version 2 added presence, and revocations that outlive the relay; version 3 consumers.
  */
 export const WORKER_API_VERSION = 1;
 
 /** From this version on the package has PRESENCE and REVOCATIONS. */
 export const WITH_PRESENCE = 2;
+
+/** From this version on each consumer of a multi-consumer queue has a lease and a backlog of its own. */
+export const WITH_CONSUMERS = 3;
 
 /** The database's RTM_WORKER_API and this worker do not fit together. */
 export class ApiVersionError extends RtmError {

@@ -100,7 +100,10 @@ export const queueConfig = z
       .string()
       .max(128)
       .optional()
-      .describe("Subscriber name, for a multi-consumer queue."),
+      .describe(
+        "Subscriber name, for a multi-consumer queue. Each has its own entry; metrics and logs name it " +
+          "QUEUE:CONSUMER.",
+      ),
     batch: z
       .number()
       .int()

@@ -11,7 +11,7 @@ import type { QueueConfig, WorkerConfig } from "./config.ts";
 import { bodySize, type Dequeued } from "./decode.ts";
 import { Dequeuer } from "./dequeuer.ts";
 import { FencedError, LogLostError } from "./hand-over.ts";
-import { type KnownQueue, prepareQueue } from "./known-queue.ts";
+import { type KnownQueue, prepareQueue, takerOf } from "./known-queue.ts";
 import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
@@ -72,6 +72,7 @@ export interface ConsumerOptions {
 
 export class QueueConsumer {
   readonly state: QueueState;
+  /** As configured; with a consumer `QUEUE:CONSUMER`. */
   readonly queueName: string;
   /** What is known of the queue; undefined until the first session has looked. */
   known: KnownQueue | undefined;
@@ -90,11 +91,11 @@ export class QueueConsumer {
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
-    this.queueName = options.queue.name;
-    this.#log = options.log.child({ queue: options.queue.name });
+    this.queueName = takerOf(options.queue);
+    this.#log = options.log.child({ queue: this.queueName });
     this.#warnings = new RateLimitedLog(this.#log);
     this.#failures = new RateLimitedLog(this.#log, 60_000);
-    this.state = new QueueState(options.queue.name, options.metrics);
+    this.state = new QueueState(this.queueName, options.metrics);
   }
 
   /**
@@ -126,10 +127,11 @@ export class QueueConsumer {
   }
 
   #reportFailure(error: Error, attempt: number, delayMs: number): void {
-    const { metrics, queue } = this.#options;
+    const { metrics } = this.#options;
+    const queue = this.queueName;
     const { code, class: errorClass, advice } = classifyOracleError(error);
-    metrics.reconnects.inc({ queue: queue.name, reason: errorClass });
-    if (error instanceof SessionHungError) metrics.abandoned.inc({ queue: queue.name });
+    metrics.reconnects.inc({ queue, reason: errorClass });
+    if (error instanceof SessionHungError) metrics.abandoned.inc({ queue });
     this.state.set("backoff", code);
     const fields = { err: error, errorClass, attempt, delayMs, advice };
     if (errorClass === "configuration" && attempt === 1) {
@@ -142,9 +144,8 @@ export class QueueConsumer {
     while (!signal.aborted) {
       this.#checkMayLead();
       this.state.set("connecting");
-      const { logon, queue } = this.#options;
-      const session = await logon.open({
-        action: `dequeue ${queue.name}`.slice(0, 32),
+      const session = await this.#options.logon.open({
+        action: `dequeue ${this.queueName}`.slice(0, 32),
         log: this.#log,
         signal,
         onStep: () => this.state.move(),
@@ -182,7 +183,7 @@ export class QueueConsumer {
       session,
       known,
       fence,
-      queue: queue.name,
+      queue: this.queueName,
       warnings: this.#warnings,
       clockOffsetMs: () => this.clockOffsetMs,
       onAttempt: () => this.state.move(),
@@ -190,7 +191,8 @@ export class QueueConsumer {
     });
     await settlement.tell(await revocationsInForce(known, this.#warnings), signal);
     this.#log.info({ kind: known.kind, lease: known.leasePossible }, "dequeuing");
-    const notifier = queue.mode === "notify" ? new Notifier(known.name, this.#warnings) : undefined;
+    const notifier =
+      queue.mode === "notify" ? new Notifier(known.taker, this.#warnings) : undefined;
     try {
       while (!signal.aborted && !session.isOld) {
         this.#checkMayLead();
@@ -236,8 +238,7 @@ export class QueueConsumer {
       this.#unkept = 0;
     } catch (error) {
       if (!(error instanceof PoisonUnkeptError)) throw error;
-      const { metrics, queue } = this.#options;
-      metrics.unkept.inc({ queue: queue.name });
+      this.#options.metrics.unkept.inc({ queue: this.queueName });
       this.#warnings.warn(
         "unkept",
         { err: error },
@@ -281,7 +282,7 @@ export class QueueConsumer {
   async #lead(known: KnownQueue, signal: AbortSignal): Promise<number | undefined> {
     for (let waitMs = this.#hasLed ? LEASE_WAIT_MS : 0; ; waitMs = LEASE_WAIT_MS) {
       signal.throwIfAborted();
-      const outcome = await known.api!.acquireLease(known.name, waitMs);
+      const outcome = await known.api!.acquireLease(known.name, waitMs, known.leasedAs);
       this.#progress = true;
       this.state.tick();
       this.#hasLed = outcome === "ACQUIRED";

@@ -6,6 +6,7 @@ import { sleep } from "../common/backoff.ts";
 import type { Logger, RateLimitedLog } from "../common/logger.ts";
 import type { WorkerConfig } from "./config.ts";
 import type { QueueConsumer } from "./consumer.ts";
+import type { KnownQueue } from "./known-queue.ts";
 import type { Logon } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { oraCode, WORKER_API_ERRORS } from "./oracle-errors.ts";
@@ -24,6 +25,9 @@ const HEARTBEAT_STATES: Readonly<Record<QueueStateName, Heartbeat["state"] | und
   connecting: undefined,
   backoff: undefined,
 };
+
+/** Of RTM_WORKER.QUEUE_NAME. */
+const MAX_QUEUE_NAME_BYTES = 261;
 
 /** How soon it is told that a queue is served which was not yet when it was looked at, ms. */
 const CONNECTING_MS = 500;
@@ -93,8 +97,10 @@ async function beat(
 ): Promise<void> {
   const { workerId, host, version } = options;
   const state = HEARTBEAT_STATES[consumer.state.name];
-  const queueName = consumer.known?.name;
-  if (state === undefined || queueName === undefined) return;
+  if (state === undefined || !consumer.known) return;
+  const { name, taker } = consumer.known;
+  // Each consumer of a queue has a row of its own, where the column takes it.
+  const queueName = Buffer.byteLength(taker) > MAX_QUEUE_NAME_BYTES ? name : taker;
   await apiOf(options, session, consumer)?.heartbeat({ workerId, queueName, host, version, state });
 }
 
@@ -102,13 +108,13 @@ async function beat(
 async function readBacklog(
   { warnings }: SideOptions,
   api: RtmWorkerApi,
-  queueName: string,
+  { name, leasedAs }: KnownQueue,
 ): Promise<QueueBacklog | undefined> {
   try {
-    return await api.backlog(queueName, BACKLOG_LIMIT);
+    return await api.backlog(name, BACKLOG_LIMIT, leasedAs);
   } catch (error) {
     if (oraCode(error) !== WORKER_API_ERRORS.queueNotAccessible) throw error;
-    warnings.warn(`backlog ${queueName}`, { err: error }, "the backlog cannot be read");
+    warnings.warn(`backlog ${name}`, { err: error }, "the backlog cannot be read");
     return undefined;
   }
 }
@@ -125,7 +131,7 @@ async function look(
   const { clockOffsetMs } = await api.versions();
   consumer.clockOffsetMs = clockOffsetMs;
   metrics.clockOffset.set(clockOffsetMs / 1000);
-  const backlog = await readBacklog(options, api, known.name);
+  const backlog = await readBacklog(options, api, known);
   if (!backlog) return;
   metrics.backlog.set({ queue }, backlog.ready);
   metrics.oldest.set({ queue }, backlog.oldestAgeS ?? 0);

@@ -1,6 +1,7 @@
 /** What has to be known about a queue before the first dequeue: its full name, kind and helpers. */
 import { RtmError } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
+import { WITH_CONSUMERS } from "./api-version.ts";
 import type { PayloadKind, QueueConfig, WorkerConfig } from "./config.ts";
 import type { ForeignAddress } from "./decode.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
@@ -25,6 +26,10 @@ export interface KnownQueue {
   readonly name: string;
   readonly kind: PayloadKind;
   readonly consumer: string | undefined;
+  /** OWNER.QUEUE, or OWNER.QUEUE:CONSUMER: who takes messages, the same for every worker that may. */
+  readonly taker: string;
+  /** The consumer, where the package knows consumers. */
+  readonly leasedAs: string | undefined;
   readonly foreign: ForeignAddress | undefined;
   /** Undefined where RTM_WORKER_API is not installed or not granted. */
   readonly api: RtmWorkerApi | undefined;
@@ -62,6 +67,8 @@ export async function prepareQueue(
     name,
     kind: queue.payload === "detect" ? await detectKind(session, name, versions) : queue.payload,
     consumer: queue.consumer,
+    taker: takerOf({ ...queue, name }),
+    leasedAs: (versions?.apiVersion ?? 0) >= WITH_CONSUMERS ? queue.consumer : undefined,
     foreign:
       queue.channel === undefined
         ? undefined
@@ -73,6 +80,14 @@ export async function prepareQueue(
     leasePossible: versions?.leasePossible === true && worker.lease === "auto",
     clockOffsetMs: versions?.clockOffsetMs,
   };
+}
+
+/**
+ * `QUEUE`, or of a multi-consumer queue `QUEUE:CONSUMER`, as Oracle names a subscription. A subscriber's
+ * name has no case of letters unless it is quoted.
+ */
+export function takerOf({ name, consumer }: Pick<QueueConfig, "name" | "consumer">): string {
+  return consumer === undefined ? name : `${name}:${consumer.toUpperCase()}`;
 }
 
 /** OWNER.QUEUE of a configured name. */

@@ -143,12 +143,25 @@ export class RtmWorkerApi {
     };
   }
 
-  /** Waits up to `waitMs` (at most 60 s) for the exclusive lease of a queue. */
-  async acquireLease(queueName: string, waitMs: number): Promise<"ACQUIRED" | "BUSY" | "NO_GRANT"> {
+  /**
+   * Waits up to `waitMs` (at most 60 s) for the exclusive lease of a queue.
+   * @param consumer of a multi-consumer queue: only this one's. Version 3 on
+   */
+  async acquireLease(
+    queueName: string,
+    waitMs: number,
+    consumer?: string,
+  ): Promise<"ACQUIRED" | "BUSY" | "NO_GRANT"> {
+    const args = consumer === undefined ? ":queue, :wait" : ":queue, :wait, :consumer";
     const result = await this.#session.executeWaiting<never>(
       "acquire_lease",
-      `begin :outcome := ${this.#package}.acquire_lease(:queue, :wait); end;`,
-      { outcome: outText(30), queue: queueName, wait: Math.ceil(waitMs / 1000) },
+      `begin :outcome := ${this.#package}.acquire_lease(${args}); end;`,
+      {
+        outcome: outText(30),
+        queue: queueName,
+        wait: Math.ceil(waitMs / 1000),
+        ...(consumer !== undefined && { consumer }),
+      },
       waitMs,
     );
     return (result.outBinds as unknown as { outcome: "ACQUIRED" | "BUSY" | "NO_GRANT" }).outcome;
@@ -175,12 +188,23 @@ export class RtmWorkerApi {
     });
   }
 
-  /** What waits in the queue. @param limit how far messages are counted */
-  async backlog(queueName: string, limit: number): Promise<QueueBacklog> {
+  /**
+   * What waits in the queue.
+   * @param limit how far messages are counted
+   * @param consumer of a multi-consumer queue: only what waits for this one. Version 3 on
+   */
+  async backlog(queueName: string, limit: number, consumer?: string): Promise<QueueBacklog> {
     const out = await this.#call<{ ready: number; oldest: number | null; exceptions: number }>(
       "backlog",
-      ":queue, :limit, :ready, :oldest, :exceptions",
-      { queue: queueName, limit, ready: outNumber, oldest: outNumber, exceptions: outNumber },
+      `:queue, :limit, :ready, :oldest, :exceptions${consumer === undefined ? "" : ", :consumer"}`,
+      {
+        queue: queueName,
+        limit,
+        ready: outNumber,
+        oldest: outNumber,
+        exceptions: outNumber,
+        ...(consumer !== undefined && { consumer }),
+      },
     );
     return { ready: out.ready, oldestAgeS: out.oldest, exceptions: out.exceptions };
   }

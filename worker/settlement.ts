@@ -180,7 +180,7 @@ export class Settlement {
     } = this.#options;
     return handOver(items, {
       publisher,
-      source: { name: `queue:${known.name}`, ...(fence !== undefined && { fence }) },
+      source: { name: `queue:${known.taker}`, ...(fence !== undefined && { fence }) },
       signal,
       ping: () => session.ping(),
       pingMs: worker.holdPing,

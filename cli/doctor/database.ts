@@ -1,7 +1,7 @@
 /** The database part of `rtm doctor`: logon, version, account, RTM_WORKER_API, sessions. */
 import { createLogger } from "../../common/logger.ts";
 import { SecretFileError } from "../../common/secret-file.ts";
-import { ApiVersionError } from "../../worker/api-version.ts";
+import { ApiVersionError, WITH_CONSUMERS } from "../../worker/api-version.ts";
 import { qualifiedName } from "../../worker/known-queue.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
@@ -101,8 +101,15 @@ export async function checkDatabase(
     const owner = apiOwner(config.worker, name);
     if (!apis.has(owner)) apis.set(owner, await checkApi(session, owner, config, report));
     const kind = await checkQueue(session, name, queue, report);
-    await checkDequeue(session, name, kind, report);
-    await checkBacklog(name, apis.get(owner) && new RtmWorkerApi(session, owner), report);
+    await checkDequeue(session, name, kind, queue, report);
+    const versions = apis.get(owner);
+    const knowsConsumers = (versions?.apiVersion ?? 0) >= WITH_CONSUMERS;
+    await checkBacklog(
+      name,
+      versions && new RtmWorkerApi(session, owner),
+      knowsConsumers ? queue.consumer : undefined,
+      report,
+    );
   }
   await checkSessions(session, report);
   await session.rollback();

@@ -130,6 +130,7 @@ export async function checkDequeue(
   session: Session,
   name: string,
   kind: string | undefined,
+  { consumer }: Pick<QueueConfig, "consumer">,
   report: Report,
 ): Promise<void> {
   const check = `queue ${name} dequeue right`;
@@ -145,6 +146,7 @@ export async function checkDequeue(
       const queue = await connection.getQueue(name, { payloadType } as never);
       queue.deqOptions.mode = oracledb.AQ_DEQ_MODE_BROWSE;
       queue.deqOptions.wait = oracledb.AQ_DEQ_NO_WAIT;
+      if (consumer !== undefined) queue.deqOptions.consumerName = consumer;
       await queue.deqOne();
     });
     report({ check, verdict: "ok", detail: "granted" });
@@ -169,6 +171,7 @@ export async function checkDequeue(
 export async function checkBacklog(
   name: string,
   api: RtmWorkerApi | undefined,
+  consumer: string | undefined,
   report: Report,
 ): Promise<void> {
   if (!api) {
@@ -181,7 +184,7 @@ export async function checkBacklog(
     }
     return;
   }
-  const { ready, oldestAgeS, exceptions } = await api.backlog(name, BACKLOG_LIMIT);
+  const { ready, oldestAgeS, exceptions } = await api.backlog(name, BACKLOG_LIMIT, consumer);
   const counted = (count: number) => (count >= BACKLOG_LIMIT ? `${count} or more` : `${count}`);
   const old = oldestAgeS !== null && oldestAgeS > OLD_MESSAGE_S;
   report({

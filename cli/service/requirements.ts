@@ -4,6 +4,7 @@ import { messageOf } from "../../common/errors.ts";
 import { directoryProblem } from "../../common/make-directory.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
 import { loadKeys } from "../../relay/access/keys.ts";
+import { takerOf } from "../../worker/known-queue.ts";
 import type { RtmConfig } from "../config.ts";
 import { readConsoleToken } from "../console/sign-in.ts";
 import { placeTexts } from "../oracle-places.ts";
@@ -43,10 +44,11 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
 /** The second one would wait for the lease of the first for ever. */
 function queuesNamedTwice(queues: RtmConfig["worker"]["queues"], user: string): string[] {
   const seen = new Map<string, number>();
-  return queues.flatMap(({ name, consumer = "" }, index) => {
+  return queues.flatMap(({ name, consumer }, index) => {
     const queue = name.includes(".") ? name : `${user.toUpperCase()}.${name}`;
-    const first = seen.get(`${queue} ${consumer}`);
-    if (first === undefined) seen.set(`${queue} ${consumer}`, index);
+    const taker = takerOf({ name: queue, consumer });
+    const first = seen.get(taker);
+    if (first === undefined) seen.set(taker, index);
     return first === undefined
       ? []
       : [`worker.queues[${index}].name: ${name} is worker.queues[${first}] already`];

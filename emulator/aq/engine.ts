@@ -1,7 +1,8 @@
 /**
  * Advanced Queuing without sockets: queues, visibility, locks, attempts, expiration, waiting.
  *
- * Follows the Oracle documentation of DBMS_AQ for classic single-consumer queues. Where the
+ * Follows the Oracle documentation of DBMS_AQ for classic queues; each subscriber of a multi-consumer one
+ * has a queue of copies. Where the
  * documentation is silent or two sources disagree, docs/emulator.md names the choice.
  */
 import type { Clock } from "../clock.ts";
@@ -36,6 +37,7 @@ export class AqEngine {
   readonly #monitor: QueueMonitor;
   readonly #scn = new ChangeNumber();
   #step = 0;
+  #lastId = 0;
 
   constructor(options: EngineOptions) {
     this.#clock = options.clock;
@@ -53,9 +55,12 @@ export class AqEngine {
       throw new OraError(24006, `cannot create QUEUE, ${definition.name} already exists`);
     }
     const queue = new Queue(definition);
-    this.#queues.set(queue.name, queue);
+    for (const each of [queue, ...queue.subscribers.values()]) this.#queues.set(each.name, each);
     if (!this.#queues.has(queue.exceptionQueue)) {
-      const exceptions = new Queue({ ...definition, name: queue.exceptionQueue }, true);
+      const exceptions = new Queue(
+        { ...definition, subscribers: [], name: queue.exceptionQueue },
+        true,
+      );
       this.#queues.set(exceptions.name, exceptions);
     }
     return queue;
@@ -91,7 +96,9 @@ export class AqEngine {
     if (enqueue) queue.enqueueEnabled = false;
     if (!dequeue) return;
     queue.dequeueEnabled = false;
-    for (const waiter of [...queue.waiters]) waiter.fail(notEnabled(queue));
+    for (const { waiters } of [queue, ...queue.subscribers.values()]) {
+      for (const waiter of [...waiters]) waiter.fail(notEnabled(queue));
+    }
   }
 
   /** Puts messages into a queue, in the owner's transaction. Returns their ids. */
@@ -105,7 +112,12 @@ export class AqEngine {
       throw new OraError(25207, `enqueue failed, queue ${queue.name} is disabled from enqueueing`);
     }
     for (const message of messages) requirePayload(queue, message.kind);
-    return messages.map((message) => this.#enqueueRow(owner, queue, message).id);
+    const copies = queue.subscribers.size > 0 ? [...queue.subscribers.values()] : [queue];
+    return messages.map((message) => {
+      const id = messageId(++this.#lastId);
+      for (const copy of copies) this.#enqueueRow(owner, copy, message, id);
+      return id;
+    });
   }
 
   /** Visibility IMMEDIATE: a transaction of its own, committed at once. */
@@ -120,7 +132,8 @@ export class AqEngine {
     owner: AqOwner,
     queue: Queue,
     message: { payload: Buffer; kind: PayloadKind; properties?: MessageProperties },
-  ): QueueRow {
+    id: Buffer,
+  ): void {
     const now = this.#clock.now();
     const step = ++this.#step;
     const properties: Required<MessageProperties> = {
@@ -135,7 +148,7 @@ export class AqEngine {
     // Without a delay it is ready whatever becomes of the clock.
     const readyAt = properties.delay > 0 ? now + properties.delay * 1000 : 0;
     const row: QueueRow = {
-      id: messageId(step),
+      id,
       payload: message.payload,
       kind: message.kind,
       properties,
@@ -162,7 +175,6 @@ export class AqEngine {
         this.#monitor.available(queue, row);
       },
     });
-    return row;
   }
 
   /**
@@ -175,9 +187,10 @@ export class AqEngine {
     kind: PayloadKind,
     options: DequeueOptions = {},
   ): Promise<DequeuedMessage[]> {
-    const queue = this.queue(name);
-    if (!queue.dequeueEnabled) throw notEnabled(queue);
-    requirePayload(queue, kind);
+    const named = this.queue(name);
+    if (!named.dequeueEnabled) throw notEnabled(named);
+    requirePayload(named, kind);
+    const queue = named.of(options.consumer);
     if (options.messageId) {
       const id = options.messageId;
       const row = [...queue.rows()].find((other) => other.id.equals(id));

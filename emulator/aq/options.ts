@@ -15,6 +15,8 @@ export interface DequeueOptions {
   max?: number;
   /** Seconds, or WAIT_FOREVER. Default 0. */
   wait?: number;
+  /** Subscriber of a multi-consumer queue, in any case of letters. */
+  consumer?: string | undefined;
   /** Default `remove`. */
   mode?: number;
   /** Default `first`: a new snapshot. `next` goes on in the snapshot of the last dequeue. */

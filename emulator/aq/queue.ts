@@ -1,4 +1,5 @@
 /** One queue: its rows in the order of dequeue, and who waits for one. */
+import { OraError, ora } from "../errors.ts";
 import { compareRows, type PayloadKind, type QueueRow } from "./message.ts";
 
 export interface QueueDefinition {
@@ -11,6 +12,8 @@ export interface QueueDefinition {
   maxRetries?: number;
   /** Seconds a rolled-back message waits before it can be dequeued again. Default 0. */
   retryDelay?: number;
+  /** Of a multi-consumer queue: who gets a copy of each message. Default: single-consumer. */
+  subscribers?: readonly string[];
 }
 
 /** A dequeue that waits. `attempt` tries again and returns true when it is satisfied. */
@@ -31,6 +34,8 @@ export class Queue {
   enqueueEnabled: boolean;
   dequeueEnabled: boolean;
   readonly waiters = new Set<Waiter>();
+  /** Of a multi-consumer queue, whose own rows are theirs. */
+  readonly subscribers: ReadonlyMap<string, Queue>;
 
   // Sorted by enqueue time and step. Rows that are gone stay until half of the array is.
   #rows: QueueRow[] = [];
@@ -48,6 +53,30 @@ export class Queue {
     this.exceptionQueue = `${owner}.AQ$_${definition.table}_E`;
     this.enqueueEnabled = !isExceptionQueue;
     this.dequeueEnabled = !isExceptionQueue;
+    const { subscribers = [], ...rest } = definition;
+    this.subscribers = new Map(
+      subscribers.map((subscriber) => {
+        const name = `${definition.name}:${subscriber.toUpperCase()}`;
+        return [subscriber.toUpperCase(), new Queue({ ...rest, name })];
+      }),
+    );
+  }
+
+  /**
+   * Where a dequeue finds its messages. @param consumer as the dequeue names it
+   * @throws OraError 25231; 3001 for what was never seen on a real database
+   */
+  of(consumer: string | undefined): Queue {
+    if (this.subscribers.size === 0) {
+      if (consumer === undefined) return this;
+      throw ora.unsupported("consumerName on a single-consumer queue");
+    }
+    if (consumer === undefined) {
+      throw new OraError(25231, "cannot dequeue because CONSUMER_NAME not specified");
+    }
+    const copies = this.subscribers.get(consumer.toUpperCase());
+    if (!copies) throw ora.unsupported(`dequeue by ${consumer}, who is no subscriber`);
+    return copies;
   }
 
   /** Live rows. */

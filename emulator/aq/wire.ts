@@ -157,16 +157,17 @@ export function readDequeue(reader: Reader, fieldVersion: number): DequeueReques
   if (fieldVersion >= SINCE.jsonPayload) reader.u8();
   if (fieldVersion >= SINCE.shard) reader.int();
   const queue = reader.text();
-  if (hasConsumer) reader.bytes();
+  const consumer = hasConsumer ? reader.text() : undefined;
   const messageId = hasMessageId ? Buffer.from(reader.raw(MESSAGE_ID_BYTES)) : undefined;
   const correlation = hasCorrelation ? reader.text() : "";
   const kind = readToid(reader.raw(16));
   if (hasCondition) reader.bytes();
-  refuseOptions(hasConsumer !== 0, hasCondition !== 0, flags);
+  refuseOptions(hasCondition !== 0, flags);
   return {
     queue,
     kind,
     options: {
+      consumer,
       mode,
       navigation,
       immediate: visibility === VISIBILITY_IMMEDIATE,
@@ -177,8 +178,7 @@ export function readDequeue(reader: Reader, fieldVersion: number): DequeueReques
   };
 }
 
-function refuseOptions(consumer: boolean, condition: boolean, flags: number): void {
-  if (consumer) throw ora.unsupported("multi-consumer queues (consumerName)");
+function refuseOptions(condition: boolean, flags: number): void {
   if (condition) throw ora.unsupported("dequeue conditions");
   refuseBuffered(flags);
 }
@@ -228,7 +228,7 @@ function readArrayDequeue(reader: Reader, fieldVersion: number, slots: number): 
   const queue = reader.sizedText();
   readProperties(reader, fieldVersion);
   reader.int();
-  const consumer = reader.sizedBytes();
+  const consumer = reader.sizedText();
   const mode = reader.int();
   const navigation = reader.int();
   const visibility = reader.int();
@@ -240,12 +240,13 @@ function readArrayDequeue(reader: Reader, fieldVersion: number, slots: number): 
   reader.skipInts(3);
   const kind = readToid(reader.sizedBytes() ?? Buffer.alloc(16, 0xff));
   reader.skipInts(4);
-  refuseOptions(consumer !== null, condition !== null, reader.int());
+  refuseOptions(condition !== null, reader.int());
   return {
     queue,
     kind,
     options: {
       max: slots,
+      consumer: consumer || undefined,
       mode,
       navigation,
       immediate: visibility === VISIBILITY_IMMEDIATE,

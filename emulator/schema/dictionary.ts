@@ -24,7 +24,7 @@ function queueRow(emulator: Emulator, name: string): Record<string, SqlValue>[] 
       RETRY_DELAY: queue.retryDelay,
       TYPE: queue.payload,
       OBJECT_TYPE: null,
-      RECIPIENTS: "SINGLE",
+      RECIPIENTS: queue.subscribers.length > 0 ? "MULTIPLE" : "SINGLE",
     },
   ];
 }

@@ -39,8 +39,11 @@ export async function dequeueText(
   queueName: string,
   wait: number,
   navigation: number,
+  consumer: SqlValue | undefined,
 ): Promise<TextDequeued> {
-  const [message] = await session.dequeue(queueName, { wait, navigation, signal });
+  const name = consumer === null || consumer === undefined ? undefined : String(consumer);
+  const options = { wait, navigation, consumer: name, signal };
+  const [message] = await session.dequeue(queueName, options);
   if (!message) return { id: null, attempts: null, enqueuedMs: null, pieces: [], truncated: 0 };
   const { payload } = message;
   const text = Buffer.isBuffer(payload) ? payload.toString("utf8") : JSON.stringify(payload);
@@ -75,8 +78,14 @@ export class PlSqlDequeue {
       if (options.dbmsAq === false) {
         throw new OraError(6550, "PLS-00201: identifier 'DBMS_AQ' must be declared");
       }
-      const { QUEUE, WAIT, NAVIGATION } = call.binds;
-      const found = await dequeueText(call, String(QUEUE), Number(WAIT), Number(NAVIGATION));
+      const { QUEUE, WAIT, NAVIGATION, CONSUMER } = call.binds;
+      const found = await dequeueText(
+        call,
+        String(QUEUE),
+        Number(WAIT),
+        Number(NAVIGATION),
+        CONSUMER as SqlValue,
+      );
       return {
         out: {
           ID: found.id,

@@ -26,7 +26,10 @@ export interface RtmSchemaOptions {
   readonly workerApi?: boolean;
   /** False: no EXECUTE on DBMS_LOCK. Default true. */
   readonly lease?: boolean;
-  /** What RTM_WORKER_API.VERSIONS says; version 1 has neither REVOCATIONS nor PRESENCE. Default 2. */
+  /**
+   * What RTM_WORKER_API.VERSIONS says; version 1 has neither REVOCATIONS nor PRESENCE,
+   * version 2 no consumers. Default 3.
+   */
   readonly apiVersion?: number;
   /** What it says is installed. Default "emulator". */
   readonly schemaVersion?: string;
@@ -47,7 +50,7 @@ export class RtmSchema {
   get broadcasts(): readonly LogRow[] {
     return this.log.filter(({ status }) => status === "QUEUED");
   }
-  /** Rows of RTM_WORKER by worker id. */
+  /** Rows of RTM_WORKER by worker id and queue. */
   readonly workers = new Map<string, WorkerRow>();
   /** Committed claim checks of RTM_DELIVERY. */
   readonly claims = new Map<string, string>();
@@ -71,7 +74,7 @@ export class RtmSchema {
     this.clockOffsetMs = options.clockOffsetMs ?? 0;
     this.owner = (options.owner ?? "RTM").toUpperCase();
     this.queueName = `${this.owner}.RTM_QUEUE`;
-    this.apiVersion = options.apiVersion ?? 2;
+    this.apiVersion = options.apiVersion ?? 3;
     emulator.createQueue({
       name: this.queueName,
       table: "RTM_QT",

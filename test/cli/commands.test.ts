@@ -133,7 +133,14 @@ describe("check-config", () => {
   }, async () => {
     const file = await configFile({
       database: { connectString: "x", user: "scott", password: "tiger" },
-      worker: { queues: [{ name: "Q" }, { name: "SCOTT.q" }, { name: "Q", consumer: "B" }] },
+      worker: {
+        queues: [
+          { name: "Q" },
+          { name: "SCOTT.q" },
+          { name: "Q", consumer: "B" },
+          { name: "SCOTT.Q", consumer: "b" },
+        ],
+      },
     });
     const publishUrl = "https://u:TIGER@rtm.example.com";
     const [twice, url] = await Promise.all([
@@ -144,7 +151,8 @@ describe("check-config", () => {
     ]);
     expect(twice.code).toBe(2);
     expect(twice.output).toContain("worker.queues[1].name: SCOTT.Q is worker.queues[0] already");
-    expect(twice.output).not.toContain("worker.queues[2]");
+    expect(twice.output).toContain("worker.queues[3].name: SCOTT.Q is worker.queues[2] already");
+    expect(twice.output).not.toContain("worker.queues[2].name");
     expect(url.output).toContain("RTM_WORKER_PUBLISH_URL): must hold no user and no password");
     expect(url.output).not.toContain("TIGER");
   });

@@ -479,6 +479,24 @@ describe("rtm doctor", () => {
     });
   });
 
+  it("looks into a multi-consumer queue as the consumer", async () => {
+    await startWorld();
+    const events = world.emulator.createQueue({
+      name: "RTM.EVENTS",
+      subscribers: ["BILLING", "AUDIT"],
+    });
+    events.enqueue("{}");
+    const [as, entry] = ["queue RTM.EVENTS", { name: "EVENTS", channel: "events" }];
+    const asked = async (consumer: object) =>
+      linesOf(await run({}, { RTM_WORKER_QUEUES: JSON.stringify([{ ...entry, ...consumer }]) }));
+    const named = await asked({ consumer: "billing" });
+    expect(named.get(`${as} payload`)).toMatchObject({ verdict: "ok" });
+    expect(named.get(`${as} dequeue right`)).toMatchObject({ verdict: "ok" });
+    expect(named.get(`${as} backlog`)!.text).toMatch(/^1 ready/);
+    const unnamed = await asked({});
+    expect(unnamed.get(`${as} payload`)!.text).toContain("set queues[].consumer");
+  });
+
   describe("relay", () => {
     beforeEach(() => startWorld());
 

@@ -371,6 +371,36 @@ describe("waiting", () => {
   });
 });
 
+describe("subscribers", () => {
+  it("each get a copy under the same id, and settle it alone", async () => {
+    const { engine, put, list } = setUp({ subscribers: ["ONE", "two"] });
+    const [writer, one, two] = [newOwner(), newOwner(), newOwner()];
+    put(writer, "m1");
+    engine.commit(writer);
+    const take = (owner: AqOwner, consumer: string) =>
+      engine.dequeue(owner, Q, "RAW", { max: 100, consumer });
+    const [first] = await take(one, "one");
+    const [second] = await take(two, "TWO");
+    expect(first!.id).toEqual(second!.id);
+    engine.commit(one);
+    engine.rollback(two);
+    expect([list(`${Q}:ONE`), list(`${Q}:TWO`)]).toEqual([[], ["m1"]]);
+    expect(await take(one, "one")).toEqual([]);
+  });
+
+  it("must be named, and one that waits is ended when the queue is stopped", async () => {
+    const { engine } = setUp({ subscribers: ["ONE"] });
+    await expect(engine.dequeue(newOwner(), Q, "RAW", {})).rejects.toThrow("ORA-25231");
+    await expect(engine.dequeue(newOwner(), Q, "RAW", { consumer: "X" })).rejects.toThrow(
+      "ORA-03001",
+    );
+    const waiting = engine.dequeue(newOwner(), Q, "RAW", { consumer: "ONE", wait: WAIT_FOREVER });
+    const ended = expect(waiting).rejects.toThrow("ORA-25226");
+    engine.stop(engine.queue(Q));
+    await ended;
+  });
+});
+
 describe("queues", () => {
   it("that do not exist are ORA-24010, and twice the same is ORA-24006", async () => {
     const { engine, take } = setUp();

@@ -5,7 +5,8 @@ create or replace package rtm_worker_api authid definer as
   -- which side to upgrade.
   -- 2: REVOCATIONS and PRESENCE, and control items on the queue. A worker of version 1 sets those aside in
   -- RTM_LOG; the next one hands the revocations among them over.
-  c_api_version constant pls_integer := 2;
+  -- 3: consumers of multi-consumer queues (p_consumer).
+  c_api_version constant pls_integer := 3;
 
   type t_names   is table of varchar2(128)   index by pls_integer;
   type t_numbers is table of number          index by pls_integer;
@@ -30,8 +31,14 @@ create or replace package rtm_worker_api authid definer as
   -- Exclusive lease of a queue for this session; it ends with the session, not with a commit.
   -- Returns 'ACQUIRED' (also when this session holds it already), 'BUSY' (another session holds
   -- it after p_timeout_s seconds, 0 to 60) or 'NO_GRANT' (no DBMS_LOCK here).
-  function acquire_lease(p_queue_name in varchar2, p_timeout_s in number default 0) return varchar2;
-  procedure release_lease(p_queue_name in varchar2);
+  -- p_consumer: the subscriber's name, on a multi-consumer queue. Each of them has a lease of its own, and
+  -- as long as one is held nobody gets that of the whole queue, which workers of before version 3 ask for.
+  function acquire_lease(
+    p_queue_name in varchar2,
+    p_timeout_s  in number default 0,
+    p_consumer   in varchar2 default null
+  ) return varchar2;
+  procedure release_lease(p_queue_name in varchar2, p_consumer in varchar2 default null);
 
   -- A number above all that were given before. Taken after the lease, it orders the holders: a relay
   -- log that many nodes share refuses a batch with a lower one than it has seen.
@@ -54,7 +61,8 @@ create or replace package rtm_worker_api authid definer as
     p_limit         in  number,
     p_ready         out number,
     p_oldest_age_s  out number,
-    p_exceptions    out number        -- depth of the exception queue, bounded by p_limit too
+    p_exceptions    out number,       -- depth of the exception queue, bounded by p_limit too
+    p_consumer      in  varchar2 default null -- only what waits for this subscriber
   );
 
   -- In the dequeue transaction: adds a row DELIVERED to RTM_LOG, with time and recipients, for each

@@ -59,7 +59,7 @@ export const SUPPLIED: Readonly<Record<string, PackageFacts>> = {
       ],
       release: ["id", "lockhandle"],
     },
-    names: "x_mode",
+    names: "s_mode x_mode",
   },
   dbms_crypto: {
     source: `${ARPLS} 19c, DBMS_CRYPTO (not verified)`,
