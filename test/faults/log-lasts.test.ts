@@ -79,6 +79,35 @@ describe.skipIf(ENGINE_MISSING !== "")(`last values and faults${ENGINE_MISSING}`
     expect(await server.command("ZCARD", "{rtm}:t:last:until")).toBe(3);
   });
 
+  it.each(["order", "until", "sum"])(
+    "log-last-foreign: with another type at :%s nothing is half appended, and all else goes on",
+    async (name) => {
+      const server = await RedisServer.start();
+      const key = `{rtm}:t:last:${name}`;
+      const node = await logNode(server.url);
+      await server.command("SET", key, "foreign");
+      const before = await server.command("XLEN", "{rtm}:log");
+      for (let n = 0; n < 3; n++) {
+        expect(await node.log.append([kept(1)], SOURCE)).toMatchObject([
+          { status: "unavailable", message: expect.stringContaining("WRONGTYPE") },
+        ]);
+        const { key: place } = lastFact("", { ...message(1), seq: 1 });
+        expect(await node.log.note([{ table: "last", key: place, value: null }])).toMatchObject([
+          { status: "unavailable", message: expect.stringContaining("WRONGTYPE") },
+        ]);
+      }
+      expect(await server.command("XLEN", "{rtm}:log")).toBe(before);
+      // What is no last value, and a node that begins, do not care.
+      await publish(node, [message(2)]);
+      await untilSettled(node, await logNode(server.url));
+      await server.command("DEL", key);
+      await publish(node, [kept(1)]);
+      await untilSettled(node);
+      expect(node.reader.lasts).toEqual(["sales e1 id-1"]);
+      expect(node.reader.live.map(({ id }) => id)).toEqual(["id-2", "id-1"]);
+    },
+  );
+
   it("log-last-oom: a full engine takes nothing, though something that is over could go", async () => {
     const server = await RedisServer.start();
     // Its clock stands still, so nothing goes by itself.

@@ -84,6 +84,8 @@ local n, full, large = tonumber(m[5]), 0, 0
 if #body > 0 then
   local planned, said
   if lasting then
+    local foreign = last_foreign(KEYS[6])
+    if foreign then return foreign end
     planned, said, full, large = plan(KEYS[6], lasting, tonumber(ARGV[10]), tonumber(ARGV[11]), clock_of(ARGV[12]))
     body[#body + 1] = said
     bytes = bytes + #said

@@ -51,9 +51,18 @@ end
 
 /**
  * Last values: `last_set` and `last_drop` write one of the table `t`, and `last_end` deletes up to `most` that
- * are over at `clock`. It need not be said: every node drops them by itself.
+ * are over at `clock`. It need not be said: every node drops them by itself. `last_foreign` gives the error
+ * that they would end with because somebody put another type there: to be asked before anything is written.
  */
 export const LAST = `
+local function last_foreign(t)
+  for _, reply in ipairs({
+    redis.pcall('HLEN', t), redis.pcall('HLEN', t .. ':sum'),
+    redis.pcall('ZRANGE', t .. ':order', 0, 0), redis.pcall('ZRANGE', t .. ':until', 0, 0),
+  }) do
+    if type(reply) == 'table' and reply.err then return reply end
+  end
+end
 local function last_sum(t, field, more)
   local sum = string.format('%.0f', tonumber(redis.call('HGET', t .. ':sum', field) or 0) + more)
   redis.call('HSET', t .. ':sum', field, sum)

@@ -20,7 +20,7 @@ const ENDED = 100;
 export const ATTACH = script(
   "attach",
   `${FENCE}${CLOCK}${DROP_OWNED}${LAST}
-last_end(ARGV[5] .. 'last', clock_of(ARGV[6]), ${ENDED})
+if not last_foreign(ARGV[5] .. 'last') then last_end(ARGV[5] .. 'last', clock_of(ARGV[6]), ${ENDED}) end
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'q', 'g', 'n', 't')
 local known = tonumber(ARGV[2])
 local g, n, why = tonumber(m[4] or 0), tonumber(m[5] or 0), nil
@@ -80,6 +80,10 @@ local alive, ranks, body, writes, out, bytes = {}, {}, {}, {}, {}, 0
 for at = 4, #ARGV, 6 do
   local table, key, rank, owner = tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 4]), ARGV[at + 5]
   local result = 1
+  if KEYS[table] == ARGV[3] .. 'last' then
+    local foreign = last_foreign(KEYS[table])
+    if foreign then return foreign end
+  end
   if owner ~= '' then
     if alive[owner] == nil then alive[owner] = redis.call('HGET', KEYS[3], owner) and true end
     if not alive[owner] then result = -1 end
