@@ -14,7 +14,7 @@ import { MemoryLog } from "../../relay/log/memory-log.ts";
 import { type Relay, type RelayOptions, startRelay } from "../../relay/relay.ts";
 import { post as postTo } from "../protocol-kit/client.ts";
 
-export { Client, type Frame, until } from "../protocol-kit/client.ts";
+export { Client, DEADLINE_MS, type Frame, until } from "../protocol-kit/client.ts";
 
 export const SECRET = "0123456789abcdef0123456789abcdef";
 export const API_KEY = "test-key-0123456789";
