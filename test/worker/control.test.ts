@@ -1,6 +1,6 @@
 /** Revocations and what else is told beside messages, from PL/SQL to the relay. */
 import type { Connection } from "oracledb";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import type { RtmSchemaOptions } from "../../emulator/index.ts";
 import { sessionClaim } from "../../emulator/schema/rtm-control.ts";
 import type { Message } from "../../relay/contract/message.ts";
@@ -178,16 +178,20 @@ describe("a revocation", () => {
     world.startWorker();
     await world.waitingSession();
     await call(connection, "revoke_user", "SCOTT");
-    const calledAt = world.schema.control.revocations.length === 0 ? Date.now() + 3_600_000 : 0;
-    // Another session signs a token under the old right now.
-    world.schema.clockOffsetMs += 5_000;
+    const calledAt = Date.now() + 3_600_000;
+    // Ten minutes go by, in which another session signs a token under the right of before.
+    const { now } = Date;
+    onTestFinished(() => {
+      Date.now = now;
+    });
+    Date.now = () => now() + 600_000;
     await connection.commit();
     await until("it has come", () => world.publisher.controlled.length === 1);
     const [item] = world.publisher.controlled;
     expect(item).toMatchObject({ op: "revoke" });
     const { before } = item as { before: number };
-    expect(before).toBeGreaterThanOrEqual(calledAt);
-    expect(before).toBeLessThan(calledAt + 60_000);
+    expect(before).toBeGreaterThan(calledAt + 540_000);
+    expect(before).toBeLessThan(calledAt + 660_000);
   });
 
   it("in force is handed over before anything is dequeued, with each session", async () => {
