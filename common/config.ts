@@ -12,7 +12,7 @@ import {
   toJsonSchema,
 } from "./config-keys.ts";
 import { messageOf, RtmError } from "./errors.ts";
-import { dotted } from "./issue.ts";
+import { dotted, problemText } from "./issue.ts";
 import { jsonProblem } from "./json-place.ts";
 import { readRegularFile } from "./regular-file.ts";
 
@@ -52,7 +52,7 @@ function describeIssue(
   const where = dotted(issue.path);
   const variable = given.get(where);
   const from = variable === undefined ? "" : ` (environment variable ${variable})`;
-  return [`${where || "the configuration"}${from}: ${issue.message}`];
+  return [`${where || "the configuration"}${from}: ${problemText(issue)}`];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -28,6 +28,48 @@ function problemsOf(raw: unknown, env = {}): readonly string[] {
 }
 
 describe("parseConfig", () => {
+  it("says in words what is needed instead, where the schema has none of its own", () => {
+    const words = z.strictObject({
+      port: z.number().int(),
+      share: z.number().int(),
+      on: z.boolean(),
+      names: z.array(z.string().min(2)).min(1),
+      kind: z.enum(["a", "b"]),
+      inner: z.strictObject({ count: z.number().max(9) }),
+      needed: z.string(),
+      few: z.array(z.string()).max(1),
+      own: z.string("write it like this"),
+    });
+    const wrong = {
+      port: "3000",
+      share: 1.5,
+      on: "yes",
+      names: ["x"],
+      kind: "c",
+      inner: { count: 10 },
+      few: ["a", "b"],
+      own: 5,
+    };
+    expect(() => parseConfig(words, wrong)).toThrow(
+      expect.objectContaining({
+        problems: [
+          "port: must be a number, not text",
+          "share: must be a whole number",
+          "on: must be true or false, without quotes, not text",
+          "names[0]: must have at least 2 characters",
+          "kind: must be one of a, b",
+          "inner.count: must be at most 9",
+          "needed: is missing: text in quotes is needed",
+          "few: must have at most 1 entries",
+          "own: write it like this",
+        ],
+      }),
+    );
+    expect(() => parseConfig(words, { ...wrong, inner: [], names: [], few: "a" })).toThrow(
+      /names: must have at least 1 entries[\s\S]*inner: must be an object, in \{ and \}, not a list[\s\S]*few: must be a list, in \[ and \], not text/,
+    );
+  });
+
   it("fills in defaults, in ms and bytes, and freezes the result", () => {
     const config = parseConfig(schema, {});
     expect(config.relay).toMatchObject({ port: 3000, wait: 5000, body: 65536 });
