@@ -4,6 +4,7 @@
  * Kubernetes mounts secrets as links, systemd passes credentials as regular files.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
+import { messageOf } from "./errors.ts";
 import { formatSize } from "./units.ts";
 
 const PIECE_BYTES = 64 * 1024;
@@ -45,4 +46,14 @@ export function readRegularFile(path: string, maxBytes: number): Buffer {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Why `readRegularFile` failed, in words. */
+export function whyUnreadable(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "there is no such file";
+  if (code === "EACCES") {
+    return `the user ${process.env.USER ?? process.getuid?.() ?? "of this process"} may not read it`;
+  }
+  return messageOf(error);
 }

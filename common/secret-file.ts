@@ -3,8 +3,8 @@
  * start and line breaks at the end do not count: editors add them. What else could make it silently
  * another secret is an error.
  */
-import { messageOf, RtmError } from "./errors.ts";
-import { readRegularFile } from "./regular-file.ts";
+import { RtmError } from "./errors.ts";
+import { readRegularFile, whyUnreadable } from "./regular-file.ts";
 
 /** No secret is as long as that. */
 const MAX_BYTES = 64 * 1024;
@@ -26,7 +26,7 @@ export function readSecretFile(path: string): string {
   try {
     bytes = readRegularFile(path, MAX_BYTES);
   } catch (error) {
-    throw new SecretFileError(`${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+    throw new SecretFileError(`${path} cannot be read: ${whyUnreadable(error)}`, { cause: error });
   }
   return secretOf(bytes, path);
 }
@@ -55,14 +55,4 @@ export function secretOf(bytes: Uint8Array, source: string): string {
     throw refuse("holds a control character or an invisible one: write the secret anew");
   }
   return secret;
-}
-
-/** What to do is said where it is not plain. */
-function reasonOf(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT") return "there is no such file";
-  if (code === "EACCES") {
-    return `the user ${process.env.USER ?? process.getuid?.() ?? "of this process"} may not read it`;
-  }
-  return messageOf(error);
 }

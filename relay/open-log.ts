@@ -2,7 +2,7 @@
 import { ConfigError } from "../common/config.ts";
 import { messageOf } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
-import { readRegularFile } from "../common/regular-file.ts";
+import { readRegularFile, whyUnreadable } from "../common/regular-file.ts";
 import { readSecretFile } from "../common/secret-file.ts";
 import type { RelayConfig } from "./config.ts";
 import type { Log } from "./log/log.ts";
@@ -38,18 +38,30 @@ export function openLog(
 
 /**
  * Where the engine is and who asks.
- * @throws {ConfigError} a file that it names cannot be read
+ * @throws {ConfigError} files that it names cannot be read
  */
 export function engineAddress(config: RelayConfig): EngineAddress {
   const { tls, url, urlFile } = config.log;
+  const problems: string[] = [];
+  const collect = (read: () => string): string | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+      return undefined;
+    }
+  };
   const pem = (name: keyof typeof tls): string | undefined => {
     const path = tls[name];
-    return path === undefined ? undefined : readNamed(`relay.log.tls.${name}`, path, readFile);
+    if (path === undefined) return undefined;
+    return collect(() => readNamed(`relay.log.tls.${name}`, path, readFile));
   };
   const [ca, cert, key] = [pem("caFile"), pem("certFile"), pem("keyFile")];
   const readUrl = () => url ?? readNamed("relay.log.urlFile", urlFile as string, readSecretFile);
   // Read now, so that a file that is missing fails the start and not the first connection.
-  readUrl();
+  collect(readUrl);
+  if (problems.length > 0) throw new ConfigError(problems);
   return {
     url: readUrl,
     tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) },
@@ -60,7 +72,7 @@ function readFile(path: string): string {
   try {
     return readRegularFile(path, MAX_PEM_BYTES).toString();
   } catch (error) {
-    throw new Error(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new Error(`${path} cannot be read: ${whyUnreadable(error)}`, { cause: error });
   }
 }
 

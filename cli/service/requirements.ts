@@ -4,6 +4,8 @@ import { messageOf } from "../../common/errors.ts";
 import { directoryProblem } from "../../common/make-directory.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
 import { loadKeys } from "../../relay/access/keys.ts";
+import { engineAddress } from "../../relay/open-log.ts";
+import { PresenceRules } from "../../relay/presence/rules.ts";
 import { takerOf } from "../../worker/known-queue.ts";
 import type { RtmConfig } from "../config.ts";
 import { readConsoleToken } from "../console/sign-in.ts";
@@ -35,7 +37,14 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
   if (roles.worker && !roles.relay) {
     problems.push(...unreadable("worker", config.worker, ["publishKeyFile"]));
   }
-  if (roles.relay) problems.push(...problemsOf(() => loadKeys(config.relay)));
+  if (roles.relay) {
+    const { log, presence } = config.relay;
+    problems.push(
+      ...problemsOf(() => loadKeys(config.relay)),
+      ...problemsOf(() => log.kind === "memory" || engineAddress(config.relay)),
+      ...problemsOf(() => new PresenceRules(presence)),
+    );
+  }
   problems.push(...problemsOf(() => readConsoleToken(config.service.console.tokenFile)));
   problems.push(...clashes(config, roles));
   if (problems.length > 0) throw new ConfigError(problems);
