@@ -11,6 +11,7 @@ import { rtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
 import { ROLES } from "../service/roles.ts";
 import { startService } from "../service/service.ts";
+import { DemoAccess } from "./access.ts";
 import { startCluster } from "./cluster.ts";
 import { Producer } from "./producer.ts";
 import { BURST, mountDemo } from "./routes.ts";
@@ -21,6 +22,8 @@ export interface Demo {
   readonly url: string;
   /** Where the service's console is; undefined with several nodes, of which each has its own. */
   readonly console: string | undefined;
+  /** Holds the key for the command line. */
+  readonly keyFile: string;
   /** Settles when the worker in this process has ended; never with several nodes. */
   readonly done: Promise<void>;
   stop(): Promise<void>;
@@ -53,6 +56,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   const emulator = await startEmulator({ profile, users: { RTM: password } });
   const schema = new RtmSchema(emulator);
   const shop = new Shop(emulator, schema);
+  const access = new DemoAccess(directory);
   const { connectString } = emulator;
   const config = {
     log: { level: log.level },
@@ -61,7 +65,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     worker: { receipts: true },
     relay: {
       port,
-      insecure: true,
+      ...access.config,
       drain: { window: "0s" },
       // A page that opens just after a burst gets all of it.
       history: { count: 5 * BURST },
@@ -77,7 +81,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       config: parseConfig(rtmConfig, config),
       roles: ROLES.serve,
       log,
-      extend: (app) => mountDemo(app, { shop, producer, log }),
+      extend: (app) => mountDemo(app, { shop, producer, access, log }),
     });
     const { relay, adminPort, done } = service;
     const console = `http://127.0.0.1:${adminPort}/console/`;
@@ -89,7 +93,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       port,
       directory,
       config,
-      extend: (app, cluster) => mountDemo(app, { shop, producer, log, cluster }),
+      extend: (app, cluster) => mountDemo(app, { shop, producer, access, log, cluster }),
     });
     return { ...cluster, done: new Promise(() => {}) };
   };
@@ -106,6 +110,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   return {
     url: `http://127.0.0.1:${serving.port}/demo/`,
     console: serving.console,
+    keyFile: access.keyFile,
     done: serving.done,
     stop: async () => {
       await producer.close();

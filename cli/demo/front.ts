@@ -9,15 +9,17 @@ import type { Duplex } from "node:stream";
 
 export class Front {
   readonly #ports: readonly number[];
-  #turn = 0;
+  /** Counted apart: with a fixed number of requests each, all pages might end on one node. */
+  #requests = 0;
+  #sockets = 0;
 
   constructor(ports: readonly number[]) {
     this.#ports = ports;
   }
 
-  /** A connection to the next node that takes one; undefined when none does. */
-  async #connect(): Promise<Socket | undefined> {
-    const from = this.#turn++ % this.#ports.length;
+  /** A connection to the node whose turn it is, or the next one that takes it; undefined: none does. */
+  async #connect(turn: number): Promise<Socket | undefined> {
+    const from = turn % this.#ports.length;
     for (const port of [...this.#ports.slice(from), ...this.#ports.slice(0, from)]) {
       const socket = connect({ host: "127.0.0.1", port, noDelay: true });
       try {
@@ -31,7 +33,7 @@ export class Front {
   }
 
   async pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const socket = await this.#connect();
+    const socket = await this.#connect(this.#requests++);
     if (!socket) {
       outgoing.writeHead(502).end("no node answers\n");
       return;
@@ -51,7 +53,7 @@ export class Front {
   /** Passes a WebSocket on, byte by byte. */
   async upgrade(incoming: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     client.on("error", () => client.destroy());
-    const node = await this.#connect();
+    const node = await this.#connect(this.#sockets++);
     if (!node || client.destroyed) {
       node?.destroy();
       client.destroy();

@@ -1,6 +1,6 @@
 /** Transactions of the demo, made with the real driver. */
 import oracledb from "oracledb";
-import { INSERT_SALE } from "./shop.ts";
+import { INSERT_SALE, PUBLISH_TOTALS } from "./shop.ts";
 
 const REGIONS = ["North", "South", "East", "West"];
 const PRODUCTS: readonly (readonly [string, number])[] = [
@@ -67,6 +67,7 @@ export class Producer {
       return { order_id: ++this.#orderId, region: pick(REGIONS), product, amount, tx };
     });
     await this.#connection.executeMany(INSERT_SALE, orders);
+    await this.#connection.execute(PUBLISH_TOTALS);
     if (commit) {
       await this.#connection.commit();
       this.commits.push([tx, now()]);

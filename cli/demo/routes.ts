@@ -1,10 +1,12 @@
 /** What the demo's page asks for. */
 import { fileURLToPath } from "node:url";
-import express, { type Application, type Response } from "express";
+import express, { type Application, type NextFunction, type Request, type Response } from "express";
 import type { Logger } from "../../common/logger.ts";
 import { VERSION } from "../version.ts";
+import type { DemoAccess } from "./access.ts";
 import type { Producer } from "./producer.ts";
 import type { Shop } from "./shop.ts";
+import { Visitors } from "./visitors.ts";
 
 /** Rows of the burst button. */
 export const BURST = 1000;
@@ -17,6 +19,7 @@ const POLICY =
 export interface DemoRoutes {
   readonly shop: Shop;
   readonly producer: Producer;
+  readonly access: DemoAccess;
   readonly log: Logger;
   /** Nodes and engine, where there are several; may be killed by name. */
   readonly cluster?: {
@@ -25,17 +28,21 @@ export interface DemoRoutes {
   };
 }
 
-export function mountDemo(app: Application, { shop, producer, log, cluster }: DemoRoutes): void {
+export function mountDemo(app: Application, routes: DemoRoutes): void {
+  const { shop, producer, log, cluster } = routes;
   const page = express.Router();
-  page.use((_request, response, next) => {
+  page.use((request, response, next) => {
     response.set({ "content-security-policy": POLICY, "cache-control": "no-store" });
-    next();
+    // Browsers say whose page asks: the buttons are not for those of others.
+    const foreign = request.method === "POST" && request.headers["sec-fetch-site"] === "cross-site";
+    if (foreign) response.status(403).json({ ok: false, code: "cross_site" });
+    else next();
   });
   const answer = (response: Response, work: Promise<object>) =>
     work.then(
       (body) => response.json(body),
       (error) => {
-        log.warn({ err: error }, "demo transaction failed");
+        log.warn({ err: error }, "demo request failed");
         response.status(500).json({ ok: false });
       },
     );
@@ -63,6 +70,7 @@ export function mountDemo(app: Application, { shop, producer, log, cluster }: De
       cluster: cluster !== undefined,
     });
   });
+  addVisits(page, routes, answer);
   if (cluster) {
     page.get("/cluster", (_request, response) => answer(response, cluster.state()));
     page.post("/kill/:name", (request, response) => {
@@ -71,4 +79,39 @@ export function mountDemo(app: Application, { shop, producer, log, cluster }: De
   }
   page.use(express.static(PAGE));
   app.use("/demo", page);
+}
+
+/** Tokens for whoever opens the page, and their end. */
+function addVisits(
+  page: express.Router,
+  { access }: DemoRoutes,
+  answer: (response: Response, work: Promise<object>) => void,
+): void {
+  const visitors = new Visitors();
+  // JSON only: a page of another host cannot send it.
+  page.post("/visit", express.json({ limit: "4kb" }), ({ body }: Request, response) => {
+    if (!body) {
+      response.status(415).json({ ok: false, code: "not_json" });
+      return;
+    }
+    const { pass, user, name, ended } = visitors.enter(body);
+    if (ended) response.status(403).json({ ok: false, code: "signed_out" });
+    else response.json({ pass, user, name, token: access.token(user, name) });
+  });
+  page.use(
+    "/visit",
+    (_error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+      response.status(400).json({ ok: false, code: "bad_request" });
+    },
+  );
+  page.post("/sign-out/:user", (request, response) => {
+    const { user } = request.params;
+    // First the session, then what it was given: nothing is minted in between.
+    const known = visitors.signOut(user);
+    const work = known ? access.revoke(user, request.socket.localPort!) : Promise.resolve();
+    answer(
+      response,
+      work.then(() => ({ ok: known })),
+    );
+  });
 }

@@ -10,6 +10,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const demo = await startDemo(options);
   const { port } = new URL(demo.url);
   const url = `http://127.0.0.1:${port}`;
+  const to = url === DEFAULT_URL ? "" : ` --url ${url}`;
   process.stdout.write(
     `\n  apex-rtm demo: ${demo.url}\n\n` +
       (demo.console === undefined ? "" : `  What happens inside, live: ${demo.console}\n\n`) +
@@ -17,7 +18,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       (options.nodes > 1
         ? `  ${options.nodes} nodes share a log in a Valkey or Redis of the demo's own: kill them on the page.\n`
         : "") +
-      `  Watch the messages in another terminal: npm run -s rtm -- tail sales${url === DEFAULT_URL ? "" : ` --url ${url}`}\n` +
+      `  Watch the messages in another terminal: npm run -s rtm -- tail sales${to}\n` +
+      `  Who is here: npm run -s rtm -- members floor${to} --key-file ${demo.keyFile}\n` +
+      "  With the same --key-file: publish, history, channels, revoke, disconnect.\n" +
       "  Stop with Ctrl+C.\n\n",
   );
   return untilStopped(() => demo.stop(), demo.done, signals, options.log);

@@ -78,6 +78,30 @@ describe.skipIf(ENGINE_MISSING !== "")(`rtm demo --nodes 3${ENGINE_MISSING}`, ()
   );
 
   it(
+    "visitors on any node see each other and the totals, and are signed out on all of them",
+    async () => {
+      await page.locator("#tiles .note", { hasText: "1 order" }).waitFor();
+      const others: Page[] = [];
+      for (let count = 2; count <= 4; count++) {
+        const other = await browser.newPage();
+        others.push(other);
+        await other.goto(`${origin}/demo/`);
+        await other.locator("#tiles .note", { hasText: "1 order" }).waitFor();
+        await page.locator("#people-count", { hasText: String(count) }).waitFor();
+      }
+      await until("they are on all nodes", async () =>
+        (await state()).nodes.every(({ pages }) => pages > 0),
+      );
+      const [, ...buttons] = await page.locator("#people li button").all();
+      for (const button of buttons.reverse()) await button.click();
+      for (const other of others) await other.locator("#ended").waitFor();
+      await page.locator("#people-count", { hasText: "1" }).waitFor();
+      for (const other of others) await other.close();
+    },
+    2 * BACK_MS,
+  );
+
+  it(
     "a node that is killed costs its pages a reconnect, and nothing else",
     async () => {
       await kill((await nodeOfThePage()) as string);

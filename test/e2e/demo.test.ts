@@ -1,4 +1,5 @@
 /** `rtm demo` as a newcomer sees it: a real process and a real browser. */
+import { readFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { violations } from "../page/axe.ts";
@@ -6,12 +7,17 @@ import { launchBrowser } from "../page/browser.ts";
 import { Program, rtmPath } from "../support/programs.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
+/** For what a page shows a moment later, on a machine that may be busy. */
+const PATIENT = { timeout: 20_000 };
+
 describe("rtm demo", () => {
   let demo: Program;
   let origin: string;
   let proxy: TcpProxy;
   let browser: Browser;
   let page: Page;
+  /** Of another visitor, who comes later. */
+  let other: Page;
   const complaints: string[] = [];
 
   const number = async (id: string) =>
@@ -76,15 +82,87 @@ describe("rtm demo", () => {
   });
 
   it("shows a message of a stranger without taking it for an order", async () => {
-    const answer = await fetch(`${origin}/api/broadcast`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: '{"channel":"sales","eventName":"note","payload":{"n":1}}',
-    });
-    expect(answer.status).toBe(200);
+    const post = (key: object) =>
+      fetch(`${origin}/api/broadcast`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...key },
+        body: '{"channel":"sales","eventName":"note","payload":{"n":1}}',
+      });
+    expect((await post({})).status).toBe(401);
+    const [, keyFile] = /--key-file (\S+)/.exec(demo.output)!;
+    const key = readFileSync(keyFile!, "utf8").trim();
+    expect((await post({ "x-api-key": key })).status).toBe(200);
     await page.locator("#log tr", { hasText: '{"n":1}' }).waitFor();
     expect(await orders()).toBe(1002);
     expect(await page.locator("#revenue").innerText()).toMatch(/^€[\d,]+$/);
+  });
+
+  it("fills the wall of a page that opens later with the newest total of each region", async () => {
+    const euros = (text: string) => Number(text.replace(/[^\d]/g, ""));
+    const figures = (of: Page) => of.locator("#tiles .figure").allInnerTexts();
+    const sum = async (of: Page) =>
+      (await figures(of)).reduce((total, text) => total + euros(text), 0);
+    // Nothing is committed meanwhile: what it shows was there before it.
+    other = await browser.newPage();
+    await other.goto(`${origin}/demo/`);
+    // Of what was rolled back there is nothing in any of them.
+    const revenue = euros(await page.locator("#revenue").innerText());
+    await expect.poll(() => sum(other), PATIENT).toBe(revenue);
+    expect(await figures(other)).toHaveLength(4);
+    await expect.poll(() => figures(page), PATIENT).toEqual(await figures(other));
+  });
+
+  it("shows who is here, under names that are text, and who is away", async () => {
+    const people = page.locator("#people li");
+    await expect.poll(() => people.count(), PATIENT).toBe(2);
+    expect(await page.locator("#people-count").innerText()).toBe("2");
+    const evil = "<img src=x onerror=alert(1)>";
+    await other.fill("#name", evil);
+    await other.click("#rename button");
+    const row = page.locator("#people li", { hasText: evil });
+    await row.waitFor();
+    expect(await page.locator("#people img").count()).toBe(0);
+    const turn = (visibility: "hidden" | "visible") =>
+      other.evaluate(`
+        Object.defineProperty(document, "visibilityState", {
+          value: "${visibility}",
+          configurable: true,
+        });
+        document.dispatchEvent(new Event("visibilitychange"));
+      `);
+    await turn("hidden");
+    await row.getByText("away").waitFor();
+    await turn("visible");
+    await row.getByText("away").waitFor({ state: "detached" });
+  });
+
+  it("ends what a visitor may do at once when somebody signs it out, reload or not", async () => {
+    // It has taken another name, so it has two tokens: both end.
+    const row = page.locator("#people li").nth(1);
+    await row.getByRole("button", { name: /^Sign out <img/ }).click();
+    await other.locator("#ended").waitFor();
+    await other.locator('#badge[data-state="stopped"]').waitFor();
+    await row.waitFor({ state: "detached" });
+    expect(await page.locator("#people-count").innerText()).toBe("1");
+    await other.reload();
+    await other.locator("#ended").waitFor();
+    await other.click("#back");
+    await other.locator('#badge[data-state="connected"]').waitFor();
+    await other.locator("#people li", { hasText: "you" }).waitFor();
+    await other.close();
+  });
+
+  it("does nothing for the pages of others", async () => {
+    const before = await orders();
+    for (const path of ["insert", "sign-out/visitor-1"]) {
+      const headers = { "sec-fetch-site": "cross-site" };
+      const answer = await fetch(`${origin}/demo/${path}`, { method: "POST", headers });
+      expect(answer.status).toBe(403);
+    }
+    const text = await fetch(`${origin}/demo/visit`, { method: "POST", body: "{}" });
+    expect(text.status).toBe(415);
+    const state = (await (await fetch(`${origin}/demo/state`)).json()) as { orders: number };
+    expect(state.orders).toBe(before);
   });
 
   it("pauses and resumes the feed", async () => {

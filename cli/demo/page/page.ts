@@ -1,24 +1,20 @@
 /** The demo's dashboard: rtm-client in, figures, chart and log out. */
 import "../../page/language.ts";
-import uPlot from "uplot";
 import type * as Client from "../../../apex-plugins/client/index.ts";
 import { toggleBlock } from "./block.ts";
+import { drawChart } from "./chart.ts";
 import { showCluster } from "./cluster.ts";
+import { call, element, show } from "./dom.ts";
+import { cents, clock, milliseconds, money, now, whole } from "./format.ts";
 import { Dashboard, type Order, type Snapshot } from "./model.ts";
+import { People } from "./people.ts";
+import { SIGNED_OUT, Visitor } from "./visitor.ts";
+import { hangWall } from "./wall.ts";
 
 const rtm = (globalThis as unknown as { rtm: typeof Client }).rtm;
 
 const REGIONS = ["North", "South", "East", "West"];
-const COLORS = ["#1f6feb", "#12a594", "#e5793a", "#8e4ec6"];
 const LOG_ROWS = 14;
-
-const money = new Intl.NumberFormat("en", {
-  style: "currency",
-  currency: "EUR",
-  maximumFractionDigits: 0,
-});
-const cents = new Intl.NumberFormat("en", { style: "currency", currency: "EUR" });
-const whole = new Intl.NumberFormat("en");
 
 /** What carries the messages, in words. */
 const VIA = { websocket: "a WebSocket", stream: "an event stream", poll: "polls" } as const;
@@ -30,37 +26,6 @@ let refreshes = 0;
 let rolledBack = 0;
 let feeding = true;
 const recent: number[] = [];
-
-function element<T extends HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`no element ${id}`);
-  return found as T;
-}
-
-function show(id: string, text: string): void {
-  const target = element(id);
-  if (target.textContent !== text) target.textContent = text;
-}
-
-function milliseconds(value: number | undefined): string {
-  if (value === undefined) return "-";
-  return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
-}
-
-function clock(ms: number): string {
-  return new Date(ms).toLocaleTimeString("en-GB");
-}
-
-/** Milliseconds since 1970 with the resolution of `performance.now()`. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-async function call<T>(path: string, method = "POST"): Promise<T> {
-  const response = await fetch(path, { method });
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return (await response.json()) as T;
-}
 
 async function refresh(): Promise<void> {
   const snapshot = await call<Snapshot>("/demo/state", "GET");
@@ -76,66 +41,6 @@ function showFeed(on: boolean): void {
   feeding = on;
   element("feed").textContent = on ? "Pause the feed" : "Resume the feed";
   element("feed").setAttribute("aria-pressed", String(on));
-}
-
-function drawChart(): () => void {
-  const host = element("chart");
-  const size = () => ({ width: host.clientWidth, height: 260 });
-  const style = getComputedStyle(document.documentElement);
-  const axis = {
-    stroke: style.getPropertyValue("--muted"),
-    grid: { stroke: style.getPropertyValue("--line"), width: 1 },
-    ticks: { show: false },
-  };
-  const plot = new uPlot(
-    {
-      ...size(),
-      legend: { show: false },
-      cursor: { y: false },
-      padding: [null, 12, null, null],
-      scales: { y: { range: (_self, _min, max) => [0, Math.max(100, max * 1.1)] } },
-      axes: [
-        {
-          ...axis,
-          size: 30,
-          space: 90,
-          values: (_self, ticks) => ticks.map((tick) => clock(tick * 1000)),
-        },
-        { ...axis, size: 64, values: (_self, ticks) => ticks.map((tick) => money.format(tick)) },
-      ],
-      series: [
-        {},
-        ...REGIONS.map((label, index) => ({
-          label,
-          stroke: COLORS[index] as string,
-          width: 2,
-          points: { show: false },
-        })),
-      ],
-    },
-    dashboard.chart(now()),
-    host,
-  );
-  for (const [index, region] of REGIONS.entries()) {
-    const entry = document.createElement("span");
-    const swatch = document.createElement("i");
-    swatch.style.background = COLORS[index] as string;
-    entry.append(swatch, region);
-    element("legend").append(entry);
-  }
-  addEventListener("resize", () => plot.setSize(size()));
-  return () => {
-    const data = dashboard.chart(now());
-    plot.setData(data);
-    host.setAttribute("aria-label", describeChart(data));
-  };
-}
-
-/** The chart in words, for who cannot see it. */
-function describeChart([, ...lines]: [number[], ...number[][]]): string {
-  const sums = lines.map((line) => line.reduce((sum, value) => sum + value, 0));
-  const shown = REGIONS.map((region, index) => `${region} ${money.format(sums[index] ?? 0)}`);
-  return `Line chart, revenue per second of each region; in the last minute ${shown.join(", ")}`;
 }
 
 /** Anybody may publish on the channel, for example `rtm publish sales`. */
@@ -243,7 +148,7 @@ function wireButton(
 }
 
 function start(): void {
-  const redraw = drawChart();
+  const redraw = drawChart(REGIONS, () => dashboard.chart(now()));
   wireButton("insert", "/demo/insert", ({ rows }) => `Committed ${rows} order.`);
   wireButton(
     "rollback",
@@ -265,13 +170,17 @@ function start(): void {
     button.textContent = blocked ? "Let WebSockets through" : "Block WebSockets";
     button.setAttribute("aria-pressed", String(blocked));
   });
-  const client = rtm.connect({ url: "/ws" });
+  const visitor = new Visitor(rtm.StopError);
+  const client = rtm.connect({ url: "/ws", token: visitor.token });
+  const people = new People(client, visitor);
   client.onStatus((status) => {
     const badge = element("badge");
     badge.dataset.state = status.state;
     badge.textContent = status.state;
     show("via", status.via === undefined ? "-" : VIA[status.via]);
+    if (status.code === SIGNED_OUT) people.ended();
   });
+  hangWall(client, REGIONS, element("tiles"));
   let first = true;
   client.subscribe("sales", {
     onMessages: takeIn,
