@@ -11,6 +11,8 @@ import { freePorts } from "./ports.ts";
 
 export interface DemoCluster {
   readonly port: number;
+  /** The admin listeners. */
+  readonly admin: readonly { readonly node: string; readonly port: number }[];
   stop(): Promise<void>;
 }
 
@@ -77,6 +79,7 @@ export async function startCluster(options: ClusterOptions): Promise<DemoCluster
   const address = server.address();
   return {
     port: typeof address === "object" && address ? address.port : port,
+    admin: nodes.map(({ process, adminPort }) => ({ node: process.name, port: adminPort })),
     stop: async () => {
       // With the nodes their WebSockets end, on which the server would wait.
       await stopProcesses();

@@ -17,11 +17,18 @@ import { Producer } from "./producer.ts";
 import { BURST, mountDemo } from "./routes.ts";
 import { Shop } from "./shop.ts";
 
+/** Where a node's console is. */
+export interface NodeConsole {
+  /** Undefined where there is only one. */
+  readonly node?: string;
+  readonly url: string;
+}
+
 export interface Demo {
   /** Where the page is. */
   readonly url: string;
-  /** Where the service's console is; undefined with several nodes, of which each has its own. */
-  readonly console: string | undefined;
+  /** Of every node. */
+  readonly consoles: readonly NodeConsole[];
   /** Holds the key for the command line. */
   readonly keyFile: string;
   /** Settles when the worker in this process has ended; never with several nodes. */
@@ -43,9 +50,14 @@ export interface DemoOptions {
 /** What serves the pages. */
 interface Serving {
   readonly port: number;
-  readonly console?: string;
+  readonly consoles: readonly NodeConsole[];
   readonly done: Promise<void>;
   stop(): Promise<void>;
+}
+
+/** @param port of the admin listener */
+function consoleOf(port: number): string {
+  return `http://127.0.0.1:${port}/console/`;
 }
 
 /** @throws {CommandError} the port is taken, or an engine is missing */
@@ -84,8 +96,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       extend: (app) => mountDemo(app, { shop, producer, access, log }),
     });
     const { relay, adminPort, done } = service;
-    const console = `http://127.0.0.1:${adminPort}/console/`;
-    return { port: relay!.port, console, done, stop: () => service.stop() };
+    const consoles = [{ url: consoleOf(adminPort!) }];
+    return { port: relay!.port, consoles, done, stop: () => service.stop() };
   };
   const several = async (): Promise<Serving> => {
     const cluster = await startCluster({
@@ -95,7 +107,8 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       config,
       extend: (app, cluster) => mountDemo(app, { shop, producer, access, log, cluster }),
     });
-    return { ...cluster, done: new Promise(() => {}) };
+    const consoles = cluster.admin.map(({ node, port }) => ({ node, url: consoleOf(port) }));
+    return { ...cluster, consoles, done: new Promise(() => {}) };
   };
   const serving = await (nodes === 1 ? one() : several()).catch(async (error: unknown) => {
     await producer.close();
@@ -109,7 +122,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   if (feed) producer.feed(true, (error) => log.warn({ err: error }, "demo feed failed"));
   return {
     url: `http://127.0.0.1:${serving.port}/demo/`,
-    console: serving.console,
+    consoles: serving.consoles,
     keyFile: access.keyFile,
     done: serving.done,
     stop: async () => {

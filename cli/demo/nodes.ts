@@ -23,7 +23,7 @@ export interface NodeState {
 
 export class DemoNode {
   readonly process: Supervised;
-  readonly #adminPort: number;
+  readonly adminPort: number;
 
   /** @param config beside the ports, the same on all nodes */
   constructor(
@@ -32,7 +32,7 @@ export class DemoNode {
     ports: { readonly relay: number; readonly admin: number },
     directory: string,
   ) {
-    this.#adminPort = ports.admin;
+    this.adminPort = ports.admin;
     mkdirSync(directory, { mode: 0o700 });
     const file = join(directory, "rtm.json");
     const own = {
@@ -53,7 +53,7 @@ export class DemoNode {
     const gone = { name, leads: false, pages: 0, starts } as const;
     if (!running) return { ...gone, state: "away" };
     try {
-      const admin = `http://127.0.0.1:${this.#adminPort}`;
+      const admin = `http://127.0.0.1:${this.adminPort}`;
       const ask = (path: string) =>
         fetch(`${admin}${path}`, { signal: AbortSignal.timeout(ASK_MS) });
       const [ready, metrics] = await Promise.all([ask("/readyz"), ask("/metrics")]);

@@ -11,9 +11,12 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const { port } = new URL(demo.url);
   const url = `http://127.0.0.1:${port}`;
   const to = url === DEFAULT_URL ? "" : ` --url ${url}`;
+  const consoles = demo.consoles
+    .map((each) => (each.node === undefined ? ` ${each.url}` : `\n    ${each.node}: ${each.url}`))
+    .join("");
   process.stdout.write(
     `\n  apex-rtm demo: ${demo.url}\n\n` +
-      (demo.console === undefined ? "" : `  What happens inside, live: ${demo.console}\n\n`) +
+      `  What happens inside, live:${consoles}\n\n` +
       "  The database is an emulator, not Oracle. Worker, relay and client are the real ones.\n" +
       (options.nodes > 1
         ? `  ${options.nodes} nodes share a log in a Valkey or Redis of the demo's own: kill them on the page.\n`

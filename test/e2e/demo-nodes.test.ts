@@ -77,6 +77,14 @@ describe.skipIf(ENGINE_MISSING !== "")(`rtm demo --nodes 3${ENGINE_MISSING}`, ()
     BACK_MS,
   );
 
+  it("names the console of every node", async () => {
+    const named = [...demo.output.matchAll(/^ {4}(node-\d): (http:\S+\/console\/)$/gm)];
+    expect(named.map(([, node]) => node)).toEqual(["node-1", "node-2", "node-3"]);
+    for (const [, , url] of named) {
+      expect(await (await fetch(url as string)).text()).toContain("<title>");
+    }
+  });
+
   it(
     "visitors on any node see each other and the totals, and are signed out on all of them",
     async () => {

@@ -62,6 +62,11 @@ describe("rtm demo", () => {
     expect(await number("received")).toBe(1);
   });
 
+  it("names its console", async () => {
+    const [, url] = await demo.printed(/^ {2}What happens inside, live: (http:\S+\/console\/)$/m);
+    expect(await (await fetch(url as string)).text()).toContain("<title>");
+  });
+
   it("never shows an order that was rolled back", async () => {
     await page.click("#rollback");
     await expect.poll(() => number("rolledBack")).toBe(1);
