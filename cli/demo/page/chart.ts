@@ -25,7 +25,8 @@ export function drawChart(regions: readonly string[], look: () => Lines): () => 
       ...size(),
       legend: { show: false },
       cursor: { y: false },
-      padding: [null, 12, null, null],
+      // Half of a time, which may stand below the last second.
+      padding: [null, 32, null, null],
       scales: { y: { range: (_self, _min, max) => [0, Math.max(100, max * 1.1)] } },
       axes: [
         {
