@@ -111,14 +111,16 @@ function sayMore(answer: RelayAnswer["answer"], { json }: ManageOptions): void {
   process.stderr.write(`rtm: there are more: --after ${printable(JSON.stringify(answer.after))}\n`);
 }
 
-/** One line per channel: name, subscribers, messages in the history, last number. */
+/** One line per channel: name, subscribers, messages in the history, last number, last values. */
 export async function channels(options: ListOptions): Promise<void> {
   const { prefix, after, limit } = options;
   const path = `api/channels?${query({ prefix, after, limit })}`;
   const answer = await list(
     path,
     "channels",
-    ({ channel, subscribers, messages, seq }) => [channel, subscribers, messages, seq].join("\t"),
+    ({ channel, subscribers, messages, seq, retained }) =>
+      // An older relay does not tell them.
+      [channel, subscribers, messages, seq, retained ?? "-"].join("\t"),
     options,
   );
   sayMore(answer, options);

@@ -211,7 +211,10 @@ export function program(): Command {
       const { disconnect } = await import("./manage.ts");
       await disconnect(options);
     });
-  managing("channels", "lists channels: name, subscribers, messages in the history, last number")
+  managing(
+    "channels",
+    "lists channels: name, subscribers, messages in the history, last number, last values",
+  )
     .option("--prefix <text>", "only names that begin so")
     .option("--after <name>", "goes on behind this name")
     .option("-n, --limit <channels>", "at most so many; default 100, up to 1000", entryNumber)

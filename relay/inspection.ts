@@ -4,6 +4,7 @@
  * so that it costs nothing otherwise.
  */
 import type { ChannelHistory, Entry } from "./channels/channel-history.ts";
+import type { RetainedFigures } from "./channels/retained.ts";
 import type { Stats } from "./channels/stats.ts";
 import { ClientConnection } from "./clients/client-connection.ts";
 import type { Clients } from "./clients/clients.ts";
@@ -12,10 +13,10 @@ import type { LogStats } from "./log/valkey/stats.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 
 /** A channel as this node knows it. */
-export interface ChannelFigures {
+export interface ChannelFigures extends RetainedFigures {
   readonly channel: string;
-  /** Number of its last message in this epoch. */
-  readonly seq: number;
+  /** Number of its last message in this epoch; undefined where nothing but last values is left of it. */
+  readonly seq: number | undefined;
   readonly subscriptions: number;
   /** Users that are seen in it, on all nodes; undefined where no rule lets anybody be seen. */
   readonly members: number | undefined;
@@ -117,10 +118,17 @@ export class Inspection {
   /** All channels: the caller takes what it needs, so that many of them cost no array. */
   *channels(): Generator<ChannelFigures> {
     const { hub, presence } = this.#clients;
-    for (const { name, history, subscriptions } of hub.channels.values()) {
-      const { seq, size: kept, bytes: keptBytes } = history;
-      const members = presence?.roster.count(name);
-      yield { channel: name, seq, subscriptions: subscriptions.size, members, kept, keptBytes };
+    for (const channel of hub.names()) {
+      const { history, subscriptions } = hub.channels.get(channel) ?? {};
+      yield {
+        channel,
+        seq: history?.seq,
+        subscriptions: subscriptions?.size ?? 0,
+        members: presence?.roster.count(channel),
+        kept: history?.size ?? 0,
+        keptBytes: history?.bytes ?? 0,
+        ...hub.retained.figuresOf(channel),
+      };
     }
   }
 

@@ -27,7 +27,7 @@ export class BusiestChannels {
     this.#lookedAt = 0;
   }
 
-  rows(inspection: Inspection): readonly ChannelRow[] {
+  rows(inspection: Pick<Inspection, "channels">): readonly ChannelRow[] {
     const now = performance.now();
     const before = this.#seqs;
     const pause = (before?.size ?? 0) > MANY_CHANNELS ? LOOK_MANY_MS : LOOK_MS;
@@ -36,9 +36,10 @@ export class BusiestChannels {
     const seqs = new Map<string, number>();
     const rows: ChannelRow[] = [];
     for (const view of inspection.channels()) {
-      seqs.set(view.channel, view.seq);
+      const { channel, members = null, seq = null } = view;
+      if (seq !== null) seqs.set(channel, seq);
       const rate = before ? rateOf(view, before, seconds) : null;
-      this.#take(rows, { ...view, members: view.members ?? null, rate });
+      this.#take(rows, { ...view, seq, members, rate });
     }
     this.#seqs = seqs;
     this.#lookedAt = now;
@@ -61,6 +62,7 @@ function rateOf(
   before: ReadonlyMap<string, number>,
   seconds: number,
 ): number {
+  if (seq === undefined) return 0;
   const was = before.get(channel);
   // Numbers of a channel that is new may begin anywhere: what is kept of it came since.
   const messages = was === undefined || seq < was ? kept : seq - was;
@@ -68,5 +70,9 @@ function rateOf(
 }
 
 function order(a: ChannelRow, b: ChannelRow): number {
-  return (b.rate ?? 0) - (a.rate ?? 0) || b.subscriptions - a.subscriptions || b.seq - a.seq;
+  return (
+    (b.rate ?? 0) - (a.rate ?? 0) ||
+    b.subscriptions - a.subscriptions ||
+    (b.seq ?? 0) - (a.seq ?? 0)
+  );
 }

@@ -81,9 +81,13 @@ export interface ChannelRow {
   readonly members: number | null;
   /** Messages per second since the last look; null at the first. */
   readonly rate: number | null;
-  readonly seq: number;
+  /** Null where nothing but last values is left of it. */
+  readonly seq: number | null;
   readonly kept: number;
   readonly keptBytes: number;
+  /** Last values, and their bytes. */
+  readonly retained: number;
+  readonly retainedBytes: number;
 }
 
 export interface SlowClientRow {

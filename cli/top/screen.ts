@@ -94,11 +94,10 @@ function channels({ sample }: ConsoleModel, paint: Paint): string[] {
     count(row.members),
     count(row.seq),
     bytes(row.keptBytes),
+    count(row.retained),
   ]);
-  return [
-    "",
-    ...table(["CHANNEL", "PER S", "SUBSCRIBERS", "PRESENT", "NUMBER", "KEPT"], lines, paint),
-  ];
+  const titles = ["CHANNEL", "PER S", "SUBSCRIBERS", "PRESENT", "NUMBER", "KEPT", "LAST VALUES"];
+  return ["", ...table(titles, lines, paint)];
 }
 
 function slowClients({ sample }: ConsoleModel, paint: Paint): string[] {

@@ -111,6 +111,12 @@ export class Hub implements OutletHost {
     return this.channels.get(name)?.history.seq ?? this.history.headOf(name);
   }
 
+  /** Channels with subscribers, history or last values. */
+  *names(): Generator<string> {
+    yield* this.channels.keys();
+    for (const name of this.retained.channels()) if (!this.channels.has(name)) yield name;
+  }
+
   /** Connections that get the channel's messages. */
   recipients(name: string): number {
     const channel = this.channels.get(name);

@@ -24,6 +24,13 @@ export interface RetainedEntry {
   readonly untilMs: number;
 }
 
+/** What a channel holds. */
+export interface RetainedFigures {
+  readonly retained: number;
+  /** Of the encoded messages. */
+  readonly retainedBytes: number;
+}
+
 /** The values of one channel. */
 interface ChannelValues {
   readonly byEvent: Map<string, RetainedEntry>;
@@ -79,6 +86,19 @@ export class Retained implements FactReader {
   /** In the order in which they were set. */
   all(): Iterable<RetainedEntry> {
     return this.#all.values();
+  }
+
+  /** Names of the channels that hold one. */
+  channels(): Iterable<string> {
+    return this.#channels.keys();
+  }
+
+  /** Counts a channel's values, those that have ended since the last `expire` among them. */
+  figuresOf(channel: string): RetainedFigures {
+    const values = this.#channels.get(channel)?.byEvent;
+    let retainedBytes = 0;
+    for (const { entry } of values?.values() ?? []) retainedBytes += entry.frame.length;
+    return { retained: values?.size ?? 0, retainedBytes };
   }
 
   /**

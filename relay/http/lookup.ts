@@ -108,7 +108,7 @@ function firstNames(
 function channels(query: Query, key: ApiKey, { clients: { hub } }: LookupOptions): object {
   const [prefix, limit] = [query.text("prefix"), query.limit()];
   const names = firstNames(
-    hub.channels.keys(),
+    hub.names(),
     query.text("after"),
     limit + 1,
     (name) => name.startsWith(prefix) && matchesAny(key.channels, name),
@@ -121,6 +121,7 @@ function channels(query: Query, key: ApiKey, { clients: { hub } }: LookupOptions
       subscribers: hub.recipients(name),
       seq: hub.headOf(name),
       messages: hub.channels.get(name)?.history.size ?? 0,
+      ...hub.retained.figuresOf(name),
     })),
     // The place to go on behind.
     after: names.length > limit ? (shown.at(-1) ?? null) : null,

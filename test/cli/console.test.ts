@@ -234,7 +234,7 @@ describe("what it tells", () => {
       ready: true,
       queues: [{ queue: "RTM_QUEUE", state: "active", accepted: 3, poison: 0, blocked: 0 }],
       relay: { channels: 1, recoveries: { granted: 0, refused: 0 } },
-      channels: [{ channel: "sales", seq: 3, kept: 3, subscriptions: 0 }],
+      channels: [{ channel: "sales", seq: 3, kept: 3, subscriptions: 0, retained: 0 }],
       conditions: [{ code: "insecure" }],
       log: null,
       watching: 1,

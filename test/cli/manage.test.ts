@@ -46,17 +46,24 @@ it("shows channels, members, and the history as it was written", { timeout: 120_
     payloads.map((payload) => message("sales", 0, { payload })),
     SOURCE,
   );
-  await relay.publisher.publish([message("stock", 1)], SOURCE);
-  const [all, first, history, json, lost, members] = await Promise.all([
+  await relay.publisher.publish([message("stock", 1, { retain: 3600 })], SOURCE);
+  const [all, figures, first, history, json, lost, members] = await Promise.all([
     run("channels"),
+    run("channels", "--json"),
     run("channels", "--limit", "1"),
     run("history", "sales"),
     run("history", "sales", "--json"),
     run("history", "sales", "--since", "other:1"),
     run("members", "sales", "--json"),
   ]);
-  expect(all.stdout).toBe("sales\t0\t3\t3\nstock\t0\t1\t1\n");
-  expect(first.stdout).toBe("sales\t0\t3\t3\n");
+  expect(all.stdout).toBe("sales\t0\t3\t3\t0\nstock\t0\t1\t1\t1\n");
+  expect(JSON.parse(figures.stdout)).toMatchObject({
+    channels: [
+      { channel: "sales", retained: 0, retainedBytes: 0 },
+      { channel: "stock", retained: 1 },
+    ],
+  });
+  expect(first.stdout).toBe("sales\t0\t3\t3\t0\n");
   expect(first.stderr).toContain('--after "sales"');
   const lines = history.stdout.trimEnd().split("\n");
   expect(lines[0]).toContain('"payload":9007199254740993,');

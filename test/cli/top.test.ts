@@ -128,7 +128,10 @@ function moment(legs: Partial<Pick<Point, "dequeue" | "write">>): string[] {
     relay: null,
     log: null,
     channels: [
-      { channel: evil, subscriptions: 1, members: null, rate: null, seq: 1, kept: 1, keptBytes: 1 },
+      {
+        ...{ channel: evil, subscriptions: 1, members: null, rate: null, seq: 1 },
+        ...{ kept: 1, keptBytes: 1, retained: 1, retainedBytes: 1 },
+      },
     ],
     slowClients: [{ address: evil, heldBytes: 1, subscriptions: 1, waiting: true }],
     warnings: [],

@@ -439,6 +439,38 @@ describe("channels", () => {
   });
 });
 
+describe("channels of which only last values are left", () => {
+  it("keep their names and say what they hold, until that is over", async () => {
+    const { hub, messageLog, turn, advance } = setUp({ history: { age: "1s", bytes: "256KiB" } });
+    const tell = (eventName: string, retain?: number) =>
+      messageLog.append([message("wall", "x", { eventName, ...(retain && { retain }) })], {
+        source: SOURCE,
+      });
+    tell("a", 3600);
+    tell("b", 3600);
+    await turn();
+    expect([...hub.names()]).toEqual(["wall"]);
+    const both = hub.retained.figuresOf("wall");
+    expect(both).toEqual({ retained: 2, retainedBytes: hub.retained.bytes });
+    advance(1001);
+    hub.sweep();
+    expect([hub.channels.size, [...hub.names()]]).toEqual([0, ["wall"]]);
+    expect(hub.retained.figuresOf("wall")).toEqual(both);
+    tell("a");
+    await turn();
+    expect(hub.retained.figuresOf("wall")).toEqual({
+      retained: 1,
+      retainedBytes: both.retainedBytes / 2,
+    });
+    tell("b");
+    await turn();
+    advance(1001);
+    hub.sweep();
+    expect([...hub.names()]).toEqual([]);
+    expect(hub.retained.figuresOf("wall")).toEqual({ retained: 0, retainedBytes: 0 });
+  });
+});
+
 describe("very many channels with one message each", () => {
   it("stay inside history.totalBytes with what they cost, and are forgotten in time", async () => {
     const totalBytes = 2 * 1024 * KIB;

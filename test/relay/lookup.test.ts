@@ -50,13 +50,45 @@ describe("channels", () => {
       Array.from({ length: 30 }, (_, n) => `sales:${String(n).padStart(2, "0")}`),
     );
     expect((await get("channels?prefix=sales:07")).body).toMatchObject({
-      channels: [{ channel: "sales:07", subscribers: 1, seq: 2, messages: 2 }],
+      channels: [
+        {
+          ...{ channel: "sales:07", subscribers: 1, seq: 2, messages: 2 },
+          ...{ retained: 0, retainedBytes: 0 },
+        },
+      ],
       after: null,
     });
+    await relay.publisher.publish([message("stock", 1, { retain: 3600 })], SOURCE);
+    const { body: stock } = await get("channels?prefix=stock");
+    expect(stock.channels).toEqual([
+      {
+        ...{ channel: "stock", subscribers: 0, seq: 2, messages: 2 },
+        ...{ retained: 1, retainedBytes: expect.any(Number) },
+      },
+    ]);
+    expect(stock.channels[0].retainedBytes).toBeGreaterThan(50);
     const all = (await get("channels?limit=1000")).body.channels;
     expect(all.at(-1)).toMatchObject({ channel: "stock" });
     const some = (await get("channels?limit=1000", "sales")).body.channels;
     expect(some).toHaveLength(30);
+  });
+});
+
+describe("a channel of which nothing but a last value is left", () => {
+  it("is listed, for the console too", async () => {
+    await start({ history: { count: 100, totalCount: 100 } });
+    await relay.publisher.publish([message("wall", 1, { retain: 3600 })], SOURCE);
+    expect((await get("channels")).body.channels).toHaveLength(1);
+    // So many channels without messages are not left to the next regular sweep.
+    const others = Array.from({ length: 10_200 }, (_, n) => message(`other:${n}`, n));
+    await relay.publisher.publish(others, SOURCE);
+    const retained = { retained: 1, retainedBytes: expect.any(Number) };
+    const wall = [...relay.inspection.channels()].find(({ channel }) => channel === "wall");
+    const gone = { seq: undefined, subscriptions: 0, kept: 0, keptBytes: 0 };
+    expect(wall).toMatchObject({ ...gone, ...retained });
+    expect((await get("channels?prefix=wall")).body.channels).toEqual([
+      { channel: "wall", subscribers: 0, seq: 1, messages: 0, ...retained },
+    ]);
   });
 });
 

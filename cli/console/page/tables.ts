@@ -93,6 +93,12 @@ export function makeTables({ rateOf, follow }: TableOptions) {
         isNumber: true,
       },
       {
+        title: "Last values",
+        text: ({ retained, retainedBytes }) =>
+          retained === 0 ? "none" : `${count(retained)}, ${bytes(retainedBytes)}`,
+        isNumber: true,
+      },
+      {
         title: "Messages",
         text: () => "Follow",
         button: {
@@ -102,7 +108,7 @@ export function makeTables({ rateOf, follow }: TableOptions) {
       },
     ],
     ({ channel }) => channel,
-    "No channel has subscribers or history.",
+    "No channel has subscribers, history or last values.",
   );
 
   const slowTable = new Table<SlowClientRow & { readonly place: number }>(
