@@ -30,6 +30,7 @@ export interface AqQueue {
     visibility: number;
     correlation: string;
     msgId: Buffer | null;
+    consumerName: string;
   };
   readonly enqOptions: { visibility: number };
   enqOne(message: string | Buffer | NewAqMessage): Promise<AqMessage>;

@@ -4,6 +4,8 @@ export interface NewQueue {
   json?: boolean;
   /** Default 5. */
   maxRetries?: number;
+  /** Of a multi-consumer queue. */
+  subscribers?: readonly string[];
 }
 
 export interface ContractQueue {

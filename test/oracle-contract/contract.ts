@@ -98,6 +98,35 @@ export function describeContract(name: string, openTarget: () => Promise<Contrac
       });
     });
 
+    describe("subscribers of a multi-consumer queue", () => {
+      it("each get every message under one id and settle it alone", async () => {
+        const queue = await target.createQueue({ subscribers: ["BILLING", "AUDIT"] });
+        await send(queue, "m1", "m2");
+        const as = async (consumer: string) => {
+          const { connection, from } = await receiver(queue, LONG_WAIT);
+          from.deqOptions.consumerName = consumer;
+          return { connection, from, messages: await take(from, 2) };
+        };
+        const [billing, audit] = [await as("BILLING"), await as("audit")];
+        expect(texts(billing.messages)).toEqual(["m1", "m2"]);
+        expect(texts(audit.messages)).toEqual(["m1", "m2"]);
+        expect(audit.messages.map(({ msgId }) => msgId)).toEqual(
+          billing.messages.map(({ msgId }) => msgId),
+        );
+        await billing.connection.commit();
+        await audit.connection.rollback();
+        expect(texts(await take(audit.from, 2))).toEqual(["m1", "m2"]);
+        billing.from.deqOptions.wait = 0;
+        expect(await billing.from.deqMany(2)).toEqual([]);
+      });
+
+      it("must be named", async () => {
+        const queue = await target.createQueue({ subscribers: ["BILLING"] });
+        const { from } = await receiver(queue);
+        expect(await codeOf(from.deqOne())).toBe("ORA-25231");
+      });
+    });
+
     describe("visibility", () => {
       it("nothing is seen before the commit, everything after it", async () => {
         const queue = await target.createQueue();

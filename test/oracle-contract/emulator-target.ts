@@ -13,13 +13,14 @@ export async function emulatorTarget(options: Partial<EmulatorOptions>): Promise
     user: "RTM_TEST",
     password: "secret",
     hasJsonQueues: true,
-    async createQueue({ json = false, maxRetries = 5 } = {}) {
+    async createQueue({ json = false, maxRetries = 5, subscribers = [] } = {}) {
       const table = `RTM_T${++queues}`;
       const queue = emulator.createQueue({
         name: `RTM_TEST.RTM_Q${queues}`,
         table,
         payload: json ? "JSON" : "RAW",
         maxRetries,
+        subscribers,
       });
       emulator.queue(queue.exceptionQueue).start();
       return {

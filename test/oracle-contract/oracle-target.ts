@@ -24,13 +24,15 @@ export async function oracleTarget(access: OracleAccess): Promise<ContractTarget
     user,
     password: access.password,
     hasJsonQueues: admin.oracleServerVersion >= 2_100_000_000,
-    async createQueue({ json = false, maxRetries = 5 } = {}) {
+    async createQueue({ json = false, maxRetries = 5, subscribers = [] } = {}) {
       const unique = `${Date.now().toString(36)}_${tables.length}`.toUpperCase();
       const [table, name] = [`RTM_T_${unique}`, `RTM_Q_${unique}`];
       tables.push(table);
       await admin.execute(
         `begin
-           dbms_aqadm.create_queue_table(queue_table => :table_name, queue_payload_type => :kind);
+           dbms_aqadm.create_queue_table(
+             queue_table => :table_name, queue_payload_type => :kind,
+             multiple_consumers => ${subscribers.length > 0});
            dbms_aqadm.create_queue(
              queue_name => :name, queue_table => :table_name, max_retries => :max_retries);
            dbms_aqadm.start_queue(queue_name => :name);
@@ -39,6 +41,15 @@ export async function oracleTarget(access: OracleAccess): Promise<ContractTarget
          end;`,
         { table_name: table, kind: json ? "JSON" : "RAW", name, max_retries: maxRetries },
       );
+      for (const subscriber of subscribers) {
+        await admin.execute(
+          `begin
+             dbms_aqadm.add_subscriber(
+               queue_name => :name, subscriber => sys.aq$_agent(:subscriber, null, null));
+           end;`,
+          { name, subscriber },
+        );
+      }
       return {
         name: `${user}.${name}`,
         exceptionQueue: `${user}.AQ$_${table}_E`,

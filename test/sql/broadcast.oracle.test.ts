@@ -532,6 +532,24 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
       await two.close();
     });
 
+    it("gives consumers a lease each, and nobody the whole queue's meanwhile", async () => {
+      const [one, two, whole] = [
+        await schema.connect(),
+        await schema.connect(),
+        await schema.connect(),
+      ];
+      expect(await acquireLease(one, "BILLING")).toBe("ACQUIRED");
+      expect(await acquireLease(one, "BILLING")).toBe("ACQUIRED");
+      expect(await acquireLease(two, "billing")).toBe("BUSY");
+      expect(await acquireLease(two, "AUDIT")).toBe("ACQUIRED");
+      expect(await acquireLease(whole)).toBe("BUSY");
+      await Promise.all([one.close(), two.close()]);
+      expect(await acquireLease(whole)).toBe("ACQUIRED");
+      const late = await schema.connect();
+      expect(await acquireLease(late, "BILLING")).toBe("BUSY");
+      await Promise.all([late.close(), whole.close()]);
+    });
+
     it("answers versions, backlog and heartbeat", async () => {
       const { outBinds } = await consumer.execute<Record<string, string | number>>(
         "begin rtm_worker_api.versions(:api, :schema, :db, :queue, :kind, :lease, :now); end;",
@@ -546,7 +564,7 @@ describe.skipIf("skip" in oracle)("database side", { timeout: 60_000 }, () => {
         },
       );
       expect(outBinds).toMatchObject({
-        api: 1,
+        api: 3,
         queue: `${schema.name}.RTM_QUEUE`,
         kind: "RAW",
         lease: 1,

@@ -130,11 +130,14 @@ export async function value<T>(
   return row[0];
 }
 
-/** Asks once for the lease of our queue. */
-export async function acquireLease(connection: Connection): Promise<string | undefined> {
+/** Asks once for the lease of our queue. @param consumer only for this one's */
+export async function acquireLease(
+  connection: Connection,
+  consumer: string | null = null,
+): Promise<string | undefined> {
   const { outBinds } = await connection.execute<{ outcome: string }>(
-    "begin :outcome := rtm_worker_api.acquire_lease(rtm_aq.queue_name); end;",
-    { outcome: { dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize: 30 } },
+    "begin :outcome := rtm_worker_api.acquire_lease(rtm_aq.queue_name, 0, :consumer); end;",
+    { outcome: { dir: oracledb.BIND_OUT, type: oracledb.STRING, maxSize: 30 }, consumer },
   );
   return outBinds?.outcome;
 }
