@@ -1,7 +1,7 @@
 /** The client as a classic script: what it has to fetch later lies beside it. */
 import { connectionTo } from "./browser.ts";
 import { connector } from "./connect.ts";
-import type { More } from "./environment.ts";
+import { type More, NOT_LOADED } from "./environment.ts";
 import { FETCHED } from "./fetched.ts";
 
 const own = document.currentScript as HTMLScriptElement | null;
@@ -19,7 +19,7 @@ function fetchMore(): Promise<More> {
     script.src = beside(own!.src);
     script.nonce = own!.nonce;
     script.onload = () => resolve((globalThis as unknown as Record<symbol, More>)[FETCHED]!);
-    script.onerror = reject;
+    script.onerror = () => reject(new Error(NOT_LOADED));
     document.head.append(script);
   });
 }

@@ -21,7 +21,7 @@ export function relayUrl(url: string, page: string): string {
   const plain =
     at?.protocol === "ws:" && (!page.startsWith("https:") || LOOPBACK.test(at.hostname));
   if (!at || !(secure || plain) || at.username || at.password) {
-    throw new TypeError(`rtm: url must be wss://host/path or a path of this host, not "${url}"`);
+    throw new TypeError(`rtm: url must be wss://host/path or a path of this host, not ${url}`);
   }
   return at.href;
 }

@@ -26,7 +26,7 @@ async function open(
 ): Promise<Tab> {
   const script = `
     window.seen.messages = []; window.seen.statuses = []; window.seen.subscribed = [];
-    const client = rtm.connect({ url: ${JSON.stringify(url)} });
+    const client = window.client = rtm.connect({ url: ${JSON.stringify(url)} });
     client.onStatus((status) => window.seen.statuses.push(status));
     client.subscribe(${JSON.stringify(channel)}, {
       from: "live",
@@ -69,6 +69,12 @@ async function allRecovered(tab: Tab): Promise<void> {
 
 const send = (channel: string, payload: unknown) => world.stack.send(channel, "e", payload);
 
+/** What becomes of an event that the page sends. */
+const publishes = (tab: Tab) =>
+  tab.page.evaluate(
+    'client.publish("public-eaten", "client:typing").then(() => "published", ({ code }) => code)',
+  );
+
 async function streams(): Promise<number> {
   const text = (await world.stack.service.relay?.registry.metrics()) ?? "";
   return Number(/^rtm_relay_peers\{kind="stream"\} (\d+)/m.exec(text)?.[1]);
@@ -100,10 +106,13 @@ describe("a proxy on the way", { timeout: 60_000 }, () => {
     await hears(tab, "stream");
     await send("public-eaten", 1);
     expect(await tab.payloadCount(1)).toEqual([1]);
+    expect(await publishes(tab)).toBe("not_supported");
     proxy.webSockets = "pass";
     await tab.page.evaluate(() => dispatchEvent(new Event("online")));
     await send("public-eaten", 2);
     await hears(tab, "websocket");
+    // The relay is asked again, and says no: nobody may send events in a public channel.
+    expect(await publishes(tab)).toBe("publish_forbidden");
     await send("public-eaten", 3);
     expect(await tab.payloadCount(3)).toEqual([1, 2, 3]);
     await allRecovered(tab);
@@ -165,6 +174,8 @@ describe("a proxy on the way", { timeout: 60_000 }, () => {
     await tab.skip(PATIENCE_MS);
     await hears(tab, "websocket");
     expect(files).toBeGreaterThan(0);
+    const error = 'client.publish("public-alone", "client:typing").catch(String)';
+    expect(await tab.page.evaluate(error)).toBe("Error: fallback_not_loaded");
     expect(proxy.requests).toEqual([]);
   });
 
