@@ -61,12 +61,6 @@ it("shows queues, rates, channels and latencies as they change", async () => {
   expect(await text(page, "#conditions")).toContain("insecure");
   await started.world.publish(1, 40, "sales");
   await page.waitForSelector("#channels td:text('sales')");
-  const kept = { ...message("wall", { n: 1 }), retain: 3600 };
-  await started.service.relay!.publisher.publish([kept], SOURCE);
-  // One message: in the history, and as a last value.
-  await until("its last value is shown", async () =>
-    /\bwall\s.*\b1, (\d+ B)\s+1, \1/.test(await text(page, "#channels")),
-  );
   await until("the rate is above zero", async () => Number(await text(page, "#accepted")) > 0);
   await until(
     "the queue's messages are settled",
@@ -79,6 +73,12 @@ it("shows queues, rates, channels and latencies as they change", async () => {
       (await text(page, `#${leg}Latency`)).includes("40 messages"),
     );
   }
+  const kept = { ...message("wall", { n: 1 }), retain: 3600 };
+  await started.service.relay!.publisher.publish([kept], SOURCE);
+  // One message: in the history, and as a last value.
+  await until("its last value is shown", async () =>
+    /\bwall\s.*\b1, (\d+ B)\s+1, \1/.test(await text(page, "#channels")),
+  );
   // What a picture shows is said too.
   const label = () => page.locator("#heatCanvas").getAttribute("aria-label");
   expect(await label()).toMatch(/^Call to worker, heat map: half within /);
