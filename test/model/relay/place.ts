@@ -51,10 +51,10 @@ export class Place {
     return this.#low === this.#high ? { epoch: this.epoch, seq: this.#low } : undefined;
   }
 
-  /** Whether it is known that nothing newer was published. */
+  /** Whether it is known that nothing newer was published. What is older may be due, or just not. */
   get isAtHead(): boolean {
     const { log } = this.#world;
-    return this.epoch === log.epoch && this.position?.seq === log.head(this.#channel);
+    return this.epoch === log.epoch && this.#high === log.head(this.#channel);
   }
 
   /** Whether nothing is to come any more. */
