@@ -1,13 +1,13 @@
 /** Prometheus metrics (docs/metrics.md). Counted as plain numbers, read when scraped. */
 import type { Histogram, Registry } from "prom-client";
 import { scrapedMetrics } from "../common/scraped-metrics.ts";
-import type { Distribution } from "./channels/stats.ts";
 import type { Clients } from "./clients/clients.ts";
 import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { registerLogMetrics } from "./log/valkey/metrics.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 import { registerPresenceMetrics } from "./presence/metrics.ts";
+import type { Distribution } from "./stats.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {

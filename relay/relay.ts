@@ -7,7 +7,6 @@ import { type Logger, RateLimitedLog } from "../common/logger.ts";
 import { loadKeys } from "./access/keys.ts";
 import { Hub } from "./channels/hub.ts";
 import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
-import { Stats } from "./channels/stats.ts";
 import { Clients } from "./clients/clients.ts";
 import { closeSpread } from "./clients/drain.ts";
 import type { RelayConfig } from "./config.ts";
@@ -23,7 +22,7 @@ import { closeServer, listen } from "./http/listen.ts";
 import { createHttp, type Http } from "./http/server.ts";
 import { Inspection } from "./inspection.ts";
 import { KeptHistory } from "./kept-history.ts";
-import { LAST_DROPS } from "./log/last-value.ts";
+import { RETAINED_DROPS } from "./log/last-value.ts";
 import type { Log, LogReader } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
@@ -34,6 +33,7 @@ import { engineAddress, openLog } from "./open-log.ts";
 import type { NeighbourTimes } from "./presence/neighbours.ts";
 import { Presence } from "./presence/presence.ts";
 import { type ReadinessReason, Serving } from "./serving.ts";
+import { Stats } from "./stats.ts";
 import { bestWire, type WireKind, wireFactory } from "./wire/wire-check.ts";
 
 /** How often old messages and channels are dropped, ms. */
@@ -172,7 +172,7 @@ class RunningRelay implements Relay {
     const warnings = new RateLimitedLog(log);
     this.#notices.read(["last"], this.#hub.retained);
     this.#hub.retained.onDrop = (reason) =>
-      warnings.warn(`retained_${reason}`, {}, LAST_DROPS[reason]);
+      warnings.warn(`retained_${reason}`, {}, RETAINED_DROPS[reason]);
     this.#presence = this.#openPresence(warnings);
     this.#clients = new Clients({
       config,

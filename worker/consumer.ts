@@ -16,7 +16,7 @@ import { type Logon, LogonRefusedError } from "./logon.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { Notifier } from "./notifier.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
-import { type PoisonStore, PoisonUnkeptError } from "./poison.ts";
+import { type PoisonStore, PoisonUnkeptError } from "./poison-file.ts";
 import { QueueState } from "./queue-state.ts";
 import { revocationsInForce } from "./revocations.ts";
 import type { Session } from "./session.ts";

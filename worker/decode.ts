@@ -58,15 +58,15 @@ export type Resolved =
     }
   | { readonly kind: "poison"; readonly poison: Poison };
 
-/** The payload is a claim check: fetch its text and call `withClaim`. */
-export interface Claim {
+/** The payload is a claim check: fetch its text and call `withCheckedText`. */
+export interface ClaimCheck {
   readonly kind: "claim";
-  readonly claimId: string;
+  readonly checkId: string;
   readonly header: Header;
   readonly id: string;
 }
 
-export type Decoded = Resolved | Claim;
+export type Decoded = Resolved | ClaimCheck;
 
 export interface Header {
   readonly channel: string;
@@ -128,7 +128,7 @@ type Members = Readonly<Record<string, unknown>>;
 
 interface Envelope {
   header: Header;
-  claimId: string | undefined;
+  checkId: string | undefined;
 }
 
 function readEnvelope(value: Members): Envelope {
@@ -157,7 +157,7 @@ function readEnvelope(value: Members): Envelope {
       ts,
       ...(retain !== undefined && { retain }),
     },
-    claimId: claim as string | undefined,
+    checkId: claim as string | undefined,
   };
 }
 
@@ -240,9 +240,9 @@ export function decode(
     if (members.v === 2) {
       return { kind: "control", id, ...readControlItem(members, requireText(text)) };
     }
-    const { header: names, claimId } = readEnvelope(members);
+    const { header: names, checkId } = readEnvelope(members);
     header = names;
-    if (claimId !== undefined) return { kind: "claim", claimId: claimId.toLowerCase(), header, id };
+    if (checkId !== undefined) return { kind: "claim", checkId: checkId.toLowerCase(), header, id };
     return { kind: "message", message: { ...header, id, payload: requireJson(requireText(text)) } };
   } catch (error) {
     return toPoison(error, id, header, readableBody(body));
@@ -250,10 +250,13 @@ export function decode(
 }
 
 /** Completes a claim check with the text that was fetched, or with `undefined` when it is gone. */
-export function withClaim({ claimId, header, id }: Claim, text: string | undefined): Resolved {
+export function withCheckedText(
+  { checkId, header, id }: ClaimCheck,
+  text: string | undefined,
+): Resolved {
   try {
     if (text === undefined) {
-      throw new Broken("claim_missing", `RTM_DELIVERY has no row ${claimId}`);
+      throw new Broken("claim_missing", `RTM_DELIVERY has no row ${checkId}`);
     }
     return { kind: "message", message: { ...header, id, payload: requireJson(text) } };
   } catch (error) {
@@ -262,8 +265,8 @@ export function withClaim({ claimId, header, id }: Claim, text: string | undefin
 }
 
 /** Gives a claim check up whose row may be there but cannot be fetched. */
-export function claimUnreadable({ claimId, header, id }: Claim, why: string): Resolved {
-  const broken = new Broken("claim_unreadable", `RTM_DELIVERY ${claimId} cannot be read: ${why}`);
+export function checkUnreadable({ checkId, header, id }: ClaimCheck, why: string): Resolved {
+  const broken = new Broken("claim_unreadable", `RTM_DELIVERY ${checkId} cannot be read: ${why}`);
   return toPoison(broken, id, header, "");
 }
 

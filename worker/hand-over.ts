@@ -43,7 +43,7 @@ export class LogLostError extends RtmError {
 }
 
 /** What the relay answered for one item once it had taken or refused it. */
-export type Settled = Exclude<Result, { status: "unavailable" | "fenced" }>;
+export type Answered = Exclude<Result, { status: "unavailable" | "fenced" }>;
 
 export interface HandOverOptions {
   readonly publisher: Publisher;
@@ -82,9 +82,9 @@ function* runs(batch: readonly Item[]): Generator<readonly Item[]> {
 export async function handOver(
   batch: readonly Item[],
   { publisher, source, signal, ping, pingMs, bounds, mayLead, onAttempt, onHold }: HandOverOptions,
-): Promise<Settled[]> {
+): Promise<Answered[]> {
   if (batch.length === 0) return [];
-  const settled = new Map<number, Settled>();
+  const settled = new Map<number, Answered>();
   let pending = batch.map((_item, index) => index);
   let lastPing = performance.now();
   let held = false;

@@ -239,14 +239,14 @@ end;`,
   }
 
   /** The text of a claim check, or `undefined` when its row is gone. */
-  async claim(claimId: string): Promise<string | undefined> {
+  async claimCheck(checkId: string): Promise<string | undefined> {
     const pieces: string[] = [];
     for (let offset: number | null = 1; offset !== null; ) {
       try {
         const out: { pieces: string[]; next: number | null } = await this.#call(
           "claim",
           ":claim, :offset, :pieces, :next",
-          { claim: claimId, offset, pieces: outPieces, next: outNumber },
+          { claim: checkId, offset, pieces: outPieces, next: outNumber },
         );
         pieces.push(...out.pieces);
         offset = out.next;
@@ -259,7 +259,7 @@ end;`,
   }
 
   /** Deletes the rows of claim checks, in the dequeue transaction. */
-  deleteClaims(claimIds: readonly string[]): Promise<void> {
+  deleteClaimChecks(claimIds: readonly string[]): Promise<void> {
     return this.#call("delete_claims", ":claims", { claims: inTexts(claimIds, 128) });
   }
 

@@ -11,19 +11,19 @@ import type { Message } from "../relay/contract/message.ts";
 import type { Publisher } from "../relay/contract/publisher.ts";
 import type { WorkerConfig } from "./config.ts";
 import {
-  type Claim,
-  claimUnreadable,
+  type ClaimCheck,
+  checkUnreadable,
   type Dequeued,
   decode,
   type Poison,
   type Resolved,
-  withClaim,
+  withCheckedText,
 } from "./decode.ts";
-import { handOver, type Item, type Settled } from "./hand-over.ts";
+import { type Answered, handOver, type Item } from "./hand-over.ts";
 import type { KnownQueue } from "./known-queue.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
-import type { PoisonStore } from "./poison.ts";
+import type { PoisonStore } from "./poison-file.ts";
 import type { Session } from "./session.ts";
 
 const HOLD_BOUNDS: Bounds = { baseMs: 100, capMs: 5_000 };
@@ -60,7 +60,7 @@ interface Entry<Of extends Item = Item> {
   readonly id: string;
   readonly item: Of;
   /** Set when the payload came from a claim check. */
-  readonly claimId: string | undefined;
+  readonly checkId: string | undefined;
 }
 
 interface Delivered extends Entry<Message> {
@@ -85,12 +85,12 @@ export class Settlement {
     const entries: Entry[] = [];
     const poison: Poison[] = [];
     for (const dequeued of batch) {
-      const { claimId, ...found } = await this.#decode(dequeued, now);
-      if (found.kind === "poison") poison.push(naming(found.poison, claimId));
+      const { checkId, ...found } = await this.#decode(dequeued, now);
+      if (found.kind === "poison") poison.push(naming(found.poison, checkId));
       else if (found.kind === "control") {
         const item = this.#effective(found.item, found.ts, now);
-        entries.push({ id: found.id, item, claimId });
-      } else entries.push({ id: found.message.id, item: found.message, claimId });
+        entries.push({ id: found.id, item, checkId });
+      } else entries.push({ id: found.message.id, item: found.message, checkId });
     }
     const messages = entries.flatMap(({ item }) => (isControl(item) ? [] : [item]));
     this.#observeLatency(messages, now);
@@ -101,13 +101,13 @@ export class Settlement {
     const delivered: Delivered[] = [];
     let told = 0;
     for (const [index, entry] of entries.entries()) {
-      const { id, item, claimId } = entry;
+      const { id, item, checkId } = entry;
       const result = settled[index]!;
       if (result.status === "rejected") poison.push(rejection(entry, result));
       else if (isControl(item)) told++;
       else if ("recipients" in result) {
         const { recipients, duplicate = false } = result;
-        delivered.push({ id, item, claimId, recipients, duplicate });
+        delivered.push({ id, item, checkId, recipients, duplicate });
       }
     }
     for (const each of poison) await this.#setAside(each);
@@ -147,25 +147,25 @@ export class Settlement {
     return { ...item, before: offset === undefined ? ts : Math.max(ts, Math.ceil(now + offset)) };
   }
 
-  async #decode(dequeued: Dequeued, now: number): Promise<Resolved & { claimId?: string }> {
+  async #decode(dequeued: Dequeued, now: number): Promise<Resolved & { checkId?: string }> {
     const { known } = this.#options;
     const first = decode(dequeued, known.foreign, now);
     if (first.kind !== "claim") return first;
-    return { ...(await this.#fetchClaim(first, dequeued.attempts)), claimId: first.claimId };
+    return { ...(await this.#fetchClaim(first, dequeued.attempts)), checkId: first.checkId };
   }
 
-  async #fetchClaim(claim: Claim, attempts: number): Promise<Resolved> {
+  async #fetchClaim(claim: ClaimCheck, attempts: number): Promise<Resolved> {
     const { api } = this.#options.known;
-    if (!api) return claimUnreadable(claim, "RTM_WORKER_API is not installed or not granted");
+    if (!api) return checkUnreadable(claim, "RTM_WORKER_API is not installed or not granted");
     try {
-      return withClaim(claim, await api.claim(claim.claimId));
+      return withCheckedText(claim, await api.claimCheck(claim.checkId));
     } catch (error) {
       if (isSessionLost(error) || attempts < CLAIM_ATTEMPTS) throw error;
-      return claimUnreadable(claim, messageOf(error));
+      return checkUnreadable(claim, messageOf(error));
     }
   }
 
-  #handOver(items: readonly Item[], signal: AbortSignal): Promise<Settled[]> {
+  #handOver(items: readonly Item[], signal: AbortSignal): Promise<Answered[]> {
     const {
       publisher,
       fence,
@@ -212,10 +212,10 @@ export class Settlement {
   /** The text of poison stays in RTM_DELIVERY: it may not have been readable. */
   async #deleteClaims(delivered: readonly Delivered[]): Promise<void> {
     const { api } = this.#options.known;
-    const claims = delivered.flatMap(({ claimId }) => (claimId === undefined ? [] : [claimId]));
+    const claims = delivered.flatMap(({ checkId }) => (checkId === undefined ? [] : [checkId]));
     if (claims.length === 0) return;
     await this.#tolerate("delete_claims", "claim checks were not deleted; delivery goes on", () =>
-      api?.deleteClaims(claims),
+      api?.deleteClaimChecks(claims),
     );
   }
 
@@ -265,18 +265,18 @@ function isSessionLost(error: unknown): boolean {
 }
 
 /** Poison whose payload is a claim check says where its text stays. */
-function naming(poison: Poison, claimId: string | undefined): Poison {
-  if (claimId === undefined || poison.code === "claim_missing") return poison;
-  return { ...poison, reason: `${poison.reason} (claim check ${claimId})` };
+function naming(poison: Poison, checkId: string | undefined): Poison {
+  if (checkId === undefined || poison.code === "claim_missing") return poison;
+  return { ...poison, reason: `${poison.reason} (claim check ${checkId})` };
 }
 
 /** What the relay refused for good is poison. */
 function rejection(
-  { id, item, claimId }: Entry,
-  result: Extract<Settled, { status: "rejected" }>,
+  { id, item, checkId }: Entry,
+  result: Extract<Answered, { status: "rejected" }>,
 ): Poison {
   const reason = `${result.code}: ${result.message}`;
   if (isControl(item)) return { id, code: "rejected", reason, payload: JSON.stringify(item) };
   const { channel, eventName, payload } = item;
-  return naming({ id, code: "rejected", reason, channel, eventName, payload }, claimId);
+  return naming({ id, code: "rejected", reason, channel, eventName, payload }, checkId);
 }

@@ -8,13 +8,13 @@ import type { PresenceFeed } from "../relay/contract/presence-feed.ts";
 import type { Publisher } from "../relay/contract/publisher.ts";
 import type { DatabaseConfig, WorkerConfig } from "./config.ts";
 import { type ConsumerOptions, QueueConsumer } from "./consumer.ts";
-import { runSide } from "./heartbeat.ts";
 import { reportServing } from "./leadership.ts";
 import { Logon } from "./logon.ts";
 import { WorkerMetrics } from "./metrics.ts";
-import { FilePoisonStore } from "./poison.ts";
+import { FilePoisonStore } from "./poison-file.ts";
 import { reportPresence } from "./presence-report.ts";
 import type { QueueStatus } from "./queue-state.ts";
+import { runSide } from "./side-session.ts";
 
 /** How often a place for poison that cannot be used is looked at again, ms. */
 const STORE_CHECK_MS = 60_000;

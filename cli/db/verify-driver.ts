@@ -5,7 +5,7 @@
  */
 import oracledb, { type Connection } from "oracledb";
 import { messageOf } from "../../common/errors.ts";
-import { withClaim } from "../../worker/decode.ts";
+import { withCheckedText } from "../../worker/decode.ts";
 import { oraCode } from "../../worker/oracle-errors.ts";
 import { browse, type Found, type OwnQueue, take } from "./verify-messages.ts";
 import { SkipCheck, type VerifyReport } from "./verify-report.ts";
@@ -149,7 +149,7 @@ export async function checkThroughDriver(
     await reader.rollback();
     for (const { messageId, decoded } of await committed()) {
       if (await take(reader, installed, messageId)) {
-        if (decoded.kind === "claim") await deleteClaim(reader, decoded.claimId);
+        if (decoded.kind === "claim") await deleteClaim(reader, decoded.checkId);
       }
       await reader.commit();
     }
@@ -217,8 +217,8 @@ export async function checkThroughDriver(
     }
     let { decoded } = message;
     if (decoded.kind === "claim") {
-      const { claimId } = decoded;
-      decoded = withClaim(decoded, await claimText(reader, claimId));
+      const { checkId: claimId } = decoded;
+      decoded = withCheckedText(decoded, await claimText(reader, claimId));
       await deleteClaim(reader, claimId);
     }
     await reader.commit();

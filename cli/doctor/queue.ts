@@ -1,10 +1,10 @@
 /** The queue part of `rtm doctor`. It changes nothing. */
 import oracledb from "oracledb";
 import type { QueueConfig } from "../../worker/config.ts";
-import { BACKLOG_LIMIT } from "../../worker/heartbeat.ts";
 import { classifyOracleError } from "../../worker/oracle-errors.ts";
 import type { RtmWorkerApi } from "../../worker/rtm-worker-api.ts";
 import type { Session } from "../../worker/session.ts";
+import { BACKLOG_LIMIT } from "../../worker/side-session.ts";
 import { detailOf, type Report } from "./report.ts";
 import { rowsOf } from "./rows.ts";
 

@@ -22,7 +22,7 @@ export interface Grant {
   /** `jti`: names this token. */
   readonly id: string | undefined;
   /** `sid`: names the session in which it was issued. */
-  readonly session: string | undefined;
+  readonly sid: string | undefined;
   /**
    * The channel of the one person that the token stands for. A token without it may stand for many,
    * such as all visitors who have not logged in.
@@ -145,7 +145,7 @@ export function readClaims(
     publish: publish === undefined ? NO_PATTERNS : patternsOf(publish, "publish", maxPatterns),
     presence: presenceOf(claims, maxPatterns),
     id: idOf(claims, "jti"),
-    session: idOf(claims, "sid"),
+    sid: idOf(claims, "sid"),
     self: selfOf(claims),
   };
 }

@@ -44,11 +44,11 @@ export function keysOfWhom({ user, self, sid, jti }: Whom, channel?: string): Re
 }
 
 /** The keys that a token has. */
-export function keysOfGrant({ subject, self, session, id }: Grant): RevocationKey[] {
+export function keysOfGrant({ subject, self, sid, id }: Grant): RevocationKey[] {
   return keysOfWhom({
     user: subject,
     ...(self === undefined ? {} : { self }),
-    ...(session === undefined ? {} : { sid: session }),
+    ...(sid === undefined ? {} : { sid }),
     ...(id === undefined ? {} : { jti: id }),
   });
 }

@@ -5,8 +5,9 @@
 import type { RelayConfig } from "../config.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Last, Since } from "../contract/protocol.ts";
-import type { LastBounds } from "../log/last-value.ts";
+import type { RetainedBounds } from "../log/last-value.ts";
 import type { Numbered, Snapshot } from "../log/log.ts";
+import type { Stats } from "../stats.ts";
 import { Backlog } from "./backlog.ts";
 import { Bundle } from "./bundle.ts";
 import { Channel } from "./channel.ts";
@@ -21,7 +22,6 @@ import {
   type Verdict,
 } from "./outlet.ts";
 import { Retained } from "./retained.ts";
-import type { Stats } from "./stats.ts";
 import { Turn } from "./turn.ts";
 import type { View } from "./view.ts";
 
@@ -97,12 +97,12 @@ export class Hub implements OutletHost {
     this.connectionBytes = config.slowClients.connectionBytes;
     this.#backlog = new Backlog({
       totalBytes: config.slowClients.totalBytes,
-      resume: (outlet) => this.settle(outlet, outlet.resume()),
+      resume: (outlet) => this.actOn(outlet, outlet.resume()),
       drop: (outlet) => this.#drop(outlet, "total_cap"),
     });
     this.history = new History(config.history, clock());
     // Who shares a log shares what is kept in it.
-    const bounds: LastBounds | undefined = keepsHeads ? undefined : config.retained;
+    const bounds: RetainedBounds | undefined = keepsHeads ? undefined : config.retained;
     this.retained = new Retained({ bounds, epoch: () => this.epoch });
   }
 
@@ -168,7 +168,7 @@ export class Hub implements OutletHost {
     for (const channel of read) {
       for (const subscription of channel.subscriptions) {
         subscription.outlet.owner.restarted(subscription, channel.history.seq);
-        this.settle(subscription.outlet, "taken");
+        this.actOn(subscription.outlet, "taken");
       }
     }
   }
@@ -225,7 +225,7 @@ export class Hub implements OutletHost {
     this.#dirty = [];
     const touched: Outlet[] = [];
     const flushed = dirty.map((channel) => this.#offerPending(channel, touched));
-    for (const outlet of touched) this.settle(outlet, outlet.writeOffers());
+    for (const outlet of touched) this.actOn(outlet, outlet.writeOffers());
     const now = this.#clock();
     for (const entries of flushed) this.stats.flushed(entries, now);
   }
@@ -272,7 +272,7 @@ export class Hub implements OutletHost {
       outlet.forget(subscription);
       subscription.state = "live";
       subscription.view = view;
-      this.settle(outlet, "taken");
+      this.actOn(outlet, "taken");
     } else {
       subscription = { channel, outlet, view, state: "live", cursor: 0 };
       channel.add(subscription);
@@ -289,7 +289,7 @@ export class Hub implements OutletHost {
     const started = subscription;
     started.state = "behind";
     started.cursor = recovery.from;
-    const replay = () => this.settle(outlet, outlet.startBehind(started, started.cursor));
+    const replay = () => this.actOn(outlet, outlet.startBehind(started, started.cursor));
     return { subscription, recovered: true, seq, replay };
   }
 
@@ -313,7 +313,7 @@ export class Hub implements OutletHost {
     subscription.state = "behind";
     subscription.cursor = history.seq + 1;
     subscription.before = chosen;
-    const replay = () => this.settle(outlet, outlet.startBehind(subscription, subscription.cursor));
+    const replay = () => this.actOn(outlet, outlet.startBehind(subscription, subscription.cursor));
     return { ...answer, last, replay };
   }
 
@@ -342,7 +342,7 @@ export class Hub implements OutletHost {
     const { channel, outlet } = subscription;
     if (!outlet.dead && channel.hasPending) this.flush();
     outlet.forget(subscription);
-    this.settle(outlet, "taken");
+    this.actOn(outlet, "taken");
     channel.delete(subscription);
     this.stats.subscriptions--;
   }
@@ -368,7 +368,7 @@ export class Hub implements OutletHost {
   }
 
   /** Acts on what became of a write. */
-  settle(outlet: Outlet, verdict: Verdict): void {
+  actOn(outlet: Outlet, verdict: Verdict): void {
     if (verdict === "too_slow") {
       this.#drop(outlet, "slow_client");
       return;

@@ -7,13 +7,13 @@
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
+import type { Stats } from "../stats.ts";
 import { type Frames, oneFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
 import { Bundle } from "./bundle.ts";
 import type { Channel } from "./channel.ts";
 import type { Chosen, Entry } from "./channel-history.ts";
 import { controlFrame, formatBytes } from "./encode.ts";
-import type { Stats } from "./stats.ts";
 import type { Turn } from "./turn.ts";
 import type { View } from "./view.ts";
 
@@ -60,7 +60,7 @@ export interface OutletHost {
   /** Unsent bytes that may be held for one connection. */
   readonly connectionBytes: number;
   /** Acts on the verdict of a write that did not come from the hub itself. */
-  settle(outlet: Outlet, verdict: Verdict): void;
+  actOn(outlet: Outlet, verdict: Verdict): void;
 }
 
 /** Whose outlet it is. */
@@ -128,14 +128,14 @@ export class Outlet {
   controls(frames: Frames): void {
     if (!this.makeRoom(frames.joined.length)) return;
     this.wire.write(frames);
-    this.#host.settle(this, "taken");
+    this.#host.actOn(this, "taken");
   }
 
   /** False, and the connection is gone, when `bytes` more would exceed its cap. */
   makeRoom(bytes: number): boolean {
     if (this.dead) return false;
     if (this.held + bytes <= this.#host.connectionBytes) return true;
-    this.#host.settle(this, "too_slow");
+    this.#host.actOn(this, "too_slow");
     return false;
   }
 
@@ -336,7 +336,7 @@ export class Outlet {
   #listen(): void {
     if (this.#listening) return;
     this.#listening = true;
-    this.wire.onDrain(() => this.#host.settle(this, this.resume()));
+    this.wire.onDrain(() => this.#host.actOn(this, this.resume()));
   }
 
   /** Writes what is kept for the client, then a close frame; nothing follows it. */

@@ -3,13 +3,13 @@
  * The log decides what is kept; with a log in this process, which keeps no messages, it is decided here.
  */
 import type { Fact } from "../log/fact.ts";
-import { type LastBounds, type LastDrop, lastKey, readLast } from "../log/last-value.ts";
+import { lastKey, type RetainedBounds, type RetainedDrop, readLast } from "../log/last-value.ts";
 import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
+import { Tally } from "../stats.ts";
 import type { Entry } from "./channel-history.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";
 import { Ends } from "./ends.ts";
-import { Tally } from "./stats.ts";
 
 /** The `seq` of a message of an earlier epoch, where its number means nothing. */
 const NO_NUMBER = 0;
@@ -58,7 +58,7 @@ function listOf(values: Iterable<RetainedEntry>, now: number): List {
 
 export interface RetainedOptions {
   /** Undefined: the log bounds its table itself, and tells what it removes. */
-  readonly bounds: LastBounds | undefined;
+  readonly bounds: RetainedBounds | undefined;
   readonly epoch: () => string;
 }
 
@@ -67,7 +67,7 @@ export class Retained implements FactReader {
   /** Values that were dropped here. */
   readonly dropped = new Tally();
   /** Told of each of them. */
-  onDrop: (reason: LastDrop) => void = () => {};
+  onDrop: (reason: RetainedDrop) => void = () => {};
   readonly #options: RetainedOptions;
   /** By `lastKey`, in the order in which they were set. */
   readonly #all = new Map<string, RetainedEntry>();
@@ -166,7 +166,7 @@ export class Retained implements FactReader {
     for (const [key, { untilMs }] of this.#all) this.#ends.add(key, untilMs);
   }
 
-  #drop(reason: LastDrop): void {
+  #drop(reason: RetainedDrop): void {
     this.dropped.add(reason);
     this.onDrop(reason);
   }

@@ -10,10 +10,10 @@ import {
   headRecord1,
   type IdsRecord,
   type KeptMember,
-  type LastRecord,
   MAGIC,
   MAGIC_1,
   MAGIC_2,
+  type RetainedRecord,
 } from "./state-records.ts";
 import type { Kept } from "./state-writer.ts";
 
@@ -67,7 +67,7 @@ export function readState(
   const filled: { readonly name: string; readonly history: ChannelHistory }[] = [];
   const found: Found[] = [];
   const ids: Omit<IdsRecord, "kind">[] = [];
-  const lasts: (LastRecord & { readonly position: number })[] = [];
+  const lasts: (RetainedRecord & { readonly position: number })[] = [];
   let seen: KeptMember[] | undefined = head.members;
   while (position < end) {
     const record = checked(line());

@@ -109,10 +109,12 @@ function isEntry(entry: EntryRecord): boolean {
 }
 
 /** @throws {Error} it is none */
-export function checked(value: unknown): IdsRecord | MembersRecord | ChannelRecord | LastRecord {
+export function checked(
+  value: unknown,
+): IdsRecord | MembersRecord | ChannelRecord | RetainedRecord {
   const { kind } = value as { readonly kind?: unknown };
   if (kind === "members") return membersRecord.parse(value);
-  if (kind === "last") return checkedLast(value as LastRecord);
+  if (kind === "last") return checkedLast(value as RetainedRecord);
   if (kind !== "ids") return checkedChannel(value);
   const record = value as IdsRecord;
   if (typeof record.source === "string" && isTuples(record.ids)) return record;
@@ -134,7 +136,7 @@ function checkedChannel(value: unknown): ChannelRecord {
 }
 
 /** A last value: a message that may be out of its channel's history. */
-export interface LastRecord {
+export interface RetainedRecord {
   readonly kind: "last";
   readonly name: string;
   readonly seq: number;
@@ -144,7 +146,7 @@ export interface LastRecord {
 }
 
 /** @throws {Error} it is none */
-function checkedLast(record: LastRecord): LastRecord {
+function checkedLast(record: RetainedRecord): RetainedRecord {
   const { name, entry, seq, untilMs } = record;
   const fits =
     nameProblem(name) === undefined && isEntry(entry) && isCount(seq) && isCount(untilMs);

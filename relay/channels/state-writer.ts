@@ -12,9 +12,9 @@ import {
   type IdTuple,
   type KeepsMembers,
   type KeptMember,
-  type LastRecord,
   MAGIC,
   type MembersRecord,
+  type RetainedRecord,
 } from "./state-records.ts";
 
 /** Ids, or members, of one record. */
@@ -111,7 +111,7 @@ export function writeState(
     const { seq, at, eventName, payloadStart, payloadEnd, frame } = entry;
     const text = frameText(frame);
     const record: EntryRecord = [at, eventName, payloadStart, payloadEnd, text.length];
-    const last: LastRecord = { kind: "last", name: channel, seq, untilMs, entry: record };
+    const last: RetainedRecord = { kind: "last", name: channel, seq, untilMs, entry: record };
     blocks.text(`${JSON.stringify(last)}\n`);
     blocks.bytes(text);
   }

@@ -54,7 +54,7 @@ function standsFor(a: Grant, b: Grant, right?: Right): boolean {
   return (
     a.endsAt >= b.endsAt &&
     issue(a) >= issue(b) &&
-    a.session === b.session &&
+    a.sid === b.sid &&
     a.self === b.self &&
     // Of two that show something else the later one is shown while it lasts.
     (right !== "join" || a.presence.info === b.presence.info || issue(a) > issue(b))

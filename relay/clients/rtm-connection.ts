@@ -263,7 +263,7 @@ export class RtmConnection extends ClientConnection {
     }
     outlet.wire.uncork();
     if (outlet.dead) return;
-    this.clients.hub.settle(outlet, "taken");
+    this.clients.hub.actOn(outlet, "taken");
     for (const replay of replays) replay();
     this.peer.hold?.(this.#waitMs ?? DEFAULT_WAIT_MS);
   }

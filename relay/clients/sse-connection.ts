@@ -143,7 +143,7 @@ export class SseConnection extends UrlConnection {
     }
     outlet.wire.uncork();
     if (outlet.dead) return;
-    hub.settle(outlet, "taken");
+    hub.actOn(outlet, "taken");
     for (const { replay } of started) replay();
   }
 

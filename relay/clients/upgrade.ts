@@ -7,9 +7,15 @@ import { CLOSE, SUBPROTOCOL } from "../contract/protocol.ts";
 import { closeReason } from "../wire/wire.ts";
 import { type Admission, seen, type Unwanted } from "./admission.ts";
 import type { Clients } from "./clients.ts";
-import { answerUpgrade, LOST, type Lost, type LostAnswer, MALFORMED } from "./lost.ts";
 import type { Peer } from "./peer.ts";
 import { PlainConnection, parsePlainRequest } from "./plain-connection.ts";
+import {
+  answerUpgrade,
+  HANDSHAKE_REFUSALS,
+  type HandshakeRefusal,
+  MALFORMED,
+  type RefusalAnswer,
+} from "./refused-handshake.ts";
 import { RtmConnection } from "./rtm-connection.ts";
 import { RelaySocket, WebSocketPeer } from "./websocket-peer.ts";
 
@@ -48,7 +54,7 @@ function subprotocols(request: IncomingMessage): string[] | undefined {
 export interface Upgrades {
   handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Refuses an upgrade that is handled elsewhere, and says so where an administrator looks. */
-  refuse(request: IncomingMessage, socket: Duplex, reason: Lost, detail?: string): void;
+  refuse(request: IncomingMessage, socket: Duplex, reason: HandshakeRefusal, detail?: string): void;
   /** Answers what came to a WebSocket's place without the header Upgrade. False for all else. */
   handleLost(request: IncomingMessage, response: ServerResponse): boolean;
   /** Bytes that are no HTTP request, or a request that takes too long. */
@@ -74,7 +80,7 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
   const server = new WebSocketServer(options);
 
   /** A handshake becomes no WebSocket: says so where an administrator looks. */
-  function note(reason: Lost, address: string | undefined, fields: object = {}): void {
+  function note(reason: HandshakeRefusal, address: string | undefined, fields: object = {}): void {
     clients.stats.handshakeRefused(reason);
     // Not what the client did.
     const ours = reason === "address" || reason === "not_serving";
@@ -83,14 +89,19 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
     clients.warnings.warn(key, { reason, address, ...fields }, "handshake refused");
   }
 
-  function answer(socket: Duplex, reason: Lost, detail?: string): void {
-    const { status, text, headers }: LostAnswer = LOST[reason];
+  function answer(socket: Duplex, reason: HandshakeRefusal, detail?: string): void {
+    const { status, text, headers }: RefusalAnswer = HANDSHAKE_REFUSALS[reason];
     farewells.refused(socket);
     answerUpgrade(socket, { status, text: detail ?? text, headers });
   }
 
   /** Refuses before the WebSocket exists: nothing a page could read. */
-  function refuse(request: IncomingMessage, socket: Duplex, reason: Lost, detail?: string): void {
+  function refuse(
+    request: IncomingMessage,
+    socket: Duplex,
+    reason: HandshakeRefusal,
+    detail?: string,
+  ): void {
     note(reason, clients.addressOf(request), seen(request));
     answer(socket, reason, detail);
   }
@@ -140,7 +151,7 @@ export function createUpgrades(clients: Clients, admission: Admission): Upgrades
       const keyed = headers["sec-websocket-key"] !== undefined;
       if (!keyed && url.split("?", 1)[0] !== "/ws") return false;
       note("upgrade_missing", clients.addressOf(request), seen(request));
-      const { status, text } = LOST.upgrade_missing;
+      const { status, text } = HANDSHAKE_REFUSALS.upgrade_missing;
       response.writeHead(status, {
         upgrade: "websocket",
         connection: "Upgrade, close",

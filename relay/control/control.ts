@@ -175,7 +175,7 @@ export class Control {
         (grant) =>
           (user !== undefined && grant.subject === user) ||
           (self !== undefined && grant.self === self) ||
-          (sid !== undefined && grant.session === sid) ||
+          (sid !== undefined && grant.sid === sid) ||
           (jti !== undefined && grant.id === jti),
       );
       if (!meant) continue;

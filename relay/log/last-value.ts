@@ -11,7 +11,7 @@ import type { Fact } from "./fact.ts";
 import type { Numbered } from "./log.ts";
 
 /** The most that is kept; what was set first goes first. */
-export interface LastBounds {
+export interface RetainedBounds {
   /** Messages; 0: none is kept. */
   readonly count: number;
   /** Bytes of the messages. One that is larger is not kept. */
@@ -19,10 +19,10 @@ export interface LastBounds {
 }
 
 /** Why one was not kept as long as it should be: there was no room for all, or it was too large. */
-export type LastDrop = "full" | "too_large";
+export type RetainedDrop = "full" | "too_large";
 
 /** What an operator is told of it. */
-export const LAST_DROPS: Readonly<Record<LastDrop, string>> = {
+export const RETAINED_DROPS: Readonly<Record<RetainedDrop, string>> = {
   full: "last values are dropped, the oldest first: relay.retained.count or bytes is too small",
   too_large: "a message is too large to be kept as a last value: see relay.retained.bytes",
 };

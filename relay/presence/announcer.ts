@@ -139,14 +139,14 @@ export class Announcer {
     this.#id = id;
     const batch: Fact[] = isNew ? [{ table: "node", key: id, value: "1" }, ...facts] : facts;
     const settle = (answers: readonly Noted[]) =>
-      this.#settle(id, keys, facts, isNew ? answers.slice(1) : answers);
+      this.#told(id, keys, facts, isNew ? answers.slice(1) : answers);
     this.#busy = true;
     const noted = this.#options.messageLog.note(batch);
     if (noted instanceof Promise) void noted.then(settle);
     else settle(noted);
   }
 
-  #settle(
+  #told(
     id: string,
     keys: readonly string[],
     facts: readonly Fact[],

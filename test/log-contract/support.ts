@@ -1,7 +1,7 @@
 /** What the tests of a log write, and how they follow one. */
 import { expect, onTestFinished } from "vitest";
 import type { Message } from "../../relay/contract/message.ts";
-import type { LastBounds } from "../../relay/log/last-value.ts";
+import type { RetainedBounds } from "../../relay/log/last-value.ts";
 import type { Appended, AppendOptions, Log } from "../../relay/log/log.ts";
 import { RecordingReader } from "./reader.ts";
 
@@ -11,7 +11,7 @@ export interface LogSettings {
   /** Bytes of messages that a log keeps which keeps them itself. */
   readonly bytes?: number;
   /** The most last values of such a log. */
-  readonly retained?: LastBounds;
+  readonly retained?: RetainedBounds;
 }
 
 /** A log that is followed. */

@@ -6,12 +6,12 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Hub } from "../../relay/channels/hub.ts";
-import { Stats } from "../../relay/channels/stats.ts";
 import { Clients } from "../../relay/clients/clients.ts";
 import type { Peer } from "../../relay/clients/peer.ts";
 import { RtmConnection } from "../../relay/clients/rtm-connection.ts";
 import { matchesAny } from "../../relay/contract/patterns.ts";
 import type { MemoryLog } from "../../relay/log/memory-log.ts";
+import { Stats } from "../../relay/stats.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
 import { log, message, SECRET, SOURCE, startHub, testConfig, token } from "./support.ts";
 

@@ -13,7 +13,7 @@ const grant = (channels: string[], endsAt: number, more: Partial<Grant> = {}): G
   issuedAt: undefined,
   endsAt,
   id: undefined,
-  session: undefined,
+  sid: undefined,
   self: undefined,
   ...more,
 });
@@ -100,7 +100,7 @@ describe("Rights", () => {
         { endsAt: 60, issuedAt: 1 },
         { endsAt: 50, issuedAt: 2 },
       ],
-      [{ session: "x" }, { session: "y" }],
+      [{ sid: "x" }, { sid: "y" }],
       [{ self: "user:S" }, {}],
       [join("{}"), join('{"name":"S"}')],
       [{ publish: ["a"] }, { endsAt: 60 }],

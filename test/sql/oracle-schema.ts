@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import oracledb, { type BindParameters, type Connection, type Result } from "oracledb";
 import { runDatabaseVerb } from "../../cli/db/db.ts";
 import { messageOf } from "../../common/errors.ts";
-import { type Decoded, decode, withClaim } from "../../worker/decode.ts";
+import { type Decoded, decode, withCheckedText } from "../../worker/decode.ts";
 import type { OracleAccess } from "../oracle-contract/target.ts";
 
 /** What sql/grants/owner.sql grants, as far as the test user may pass it on (oracle-free.sql). */
@@ -180,7 +180,7 @@ export async function drain(connection: Connection, owner: string): Promise<Queu
 async function resolve(connection: Connection, owner: string, decoded: Decoded) {
   const claimed = decoded.kind === "claim";
   const resolved = claimed
-    ? withClaim(decoded, await claimText(connection, owner, decoded.claimId))
+    ? withCheckedText(decoded, await claimText(connection, owner, decoded.checkId))
     : decoded;
   if (resolved.kind === "poison") throw new Error(resolved.poison.reason);
   if (resolved.kind === "control") throw new Error(`an item ${resolved.item.op}, no message`);

@@ -53,8 +53,8 @@ async function apiCalls(): Promise<Call[]> {
   await api.backlog("RTM.RTM_QUEUE", 100);
   await api.backlog("RTM.EVENTS", 100, "BILLING");
   await api.receipts([{ id: "00", recipients: 1 }]);
-  await api.claim("00");
-  await api.deleteClaims(["00"]);
+  await api.claimCheck("00");
+  await api.deleteClaimChecks(["00"]);
   await api.dequeueText(REQUEST);
   await api.setAside("RTM.RTM_QUEUE", { id: "00", code: "not_json", reason: "why", payload: "x" });
   await api.revocations();

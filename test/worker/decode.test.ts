@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Dequeued, decode, withClaim } from "../../worker/decode.ts";
+import { type Dequeued, decode, withCheckedText } from "../../worker/decode.ts";
 
 const ID = "0123456789abcdef0123456789abcdef";
 
@@ -36,7 +36,7 @@ describe("decode of our own queue", () => {
   it("reports a claim check with its id in lower case", () => {
     const claim = "ABCDEF00000000000000000000000001";
     const decoded = decode(raw(`${header({ claim })}\n`), undefined, 0);
-    expect(decoded).toMatchObject({ kind: "claim", claimId: claim.toLowerCase() });
+    expect(decoded).toMatchObject({ kind: "claim", checkId: claim.toLowerCase() });
   });
 
   it("passes on for how long a message is kept as a last value", () => {
@@ -49,7 +49,7 @@ describe("decode of our own queue", () => {
     ).toMatchObject({ message: { retain: 604_800 } });
     const claim = "abcdef00000000000000000000000001";
     const checked = decode(raw(`${header({ claim, retain: 1 })}\n`), undefined, 0);
-    expect(checked.kind === "claim" && withClaim(checked, "2")).toMatchObject({
+    expect(checked.kind === "claim" && withCheckedText(checked, "2")).toMatchObject({
       message: { retain: 1, payload: "2" },
     });
   });
@@ -192,20 +192,25 @@ describe("decode of a foreign queue", () => {
   });
 });
 
-describe("withClaim", () => {
+describe("withCheckedText", () => {
   const claim = {
     kind: "claim",
-    claimId: "c1",
+    checkId: "c1",
     id: ID,
     header: { channel: "s", eventName: "e", ts: 1 },
   } as const;
 
   it("completes the message", () => {
-    expect(withClaim(claim, "[]")).toMatchObject({ kind: "message", message: { payload: "[]" } });
+    expect(withCheckedText(claim, "[]")).toMatchObject({
+      kind: "message",
+      message: { payload: "[]" },
+    });
   });
 
   it("sets aside a missing row and text that is no JSON", () => {
-    expect(withClaim(claim, undefined)).toMatchObject({ poison: { code: "claim_missing" } });
-    expect(withClaim(claim, "{")).toMatchObject({ poison: { code: "not_json", payload: "{" } });
+    expect(withCheckedText(claim, undefined)).toMatchObject({ poison: { code: "claim_missing" } });
+    expect(withCheckedText(claim, "{")).toMatchObject({
+      poison: { code: "not_json", payload: "{" },
+    });
   });
 });

@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { FilePoisonStore } from "../../worker/poison.ts";
+import { FilePoisonStore } from "../../worker/poison-file.ts";
 import { log } from "./support.ts";
 
 let directory: string;

@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 import type { Clients } from "../../clients/clients.ts";
 import { Farewells } from "../../clients/farewells.ts";
-import { answerUpgrade } from "../../clients/lost.ts";
+import { answerUpgrade } from "../../clients/refused-handshake.ts";
 import { isWebSocket, type Upgrades } from "../../clients/upgrade.ts";
 import type { CloseName } from "../../contract/protocol.ts";
 import { PUBLISH_SUBPROTOCOL } from "../../contract/publish-protocol.ts";

@@ -9,7 +9,7 @@ import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import { isFact, type Notice, type SharedTable } from "../fact.ts";
-import { LAST_DROPS, type LastBounds, type LastDrop } from "../last-value.ts";
+import { RETAINED_DROPS, type RetainedBounds, type RetainedDrop } from "../last-value.ts";
 import type { Appended, AppendOptions, Noted } from "../log.ts";
 import { APPEND } from "./append-script.ts";
 import { type Attached, attach } from "./attach.ts";
@@ -38,7 +38,7 @@ export interface AppenderOptions {
   readonly hardBytes: number;
   /** The first entry of an epoch that is still wanted; 0 when unknown. */
   readonly keepFrom: (epoch: string) => number;
-  readonly retained: LastBounds;
+  readonly retained: RetainedBounds;
   readonly log: Logger;
   readonly stats: LogStats;
 }
@@ -208,10 +208,10 @@ export class Appender {
     return "done";
   }
 
-  #retainedDropped(reason: LastDrop, count: number): void {
+  #retainedDropped(reason: RetainedDrop, count: number): void {
     if (count === 0) return;
     this.#options.stats.retainedDropped[reason] += count;
-    this.#warnings.warn(`retained_${reason}`, {}, LAST_DROPS[reason]);
+    this.#warnings.warn(`retained_${reason}`, {}, RETAINED_DROPS[reason]);
   }
 
   /** As `Log.note`. */

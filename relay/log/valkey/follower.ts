@@ -17,9 +17,9 @@ import { EntryDecoder, type LogEntry, parseEntry } from "./entry.ts";
 import { EngineDeniedError, EngineUnreachableError, EngineUnsuitableError } from "./errors.ts";
 import type { EngineKeys } from "./keys.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { Retention } from "./retention.ts";
 import { needRights } from "./rights.ts";
 import type { LogStats } from "./stats.ts";
+import { Retention } from "./trimming.ts";
 import { warmUp } from "./warm-up.ts";
 
 /** How long a read waits for the next entry, and how long there is no probe, at most, ms. */

@@ -1,5 +1,5 @@
 /** What the log counts, for the metrics. */
-import type { LastDrop } from "../last-value.ts";
+import type { RetainedDrop } from "../last-value.ts";
 import type { ResetReason } from "../log.ts";
 
 export type AppendResult = "accepted" | "duplicate" | "unavailable" | "fenced";
@@ -14,7 +14,7 @@ export class LogStats {
   readonly resets: Record<ResetReason, number> = { start: 0, lost: 0, behind: 0 };
   readonly caughtUp = { true: 0, false: 0 };
   /** Last values that the engine dropped when this node appended. */
-  readonly retainedDropped: Record<LastDrop, number> = { full: 0, too_large: 0 };
+  readonly retainedDropped: Record<RetainedDrop, number> = { full: 0, too_large: 0 };
   reconnects = 0;
   entries = 0;
   entryMessages = 0;

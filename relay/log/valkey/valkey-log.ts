@@ -2,7 +2,7 @@
 import type { Logger } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import type { Notice, SharedTable } from "../fact.ts";
-import type { LastBounds } from "../last-value.ts";
+import type { RetainedBounds } from "../last-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted } from "../log.ts";
 import { Appender } from "./appender.ts";
 import type { Attached } from "./attach.ts";
@@ -25,7 +25,7 @@ export interface ValkeyLogOptions {
   /** Message ids remembered per source, at least; up to twice as many are. */
   readonly ids: number;
   /** The most last values that the log keeps. */
-  readonly retained: LastBounds;
+  readonly retained: RetainedBounds;
   readonly log: Logger;
   /** The monotonic clock, ms. Default `performance.now`. */
   readonly clock?: () => number;

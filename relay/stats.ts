@@ -1,5 +1,5 @@
 /** What the relay counts: plain numbers on the hot path, read by `metrics.ts` when scraped. */
-import type { Entry } from "./channel-history.ts";
+import type { Entry } from "./channels/channel-history.ts";
 
 /** Numbers under names, each counting up from zero. */
 export class Tally extends Map<string, number> {

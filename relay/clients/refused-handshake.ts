@@ -3,7 +3,7 @@ import { maxHeaderSize, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { SUBPROTOCOL } from "../contract/protocol.ts";
 
-export interface LostAnswer {
+export interface RefusalAnswer {
   readonly status: number;
   readonly text: string;
   readonly headers?: readonly string[] | undefined;
@@ -12,7 +12,7 @@ export interface LostAnswer {
 }
 
 /** Why a request does not become a WebSocket, and what it is answered. */
-export const LOST = {
+export const HANDSHAKE_REFUSALS = {
   protocol: { status: 400, text: "send HTTP/1.1 without the header Upgrade" },
   path: { status: 404, text: "WebSockets are served at /ws and at / and nowhere else." },
   subprotocol: {
@@ -47,12 +47,12 @@ export const LOST = {
   },
   request_timeout: { status: 408, text: "The request did not arrive in time." },
   request_malformed: { status: 400, text: "This is no HTTP request." },
-} as const satisfies Readonly<Record<string, LostAnswer>>;
+} as const satisfies Readonly<Record<string, RefusalAnswer>>;
 
-export type Lost = keyof typeof LOST;
+export type HandshakeRefusal = keyof typeof HANDSHAKE_REFUSALS;
 
 /** By codes of Node's HTTP parser. */
-export const MALFORMED: Readonly<Record<string, Lost>> = {
+export const MALFORMED: Readonly<Record<string, HandshakeRefusal>> = {
   HPE_HEADER_OVERFLOW: "headers_too_large",
   ERR_HTTP_REQUEST_TIMEOUT: "request_timeout",
 };
@@ -60,7 +60,7 @@ export const MALFORMED: Readonly<Record<string, Lost>> = {
 /** Answers a request for an upgrade over its socket, which then closes. */
 export function answerUpgrade(
   socket: Duplex,
-  { status, text, headers = [], type = "text/plain; charset=utf-8" }: LostAnswer,
+  { status, text, headers = [], type = "text/plain; charset=utf-8" }: RefusalAnswer,
 ): void {
   socket.once("finish", () => socket.destroy());
   const lines = [
