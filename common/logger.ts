@@ -42,7 +42,7 @@ export function recentWarnings(): RecentLines {
 const METADATA: unique symbol = Symbol.for("pino.metadata");
 
 /** Keeps warnings on their way out. */
-class Kept implements DestinationStream {
+class WarningTap implements DestinationStream {
   readonly [METADATA] = true;
   lastLevel = 0;
   readonly #next: DestinationStream;
@@ -79,7 +79,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
   };
   // What logs nothing must not touch standard output: commands write their results there.
   const silent = level === "silent" ? { write: () => {} } : undefined;
-  return pino(options, new Kept(destination ?? silent ?? logOutput()));
+  return pino(options, new WarningTap(destination ?? silent ?? logOutput()));
 }
 
 /**

@@ -48,7 +48,7 @@ export interface SharedLogFigures {
 }
 
 /** A message of the history. */
-export interface KeptMessage {
+export interface HistoryMessage {
   readonly seq: number;
   readonly eventName: string;
   /** Of the encoded message. */
@@ -69,7 +69,7 @@ export interface Position {
 export interface ChannelNews {
   /** Where to go on. */
   readonly position: Position;
-  readonly messages: readonly KeptMessage[];
+  readonly messages: readonly HistoryMessage[];
   /** Messages that were passed over: they are not remembered any more, or were too many. */
   readonly missed: number;
 }
@@ -179,9 +179,9 @@ export class Inspection {
     };
   }
 
-  #messages(history: ChannelHistory, first: number, payloadBytes: number): KeptMessage[] {
+  #messages(history: ChannelHistory, first: number, payloadBytes: number): HistoryMessage[] {
     const now = this.#clock();
-    const messages: KeptMessage[] = [];
+    const messages: HistoryMessage[] = [];
     for (let seq = first; seq <= history.seq; seq++) {
       const entry = history.get(seq);
       if (!entry) continue;

@@ -74,7 +74,7 @@ function* runs(batch: readonly Item[]): Generator<readonly Item[]> {
 }
 
 /**
- * Returns one settled answer per item, in order. A rollback would count towards max_retries and
+ * Returns the answer to each item, in order. A rollback would count towards max_retries and
  * exile good messages, so an unavailable relay is waited for with the transaction open.
  * @throws {FencedError}, {LogLostError}, what `ping` threw, or the signal's reason. The caller then drops the batch: the database
  * delivers it again, and the relay drops what it has seen by id.
@@ -84,7 +84,7 @@ export async function handOver(
   { publisher, source, signal, ping, pingMs, bounds, mayLead, onAttempt, onHold }: HandOverOptions,
 ): Promise<Answered[]> {
   if (batch.length === 0) return [];
-  const settled = new Map<number, Answered>();
+  const answered = new Map<number, Answered>();
   let pending = batch.map((_item, index) => index);
   let lastPing = performance.now();
   let held = false;
@@ -113,7 +113,7 @@ export async function handOver(
     for (const [position, index] of pending.entries()) {
       const result = results[position];
       if (result?.status === "fenced") throw new FencedError(result.message);
-      if (result && result.status !== "unavailable") settled.set(index, result);
+      if (result && result.status !== "unavailable") answered.set(index, result);
       else {
         unavailable.push(index);
         reason ??= result ?? { code: "no_answer", message: "the relay gave no answer for it" };
@@ -134,5 +134,5 @@ export async function handOver(
       held = true;
     },
   });
-  return batch.map((_item, index) => settled.get(index)!);
+  return batch.map((_item, index) => answered.get(index)!);
 }

@@ -94,7 +94,7 @@ export class Settlement {
     }
     const messages = entries.flatMap(({ item }) => (isControl(item) ? [] : [item]));
     this.#observeLatency(messages, now);
-    const settled = await this.#handOver(
+    const answers = await this.#handOver(
       entries.map(({ item }) => item),
       signal,
     );
@@ -102,7 +102,7 @@ export class Settlement {
     let told = 0;
     for (const [index, entry] of entries.entries()) {
       const { id, item, checkId } = entry;
-      const result = settled[index]!;
+      const result = answers[index]!;
       if (result.status === "rejected") poison.push(rejection(entry, result));
       else if (isControl(item)) told++;
       else if ("recipients" in result) {
@@ -128,8 +128,8 @@ export class Settlement {
    * @throws as `settle`
    */
   async tell(items: readonly ControlItem[], signal: AbortSignal): Promise<void> {
-    const settled = await this.#handOver(items, signal);
-    for (const [index, result] of settled.entries()) {
+    const answers = await this.#handOver(items, signal);
+    for (const [index, result] of answers.entries()) {
       if (result.status !== "rejected") continue;
       const { op } = items[index]!;
       const { code, message } = result;

@@ -1,12 +1,3 @@
-/** What a close code asks of the client (docs/protocol.md, "Close codes"). */
-export type CloseAction = "reconnect" | "token" | "stop";
-
-export function closeAction(code: number): CloseAction {
-  const range = Math.floor(code / 100);
-  if (range === 41) return "token";
-  return range === 42 || code === 1009 ? "stop" : "reconnect";
-}
-
 /**
  * Exponential backoff with full jitter: anything between 0 and 1 s, 2 s, 4 s … 30 s. Full jitter
  * spreads the clients of a restarted relay evenly. `attempt` counts failures from 0; result in ms.

@@ -1,6 +1,7 @@
 /** One socket that is opened again: backoff, connect deadline, heartbeat dead-man, status. */
 import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/contract/protocol.ts";
-import { backoffMs, closeAction } from "./backoff.ts";
+import { backoffMs } from "./backoff.ts";
+import { closeAction } from "./close-action.ts";
 import {
   attempt,
   type Environment,

@@ -5,7 +5,8 @@ import type {
   ServerFrame,
   SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
-import { backoffMs, closeAction } from "./backoff.ts";
+import { backoffMs } from "./backoff.ts";
+import { closeAction } from "./close-action.ts";
 import { Channel, type Listener, type ListenerEvents, type Position } from "./channel.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { attempt, type Environment } from "./environment.ts";

@@ -127,7 +127,7 @@ export class Console {
     });
     const api = express.Router();
     api.use(refuseOtherSites);
-    api.get("/session", (request, response) => {
+    api.get("/access", (request, response) => {
       const { tokenConfigured } = this.#access;
       const access = this.#access.of(request);
       response.json({ access, tokenConfigured } satisfies AccessInfo);

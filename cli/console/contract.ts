@@ -3,7 +3,7 @@
 /** Who asks: `read` sees everything, `full` may also act, `none` has to sign in. */
 export type Access = "full" | "read" | "none";
 
-/** Answer of `GET session`: what whoever asks may do. */
+/** Answer of `GET access`: what whoever asks may do. */
 export interface AccessInfo {
   readonly access: Access;
   /** Whether there is a token that could be shown. */

@@ -4,11 +4,11 @@ import { messageOf } from "../../common/errors.ts";
 import { CommandError } from "../exit.ts";
 import { VERSION } from "../version.ts";
 
-export type Verdict = "ok" | "FAILED" | "skipped";
+export type CheckVerdict = "ok" | "FAILED" | "skipped";
 
 export interface CheckResult {
   readonly check: string;
-  readonly verdict: Verdict;
+  readonly verdict: CheckVerdict;
   /** How long it took, ms. */
   readonly ms: number;
   /** What was found, why it failed, or why it was skipped. */
@@ -28,7 +28,7 @@ export function formatResult({ check, verdict, ms, detail }: CheckResult): strin
 export function parseResult(line: string): CheckResult | undefined {
   const found = /^(ok|FAILED|skipped)\s+(\d+) ms {2}(.*)$/.exec(line);
   if (found === null) return undefined;
-  return { verdict: found[1] as Verdict, ms: Number(found[2]), check: found[3] as string };
+  return { verdict: found[1] as CheckVerdict, ms: Number(found[2]), check: found[3] as string };
 }
 
 export class VerifyReport {
@@ -53,7 +53,7 @@ export class VerifyReport {
   /** Runs one check; what it returns is its detail. Never throws. */
   async check(name: string, run: () => Promise<string | undefined>): Promise<void> {
     const began = performance.now();
-    const done = (verdict: Verdict, detail?: string) =>
+    const done = (verdict: CheckVerdict, detail?: string) =>
       this.result({ check: name, verdict, ms: performance.now() - began, detail });
     try {
       done("ok", await run());
@@ -63,7 +63,7 @@ export class VerifyReport {
     }
   }
 
-  count(verdict: Verdict): number {
+  count(verdict: CheckVerdict): number {
     return this.#results.filter((result) => result.verdict === verdict).length;
   }
 

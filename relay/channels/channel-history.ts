@@ -14,11 +14,11 @@ export interface Entry {
 }
 
 /** A remembered entry, linked with its neighbours by age across all channels. */
-export interface Kept {
+export interface LinkedEntry {
   readonly entry: Entry;
   readonly history: ChannelHistory;
-  older: Kept | undefined;
-  newer: Kept | undefined;
+  older: LinkedEntry | undefined;
+  newer: LinkedEntry | undefined;
 }
 
 /** A message by its number, or one that is not in the history. */
@@ -41,7 +41,7 @@ export class ChannelHistory {
   /** When that message had been accepted. */
   evictedAt: number;
   bytes = 0;
-  #kept: (Kept | undefined)[] = [];
+  #kept: (LinkedEntry | undefined)[] = [];
   #head = 0;
 
   constructor(seq: number, evictedAt: number) {
@@ -64,7 +64,7 @@ export class ChannelHistory {
 
   *entries(): Generator<Entry> {
     for (let index = this.#head; index < this.#kept.length; index++) {
-      yield (this.#kept[index] as Kept).entry;
+      yield (this.#kept[index] as LinkedEntry).entry;
     }
   }
 
@@ -165,13 +165,13 @@ export class ChannelHistory {
   }
 
   /** @internal Called by `History` only. */
-  push(kept: Kept): void {
+  push(kept: LinkedEntry): void {
     this.#kept.push(kept);
     this.bytes += kept.entry.frame.length;
   }
 
   /** @internal Called by `History` only. */
-  shift(): Kept | undefined {
+  shift(): LinkedEntry | undefined {
     const kept = this.#kept[this.#head];
     if (!kept) return undefined;
     this.#kept[this.#head++] = undefined;

@@ -7,8 +7,8 @@ import { Slab } from "./slab.ts";
 
 export type Policy = "disconnect" | "latest";
 
-// There may be very many channels with one message and nobody who reads them: what they have none of
-// costs them nothing.
+// There may be very many channels with one message and no subscriber: what they have none of costs
+// them nothing.
 const NOBODY: ReadonlySet<Subscription> = new Set();
 const NOTHING: readonly Entry[] = [];
 

@@ -3,7 +3,7 @@
  * Pure: times come from the caller, in ms of a clock that never jumps.
  */
 import type { Since } from "../contract/protocol.ts";
-import { ChannelHistory, type Entry, type Kept } from "./channel-history.ts";
+import { ChannelHistory, type Entry, type LinkedEntry } from "./channel-history.ts";
 
 /**
  * What a kept message takes in memory beside its frame, and a channel that has some, bytes. Measured on
@@ -35,8 +35,8 @@ export interface Recovery {
 /** The logs of all channels inside their common limits. */
 export class History {
   readonly #limits: HistoryLimits;
-  #oldest: Kept | undefined;
-  #newest: Kept | undefined;
+  #oldest: LinkedEntry | undefined;
+  #newest: LinkedEntry | undefined;
   #count = 0;
   /** As `HistoryLimits.totalBytes` counts them. */
   #bytes = 0;
@@ -103,7 +103,7 @@ export class History {
   /** Appends the channel's next message and evicts what no longer fits. */
   append(history: ChannelHistory, entry: Entry): void {
     history.seq = entry.seq;
-    const kept: Kept = { entry, history, older: this.#newest, newer: undefined };
+    const kept: LinkedEntry = { entry, history, older: this.#newest, newer: undefined };
     if (this.#newest) this.#newest.newer = kept;
     else this.#oldest = kept;
     this.#newest = kept;

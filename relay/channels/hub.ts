@@ -5,10 +5,10 @@
 import type { RelayConfig } from "../config.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Last, Since } from "../contract/protocol.ts";
-import type { RetainedBounds } from "../log/last-value.ts";
+import type { RetainedBounds } from "../log/retained-value.ts";
 import type { Numbered, Snapshot } from "../log/log.ts";
 import type { Stats } from "../stats.ts";
-import { Backlog } from "./backlog.ts";
+import { Held } from "./held.ts";
 import { Bundle } from "./bundle.ts";
 import { Channel } from "./channel.ts";
 import type { ChannelHistory, Entry } from "./channel-history.ts";
@@ -19,7 +19,7 @@ import {
   type Outlet,
   type OutletHost,
   type Subscription,
-  type Verdict,
+  type WriteOutcome,
 } from "./outlet.ts";
 import { Retained } from "./retained.ts";
 import { Turn } from "./turn.ts";
@@ -84,7 +84,7 @@ export class Hub implements OutletHost {
   readonly #config: RelayConfig;
   readonly #clock: Clock;
   readonly #keepsHeads: boolean;
-  readonly #backlog: Backlog;
+  readonly #held: Held;
   readonly #firehose = new Set<Outlet>();
   #dirty: Channel[] = [];
   #sweptEmptied = 0;
@@ -95,7 +95,7 @@ export class Hub implements OutletHost {
     this.#keepsHeads = keepsHeads;
     this.stats = stats;
     this.connectionBytes = config.slowClients.connectionBytes;
-    this.#backlog = new Backlog({
+    this.#held = new Held({
       totalBytes: config.slowClients.totalBytes,
       resume: (outlet) => this.actOn(outlet, outlet.resume()),
       drop: (outlet) => this.#drop(outlet, "total_cap"),
@@ -151,21 +151,21 @@ export class Hub implements OutletHost {
     this.epoch = epoch;
     this.history = new History(this.#config.history, now, this.#keepsHeads ? heads : undefined);
     this.#sweptEmptied = 0;
-    const read: Channel[] = [];
+    const subscribed: Channel[] = [];
     for (const channel of this.channels.values()) {
-      if (channel.subscriptions.size > 0) read.push(channel);
+      if (channel.subscriptions.size > 0) subscribed.push(channel);
       for (const subscription of channel.subscriptions) {
         subscription.outlet.forget(subscription);
         subscription.state = "live";
       }
     }
     this.channels.clear();
-    for (const channel of read) {
+    for (const channel of subscribed) {
       channel.history = this.history.open(channel.name);
       this.channels.set(channel.name, channel);
     }
     this.#fill(messages, heads, now);
-    for (const channel of read) {
+    for (const channel of subscribed) {
       for (const subscription of channel.subscriptions) {
         subscription.outlet.owner.restarted(subscription, channel.history.seq);
         this.actOn(subscription.outlet, "taken");
@@ -357,30 +357,30 @@ export class Hub implements OutletHost {
   close(outlet: Outlet, code: number, reason: string): void {
     this.flush();
     outlet.close(code, reason);
-    this.#backlog.release(outlet);
+    this.#held.release(outlet);
   }
 
   /** The connection is gone. */
   remove(outlet: Outlet): void {
     outlet.end();
     this.#firehose.delete(outlet);
-    this.#backlog.release(outlet);
+    this.#held.release(outlet);
   }
 
   /** Acts on what became of a write. */
-  actOn(outlet: Outlet, verdict: Verdict): void {
-    if (verdict === "too_slow") {
+  actOn(outlet: Outlet, outcome: WriteOutcome): void {
+    if (outcome === "too_slow") {
       this.#drop(outlet, "slow_client");
       return;
     }
-    if (verdict === "behind") this.#backlog.watch(outlet);
-    this.#backlog.account(outlet);
+    if (outcome === "behind") this.#held.watch(outlet);
+    this.#held.account(outlet);
   }
 
   #drop(outlet: Outlet, reason: DropReason): void {
     if (outlet.dead) return;
     outlet.end();
-    this.#backlog.release(outlet);
+    this.#held.release(outlet);
     this.stats.dropped(reason);
     this.onDrop(reason);
     outlet.wire.destroy();
@@ -388,15 +388,15 @@ export class Hub implements OutletHost {
 
   /** Unsent bytes that all connections hold now. */
   measure(): number {
-    return this.#backlog.measure();
+    return this.#held.measure();
   }
 
   /** Outlets whose clients have not taken all that was written, as `measure` last found them. */
   get holding(): ReadonlySet<Outlet> {
-    return this.#backlog.holding;
+    return this.#held.holding;
   }
 
-  /** Evicts what is too old and forgets channels that nobody reads and of which nothing is left. */
+  /** Evicts what is too old and forgets channels without subscribers of which nothing is left. */
   sweep(): void {
     this.history.expire(this.#clock());
     this.retained.expire(Date.now());
@@ -414,6 +414,6 @@ export class Hub implements OutletHost {
   stop(): void {
     this.flush();
     this.turn.stop();
-    this.#backlog.stop();
+    this.#held.stop();
   }
 }

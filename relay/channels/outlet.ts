@@ -3,7 +3,7 @@
  * may hold. Live messages go straight to the wire. A client that cannot take them is, by the
  * channel's policy, disconnected or given only the latest; a replay waits in the history.
  *
- * It never acts on anything but itself: what it makes of a write it says in a verdict.
+ * It never acts on anything but itself: what became of a write it says in its outcome.
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
@@ -51,7 +51,7 @@ interface Offer {
  * What became of a write. `taken`: it is on the wire, or not for this client any more; `behind`: some
  * of it waits until the wire drains; `too_slow`: no more may be held for the client, so it has to go.
  */
-export type Verdict = "taken" | "behind" | "too_slow";
+export type WriteOutcome = "taken" | "behind" | "too_slow";
 
 /** What an outlet needs of the hub it belongs to. */
 export interface OutletHost {
@@ -59,8 +59,8 @@ export interface OutletHost {
   readonly turn: Turn;
   /** Unsent bytes that may be held for one connection. */
   readonly connectionBytes: number;
-  /** Acts on the verdict of a write that did not come from the hub itself. */
-  actOn(outlet: Outlet, verdict: Verdict): void;
+  /** Acts on the outcome of a write that did not come from the hub itself. */
+  actOn(outlet: Outlet, outcome: WriteOutcome): void;
 }
 
 /** Whose outlet it is. */
@@ -152,7 +152,7 @@ export class Outlet {
   }
 
   /** Writes what was offered, all channels in one write where possible. */
-  writeOffers(): Verdict {
+  writeOffers(): WriteOutcome {
     const bundle = this.#bundle;
     const to = this.#to;
     const more = this.#more;
@@ -161,7 +161,7 @@ export class Outlet {
     return more ? this.#writeAll([{ bundle, to }, ...more]) : this.#writeLive(bundle, to);
   }
 
-  #writeAll(offers: readonly Offer[]): Verdict {
+  #writeAll(offers: readonly Offer[]): WriteOutcome {
     const bytes = offers.reduce(
       (sum, { bundle, to }) => sum + bundle.frames(this.#viewOf(to)).joined.length,
       0,
@@ -169,14 +169,14 @@ export class Outlet {
     // Corked bytes count as pending: joined is only what fits under every policy anyway.
     const joined = this.held + bytes <= Math.min(CHUNK_BYTES, this.#host.connectionBytes / 2);
     if (joined) this.wire.cork();
-    let verdict: Verdict = "taken";
+    let outcome: WriteOutcome = "taken";
     for (const { bundle, to } of offers) {
       const one = this.#writeLive(bundle, to);
-      if (one !== "taken") verdict = one;
+      if (one !== "taken") outcome = one;
       if (one === "too_slow") break;
     }
     if (joined) this.wire.uncork();
-    return verdict;
+    return outcome;
   }
 
   #viewOf(to: Subscription | typeof EVERYTHING): View {
@@ -188,7 +188,7 @@ export class Outlet {
     this.#more = undefined;
   }
 
-  #writeLive(bundle: Bundle, to: Subscription | typeof EVERYTHING): Verdict {
+  #writeLive(bundle: Bundle, to: Subscription | typeof EVERYTHING): WriteOutcome {
     const subscription = to === EVERYTHING ? undefined : to;
     // It fell behind in this flush, and has the bundle from the history.
     if (subscription?.state === "behind") return "taken";
@@ -217,7 +217,7 @@ export class Outlet {
   }
 
   /** Feeds the subscription from the history, beginning with message `from`. */
-  startBehind(subscription: Subscription, from: number): Verdict {
+  startBehind(subscription: Subscription, from: number): WriteOutcome {
     subscription.state = "behind";
     subscription.cursor = from;
     this.#behind ??= [];
@@ -244,14 +244,14 @@ export class Outlet {
   }
 
   /** Goes on with what waits, as far as the wire takes it. */
-  resume(): Verdict {
+  resume(): WriteOutcome {
     if (this.dead) return "taken";
     if (this.wire.pending === 0) this.#congestedTurn = 0;
     if (this.#latest) this.#resumeLatest();
     return this.#resumeBehind() ? this.#waits() : "too_slow";
   }
 
-  #waits(): Verdict {
+  #waits(): WriteOutcome {
     return this.waiting ? "behind" : "taken";
   }
 
@@ -290,7 +290,7 @@ export class Outlet {
     return true;
   }
 
-  #keepLatest(subscription: Subscription, bundle: Bundle): Verdict {
+  #keepLatest(subscription: Subscription, bundle: Bundle): WriteOutcome {
     this.#latest ??= new Map();
     if (subscription.state !== "latest") {
       subscription.state = "latest";

@@ -1,9 +1,9 @@
 /**
- * Last values of channels: messages that outlive the history, one for each event (relay/log/last-value.ts).
+ * Last values of channels: messages that outlive the history, one for each event (relay/log/retained-value.ts).
  * The log decides what is kept; with a log in this process, which keeps no messages, it is decided here.
  */
 import type { Fact } from "../log/fact.ts";
-import { lastKey, type RetainedBounds, type RetainedDrop, readLast } from "../log/last-value.ts";
+import { lastKey, type RetainedBounds, type RetainedDrop, readLast } from "../log/retained-value.ts";
 import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
 import { Tally } from "../stats.ts";

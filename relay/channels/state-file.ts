@@ -21,7 +21,7 @@ import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { makeDirectory } from "../../common/make-directory.ts";
 import { readState } from "./state-reader.ts";
-import { type Kept, writeState } from "./state-writer.ts";
+import { type NodeState, writeState } from "./state-writer.ts";
 
 const FILE = "relay-history.state";
 /** A file of ours that has not changed for so long belongs to no start or stop that still runs, ms. */
@@ -64,7 +64,7 @@ function syncDirectory(directory: string): void {
  */
 export function saveState(
   directory: string,
-  kept: Kept,
+  kept: NodeState,
   bootId: string | undefined,
   now: number,
 ): boolean {
@@ -124,7 +124,7 @@ function removeLeftOvers(directory: string): void {
  */
 export function restoreState(
   directory: string,
-  kept: Kept,
+  kept: NodeState,
   log: Logger,
   bootId: string | undefined,
   now: number,

@@ -15,7 +15,7 @@ import {
   MAGIC_2,
   type RetainedRecord,
 } from "./state-records.ts";
-import type { Kept } from "./state-writer.ts";
+import type { NodeState } from "./state-writer.ts";
 
 /** Memory that small messages share when they are read, and the longest of them, bytes. */
 const SHARED_BYTES = 4096;
@@ -37,7 +37,7 @@ interface Found {
  */
 export function readState(
   bytes: Buffer,
-  { hub, messageLog, members }: Kept,
+  { hub, messageLog, members }: NodeState,
   bootId: string | undefined,
   now: number,
 ): () => void {

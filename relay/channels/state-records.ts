@@ -50,6 +50,13 @@ export interface KeepsMembers {
   restore(members: Iterable<KeptMember>): void;
 }
 
+/** What is kept: the history, the ids that the log knows, and who is seen. */
+export interface NodeState {
+  readonly hub: Hub;
+  readonly messageLog: MemoryLog;
+  readonly members?: KeepsMembers | undefined;
+}
+
 const count = z.number().int().min(0);
 export const headRecord = z.object({
   kind: z.literal("head"),

@@ -23,13 +23,6 @@ const MOST_IN_RECORD = 1000;
 const BLOCK_BYTES = 1024 * 1024;
 /** Longest UTF-8 of one UTF-16 unit, bytes. */
 const UNIT_BYTES = 3;
-/** What is kept: the history, the ids that the log knows, and who is seen. */
-export interface Kept {
-  readonly hub: Hub;
-  readonly messageLog: MemoryLog;
-  readonly members?: KeepsMembers | undefined;
-}
-
 /** Joins what is written, so that a small record costs no call of its own. */
 class Blocks {
   readonly #write: (bytes: Buffer) => void;
@@ -68,7 +61,7 @@ class Blocks {
 
 /** Gives everything to `write`, piece by piece. */
 export function writeState(
-  { hub, messageLog, members }: Kept,
+  { hub, messageLog, members }: NodeState,
   bootId: string | undefined,
   now: number,
   write: (bytes: Buffer) => void,

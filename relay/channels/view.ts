@@ -32,7 +32,7 @@ export const UNFILTERED: Readonly<Record<Format, View>> = {
   sse: SSE,
 };
 
-/** Clients choose filters, so what nobody reads any more must not stay here. */
+/** Clients choose filters, so what no client uses any more must not stay here. */
 const filtered = new Map<string, WeakRef<View>>();
 const forgotten = new FinalizationRegistry<string>((key) => {
   if (!filtered.get(key)?.deref()) filtered.delete(key);

@@ -10,7 +10,7 @@ import type { Peer, PeerOwner } from "./peer.ts";
 import { RateLimit } from "./rate-limit.ts";
 import { ReplayBudget } from "./replay-budget.ts";
 import { Rights } from "./rights.ts";
-import { CLOSES, type LostCode, REFUSALS, type TokenProblem } from "./token-problem.ts";
+import { CLOSES, type RightsEndCode, TOKEN_REFUSALS, type TokenProblem } from "./token-problem.ts";
 
 /** The longest wait for the log before a position is judged, ms. */
 const CATCH_UP_MS = 2000;
@@ -54,7 +54,7 @@ export abstract class ClientConnection implements ConnectedClient, OutletOwner, 
   protected abstract frame(data: Buffer, isBinary: boolean): void;
   protected abstract ping(): void;
   /** The rights to `channel` have ended. */
-  protected abstract lost(channel: string, code: LostCode): void;
+  protected abstract rightsEnded(channel: string, code: RightsEndCode): void;
   abstract restarted(subscription: Subscription, seq: number): void;
   abstract caughtUp(subscription: Subscription): void;
 
@@ -155,13 +155,13 @@ export abstract class ClientConnection implements ConnectedClient, OutletOwner, 
       const grant = clients.verify(token);
       // No revocation can come between this and the rights being added.
       const verdict = clients.revocations.judge(grant, Date.now());
-      if (verdict === "revoked") return refuse("token_revoked", REFUSALS.token_revoked);
+      if (verdict === "revoked") return refuse("token_revoked", TOKEN_REFUSALS.token_revoked);
       const isFirst = rights.subject === undefined;
       if (isFirst && !clients.hasRoomFor(grant)) {
-        return refuse("too_many_connections", REFUSALS.too_many_connections);
+        return refuse("too_many_connections", TOKEN_REFUSALS.too_many_connections);
       }
       const refused = rights.add(grant, verdict === "good" ? undefined : verdict);
-      if (refused) return refuse(refused, REFUSALS[refused]);
+      if (refused) return refuse(refused, TOKEN_REFUSALS[refused]);
       if (isFirst) clients.identified(this, grant.subject);
       this.#watchRights();
       this.#renewAttendance();
@@ -186,7 +186,7 @@ export abstract class ClientConnection implements ConnectedClient, OutletOwner, 
     const now = Date.now();
     if (this.outlet.dead || now < this.rights.nextEnd) return;
     this.rights.drop(now);
-    this.#endLost("token_expired", "the last token has ended", now);
+    this.#endUngranted("token_expired", "the last token has ended", now);
   }
 
   /** Something was revoked; the other place where rights end. */
@@ -194,11 +194,11 @@ export abstract class ClientConnection implements ConnectedClient, OutletOwner, 
     if (this.outlet.dead || !this.rights.any) return;
     const now = Date.now();
     if (!this.rights.revoke((grant) => this.clients.revocations.judge(grant, now))) return;
-    this.#endLost("token_revoked", "the last token was revoked", now);
+    this.#endUngranted("token_revoked", "the last token was revoked", now);
   }
 
   /** Ends what is granted no more. */
-  #endLost(code: LostCode, reason: string, now: number): void {
+  #endUngranted(code: RightsEndCode, reason: string, now: number): void {
     if (!this.rights.any) {
       this.close(code, reason);
       return;
@@ -206,7 +206,7 @@ export abstract class ClientConnection implements ConnectedClient, OutletOwner, 
     for (const [channel, subscription] of this.subscriptions) {
       if (this.rights.allows(channel, now)) continue;
       this.drop(subscription);
-      this.lost(channel, code);
+      this.rightsEnded(channel, code);
     }
     this.#renewAttendance();
     if (!this.outlet.dead) this.#watchRights();

@@ -34,7 +34,7 @@ const SHARES = 25;
 /** Frames with commands, and the answer to a close frame. */
 const FAREWELL_BYTES = 4096;
 /** Closes that a client brings about by what it is or does, whatever the relay's state. */
-const REFUSALS: ReadonlySet<CloseName> = new Set([
+const CLIENT_FAULTS: ReadonlySet<CloseName> = new Set([
   "rate_limited",
   "connect_timeout",
   "token_invalid",
@@ -242,7 +242,7 @@ export class Clients {
   /** A client of `address` is closed: says so, and counts it where it is the client's doing. */
   closing(name: CloseName, address: string | undefined, fields: object = {}): void {
     this.stats.closed(name);
-    if (!REFUSALS.has(name)) return;
+    if (!CLIENT_FAULTS.has(name)) return;
     this.addressLimits.refused(address, performance.now());
     this.warnings.warn(name, { close: name, address, ...fields }, "client refused");
   }

@@ -4,7 +4,7 @@ import type { Since } from "../contract/protocol.ts";
 import { parsePosition } from "./client-frame.ts";
 import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
-import { LOST_REASONS, type LostCode } from "./token-problem.ts";
+import { RIGHTS_END_REASONS, type RightsEndCode } from "./token-problem.ts";
 import { UrlConnection } from "./url-connection.ts";
 import { bad, parseLast, parseNames, type UrlRefusal, withLast } from "./url-request.ts";
 
@@ -76,9 +76,9 @@ export class PlainConnection extends UrlConnection {
   /** It has no frames but messages. */
   override caughtUp(): void {}
 
-  protected override lost(_channel: string, code: LostCode): void {
+  protected override rightsEnded(_channel: string, code: RightsEndCode): void {
     if (this.subscriptions.size > 0) return;
-    this.close(code, LOST_REASONS[code]);
+    this.close(code, RIGHTS_END_REASONS[code]);
   }
 
   #start({ token, channels, since }: PlainRequest): void {

@@ -16,7 +16,7 @@ import type { Clients } from "./clients.ts";
 import type { Peer } from "./peer.ts";
 import { Positions } from "./positions.ts";
 import type { RateLimit } from "./rate-limit.ts";
-import type { LostCode } from "./token-problem.ts";
+import type { RightsEndCode } from "./token-problem.ts";
 
 /** How long a poll waits that does not say so, ms. */
 const DEFAULT_WAIT_MS = 25_000;
@@ -71,7 +71,7 @@ export class RtmConnection extends ClientConnection {
     this.#positions?.moved(subscription);
   }
 
-  protected override lost(channel: string, code: LostCode): void {
+  protected override rightsEnded(channel: string, code: RightsEndCode): void {
     this.outlet.control({ op: "unsubscribed", channel, code });
   }
 

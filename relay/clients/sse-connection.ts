@@ -7,7 +7,7 @@ import { REFRESH_SPREAD_MS } from "./client-connection.ts";
 import type { Clients } from "./clients.ts";
 import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
 import { CONTROL_EVENT, type StreamPeer } from "./stream-peer.ts";
-import { LOST_REASONS, type LostCode } from "./token-problem.ts";
+import { RIGHTS_END_REASONS, type RightsEndCode } from "./token-problem.ts";
 import { UrlConnection } from "./url-connection.ts";
 import { bad, parseLast, parseNames, type UrlRefusal, withLast } from "./url-request.ts";
 
@@ -104,10 +104,10 @@ export class SseConnection extends UrlConnection {
   /** Its next ping says so. */
   override caughtUp(): void {}
 
-  protected override lost(channel: string, code: LostCode): void {
+  protected override rightsEnded(channel: string, code: RightsEndCode): void {
     this.#moved(channel, undefined);
     this.#control({ op: "unsubscribed", channel, code });
-    if (this.subscriptions.size === 0) this.close(code, LOST_REASONS[code]);
+    if (this.subscriptions.size === 0) this.close(code, RIGHTS_END_REASONS[code]);
   }
 
   #start(): void {

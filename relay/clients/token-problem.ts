@@ -3,10 +3,10 @@ import type { TokenRefusal } from "../access/claims.ts";
 import type { CloseName } from "../contract/protocol.ts";
 
 /** How rights end. */
-export type LostCode = Extract<CloseName, "token_expired" | "token_revoked">;
+export type RightsEndCode = Extract<CloseName, "token_expired" | "token_revoked">;
 
 /** For a connection that has nothing left. */
-export const LOST_REASONS: Readonly<Record<LostCode, string>> = {
+export const RIGHTS_END_REASONS: Readonly<Record<RightsEndCode, string>> = {
   token_expired: "the token has ended",
   token_revoked: "the token was revoked",
 };
@@ -29,7 +29,7 @@ export const CLOSES: Readonly<Record<TokenProblem["code"], CloseName>> = {
 };
 
 /** Why, where the token itself is sound. */
-export const REFUSALS = {
+export const TOKEN_REFUSALS = {
   token_subject_mismatch: "the token is of another subject than the connection's first one",
   token_limit: "more tokens than limits.channels, or channels of tokens than limits.tokenChannels",
   token_revoked: "the token was revoked",

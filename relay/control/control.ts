@@ -3,7 +3,7 @@ import { EVERY_TOKEN, keysOfWhom } from "../access/revocations.ts";
 import type { Clients } from "../clients/clients.ts";
 import type { ControlItem, ControlResult, Whom } from "../contract/control.ts";
 import { type Fact, isFact, type Notice } from "../log/fact.ts";
-import { lastKey } from "../log/last-value.ts";
+import { lastKey } from "../log/retained-value.ts";
 import type { Log, Noted } from "../log/log.ts";
 import type { Notices } from "../log/notices.ts";
 import { type RevocationFact, revocationFact } from "./revocation-fact.ts";

@@ -97,7 +97,7 @@ export class Revoking implements FactReader {
     const { connections, presence, revocations } = this.#clients;
     for (const connection of [...connections]) connection.endRevoked();
     const now = Date.now();
-    presence?.locals.endLingering((grant, channel) => {
+    presence?.locals.endGrace((grant, channel) => {
       const verdict = revocations.judge(grant, now);
       return verdict === "revoked" || (verdict !== "good" && verdict.has(channel));
     });

@@ -16,7 +16,7 @@ import type { Fact, Notice, SharedTable } from "./fact.ts";
 /** A message with its place: `seq` counts per channel inside the epoch, from 1 on, without gaps. */
 export interface Numbered extends Message {
   readonly seq: number;
-  /** It is the last value of its channel and event until then, ms since 1970 (last-value.ts). */
+  /** It is the last value of its channel and event until then, ms since 1970 (retained-value.ts). */
   readonly keptUntil?: number;
 }
 

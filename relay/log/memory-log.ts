@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { Message } from "../contract/message.ts";
 import { DuplicateWindow, type WindowLimits } from "./duplicates.ts";
 import { type Fact, FactTables, isFact, type Notice } from "./fact.ts";
-import { keptUntil } from "./last-value.ts";
+import { keptUntil } from "./retained-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted, ResetReason } from "./log.ts";
 
 /** How often ids that are too old are forgotten, ms. */

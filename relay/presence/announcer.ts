@@ -138,12 +138,12 @@ export class Announcer {
     if (facts.length === 0) return;
     this.#id = id;
     const batch: Fact[] = isNew ? [{ table: "node", key: id, value: "1" }, ...facts] : facts;
-    const settle = (answers: readonly Noted[]) =>
+    const told = (answers: readonly Noted[]) =>
       this.#told(id, keys, facts, isNew ? answers.slice(1) : answers);
     this.#busy = true;
     const noted = this.#options.messageLog.note(batch);
-    if (noted instanceof Promise) void noted.then(settle);
-    else settle(noted);
+    if (noted instanceof Promise) void noted.then(told);
+    else told(noted);
   }
 
   #told(

@@ -118,17 +118,17 @@ export class Attendance {
   /** The connection was lost: it may come back. */
   lost(): void {
     for (const channel of [...this.#places.keys()]) {
-      this.#leave(channel, ({ grant }) => this.#presence.lingerMs(grant));
+      this.#leave(channel, ({ grant }) => this.#presence.graceMs(grant));
     }
   }
 
-  #leave(channel: string, lingerMs: (seat: Seat) => number): void {
+  #leave(channel: string, graceMs: (seat: Seat) => number): void {
     const place = this.#places.get(channel);
     if (!place) return;
     this.#places.delete(channel);
     const { seat, watcher } = place;
     if (watcher) this.#presence.unwatch(watcher);
-    if (seat) this.#presence.locals.leave(seat, lingerMs(seat));
+    if (seat) this.#presence.locals.leave(seat, graceMs(seat));
   }
 
   /**

@@ -1,8 +1,9 @@
 /**
  * Who is here on this node: connections added up by channel and user. A user whose last connection was
- * lost lingers for a while, because a page that is reloaded comes back.
+ * lost is still seen for the grace (`presence.grace`), because a page that is reloaded comes back.
  */
 import type { Grant } from "../access/claims.ts";
+import type { KeptMember } from "../channels/state-records.ts";
 import { type Here, keyOf } from "./member.ts";
 
 /** A connection's place among the members of a channel. */
@@ -18,22 +19,14 @@ interface Local {
   readonly channel: string;
   readonly user: string;
   readonly seats: Set<Seat>;
-  /** What it was last told to show; kept while it lingers. */
+  /** What it was last told to show; kept during the grace. */
   info: string | undefined;
   infoAt: number;
   readonly sinceMs: number;
-  /** The last token of a connection that was lost; undefined when it does not linger. */
-  lingering: Grant | undefined;
-  /** When it is gone, ms of the monotonic clock. */
-  lingersUntil: number;
-}
-
-/** A member of an earlier process. */
-export interface KeptMember {
-  readonly channel: string;
-  readonly user: string;
-  readonly info?: string | undefined;
-  readonly sinceMs: number;
+  /** The last token of a connection that was lost; undefined when no grace runs. */
+  graceGrant: Grant | undefined;
+  /** When the grace ends, ms of the monotonic clock. */
+  graceEndsAt: number;
 }
 
 export interface LocalsOptions {
@@ -43,13 +36,13 @@ export interface LocalsOptions {
   readonly onChange: (key: string) => void;
 }
 
-/** Lingerers leave at the end of such a span of time, all of it together, ms. */
+/** Whose grace ends leaves at the end of such a span of time, all of it together, ms. */
 const SPAN_MS = 250;
 
 export class Locals {
   readonly #options: LocalsOptions;
   readonly #users = new Map<string, Local>();
-  /** Keys of users that linger, by the span in which that ends. Some may be back. */
+  /** Keys of users in their grace, by the span in which it ends. Some may be back. */
   readonly #leaving = new Map<number, Set<string>>();
   #timer: NodeJS.Timeout | undefined;
   #timerSpan = Number.POSITIVE_INFINITY;
@@ -67,7 +60,7 @@ export class Locals {
     return this.#users.keys();
   }
 
-  /** Whether the user is seen there from this node, lingering or not. */
+  /** Whether the user is seen there from this node, in its grace or not. */
   has(channel: string, user: string): boolean {
     return this.#users.has(keyOf(channel, user));
   }
@@ -84,7 +77,7 @@ export class Locals {
   take(seat: Seat): void {
     const local = this.#open(seat.channel, seat.user);
     local.seats.add(seat);
-    local.lingering = undefined;
+    local.graceGrant = undefined;
     this.#show(local, seat.grant);
     this.#changed(local);
   }
@@ -107,8 +100,8 @@ export class Locals {
       info: undefined,
       infoAt: Number.NEGATIVE_INFINITY,
       sinceMs: Date.now(),
-      lingering: undefined,
-      lingersUntil: 0,
+      graceGrant: undefined,
+      graceEndsAt: 0,
     };
     this.#users.set(key, local);
     return local;
@@ -129,26 +122,26 @@ export class Locals {
 
   /**
    * The connection is not seen any more.
-   * @param lingerMs so long its user is still seen, if no other connection takes its place
+   * @param graceMs so long its user is still seen, if no other connection takes its place
    */
-  leave(seat: Seat, lingerMs: number): void {
+  leave(seat: Seat, graceMs: number): void {
     const local = this.#users.get(keyOf(seat.channel, seat.user));
     if (!local?.seats.delete(seat)) return;
-    if (lingerMs > 0) {
+    if (graceMs > 0) {
       // The longest of several counts.
-      const until = this.#options.clock() + lingerMs;
-      if (!local.lingering || until > local.lingersUntil) local.lingersUntil = until;
-      local.lingering = seat.grant;
+      const until = this.#options.clock() + graceMs;
+      if (!local.graceGrant || until > local.graceEndsAt) local.graceEndsAt = until;
+      local.graceGrant = seat.grant;
     }
     if (local.seats.size === 0) {
-      if (local.lingering) this.#linger(local);
+      if (local.graceGrant) this.#startGrace(local);
       else this.#users.delete(keyOf(seat.channel, seat.user));
     }
     this.#changed(local);
   }
 
-  #linger({ channel, user, lingersUntil }: Local): void {
-    const span = Math.ceil(lingersUntil / SPAN_MS);
+  #startGrace({ channel, user, graceEndsAt }: Local): void {
+    const span = Math.ceil(graceEndsAt / SPAN_MS);
     const keys = this.#leaving.get(span);
     if (keys) keys.add(keyOf(channel, user));
     else this.#leaving.set(span, new Set([keyOf(channel, user)]));
@@ -170,7 +163,7 @@ export class Locals {
       this.#leaving.delete(span);
       for (const key of keys) {
         const local = this.#users.get(key);
-        if (local?.seats.size === 0 && local.lingersUntil <= now) this.#drop(key, local);
+        if (local?.seats.size === 0 && local.graceEndsAt <= now) this.#drop(key, local);
       }
     }
     const next = Math.min(...this.#leaving.keys());
@@ -182,21 +175,21 @@ export class Locals {
     this.#changed(local);
   }
 
-  /** Whoever lingers by the right of a token that is worth nothing any more is gone at once. */
-  endLingering(isVoid: (grant: Grant, channel: string) => boolean): void {
+  /** Whoever is seen only by the right of a token that is worth nothing any more is gone at once. */
+  endGrace(isVoid: (grant: Grant, channel: string) => boolean): void {
     for (const keys of this.#leaving.values()) {
       for (const key of keys) {
         const local = this.#users.get(key);
-        if (!local?.lingering || local.seats.size > 0) continue;
-        if (isVoid(local.lingering, local.channel)) this.#drop(key, local);
+        if (!local?.graceGrant || local.seats.size > 0) continue;
+        if (isVoid(local.graceGrant, local.channel)) this.#drop(key, local);
       }
     }
   }
 
-  /** A member of an earlier process lingers as if its connection had been lost now. */
-  restore({ channel, user, info, sinceMs }: KeptMember, lingerMs: number): void {
+  /** A member of an earlier process is seen as if its connection had been lost now. */
+  restore({ channel, user, info, sinceMs }: KeptMember, graceMs: number): void {
     const key = keyOf(channel, user);
-    if (this.#users.has(key) || lingerMs <= 0) return;
+    if (this.#users.has(key) || graceMs <= 0) return;
     const local: Local = {
       channel,
       user,
@@ -204,11 +197,11 @@ export class Locals {
       info,
       infoAt: 0,
       sinceMs,
-      lingering: undefined,
-      lingersUntil: this.#options.clock() + lingerMs,
+      graceGrant: undefined,
+      graceEndsAt: this.#options.clock() + graceMs,
     };
     this.#users.set(key, local);
-    this.#linger(local);
+    this.#startGrace(local);
     this.#changed(local);
   }
 

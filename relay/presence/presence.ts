@@ -14,7 +14,7 @@ import type { FactReader } from "../log/notices.ts";
 import { Announcer } from "./announcer.ts";
 import { Audience, type Watcher } from "./audience.ts";
 import { DatabaseFeed } from "./database-feed.ts";
-import { type KeptMember, Locals, type Seat } from "./locals.ts";
+import { Locals, type Seat } from "./locals.ts";
 import { type Member, splitKey } from "./member.ts";
 import { Neighbours, type NeighbourTimes, TIMES } from "./neighbours.ts";
 import { Roster } from "./roster.ts";
@@ -137,7 +137,7 @@ export class Presence implements FactReader {
   }
 
   /** How long a user is seen whose connection is lost now, by the right of `grant`, ms. */
-  lingerMs(grant: Grant): number {
+  graceMs(grant: Grant): number {
     return Math.max(0, Math.min(this.#options.config.presence.grace, grant.endsAt - Date.now()));
   }
 

@@ -29,7 +29,7 @@ const codeOf = ({ text }: { text: string }) => (JSON.parse(text) as { code: stri
 describe("who may look", () => {
   it("this host needs nothing, and may act", async () => {
     const { port } = await startWithConsole();
-    expect(JSON.parse((await ask(port, "api/session")).text)).toEqual({
+    expect(JSON.parse((await ask(port, "api/access")).text)).toEqual({
       access: "full",
       tokenConfigured: false,
     });
@@ -40,7 +40,7 @@ describe("who may look", () => {
     "no name but its own: %s is told so, for page and data",
     async (host) => {
       const { port } = await startWithConsole();
-      for (const path of ["", "page.js", "api/session", "api/events", "api/tail?channel=a"]) {
+      for (const path of ["", "page.js", "api/access", "api/events", "api/tail?channel=a"]) {
         const answer = await ask(port, path, { headers: { ...OWN, host } });
         expect([path, answer.status]).toEqual([path, 421]);
       }
@@ -116,7 +116,7 @@ describe("who may look", () => {
     const pair = cookie!.split(";")[0]!;
     const withCookie = { ...PROXIED, cookie: `other=1; ${pair}` };
     expect(
-      JSON.parse((await ask(port, "api/session", { headers: withCookie })).text),
+      JSON.parse((await ask(port, "api/access", { headers: withCookie })).text),
     ).toMatchObject({ access: "full" });
     const forged = { ...PROXIED, cookie: "rtm_console=AAAA" };
     expect((await ask(port, "api/aside", { headers: forged })).status).toBe(401);
@@ -130,7 +130,7 @@ describe("who may look", () => {
 
   it("with a token this host may look, and act only who shows it", async () => {
     const { port } = await startWithConsole({ console: { tokenFile: tokenFile() } });
-    expect(JSON.parse((await ask(port, "api/session")).text)).toEqual({
+    expect(JSON.parse((await ask(port, "api/access")).text)).toEqual({
       access: "read",
       tokenConfigured: true,
     });
@@ -147,7 +147,7 @@ describe("who may look", () => {
   it("a page of another site makes a browser ask in vain", async () => {
     const { port } = await startWithConsole();
     const cross = { ...OWN, "sec-fetch-site": "cross-site" };
-    for (const path of ["api/session", "api/events", "api/tail?channel=a", "api/aside"]) {
+    for (const path of ["api/access", "api/events", "api/tail?channel=a", "api/aside"]) {
       expect([path, (await ask(port, path, { headers: cross })).status]).toEqual([path, 403]);
     }
     // A form, or fetch without asking first, cannot send the header.
@@ -156,7 +156,7 @@ describe("who may look", () => {
     expect([simple.status, codeOf(simple)]).toEqual([403, "header_missing"]);
     expect((await ask(port, "api/aside", { headers: {} })).status).toBe(403);
     // What is asked first is not answered.
-    for (const answer of [simple, await ask(port, "api/session")]) {
+    for (const answer of [simple, await ask(port, "api/access")]) {
       expect(
         Object.keys(answer.headers).filter((name) => name.startsWith("access-control")),
       ).toEqual([]);
@@ -194,7 +194,7 @@ describe("who may look", () => {
   it("is not there when it is switched off", async () => {
     const { port } = await startWithConsole({ console: { enabled: false } });
     expect((await ask(port, "")).status).toBe(404);
-    expect((await ask(port, "api/session")).status).toBe(404);
+    expect((await ask(port, "api/access")).status).toBe(404);
   });
 
   it("the page is not kept, not framed, and runs no script but its own file", async () => {
@@ -518,6 +518,6 @@ describe("what it costs", () => {
       return next !== undefined;
     });
     // Others are answered meanwhile.
-    expect((await ask(port, "api/session")).status).toBe(200);
+    expect((await ask(port, "api/access")).status).toBe(200);
   });
 });

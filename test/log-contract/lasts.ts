@@ -1,4 +1,4 @@
-/** What every log promises of last values (relay/log/last-value.ts). */
+/** What every log promises of last values (relay/log/retained-value.ts). */
 import { describe, expect, it } from "vitest";
 import type { Fact } from "../../relay/log/fact.ts";
 import { lastFact, lastKey, readLast } from "../../relay/log/last-value.ts";

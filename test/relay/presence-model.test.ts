@@ -20,7 +20,7 @@ const ROUNDS = Number(process.env.RTM_TEST_ROUNDS ?? 100);
 const SEED = Number(process.env.RTM_TEST_SEED ?? 1);
 const USERS = ["a", "b", "c", "__proto__"];
 const CHANNELS = ["room:1", "room:2"];
-const LINGER_MS = 1000;
+const GRACE_MS = 1000;
 
 /** Numbers below `n`, the same for the same seed. */
 function randomly(seed: number): (n: number) => number {
@@ -116,7 +116,7 @@ class SimNode {
     this.seats = [];
     this.paused = false;
     this.presence = new Presence({
-      config: testConfig({ presence: { rules: [{ channels: "*" }], grace: `${LINGER_MS}ms` } }),
+      config: testConfig({ presence: { rules: [{ channels: "*" }], grace: `${GRACE_MS}ms` } }),
       hub: { flush: () => {}, connectionBytes: 1_000_000 } as unknown as Hub,
       messageLog: {
         note: async (batch) => this.#note(batch),
@@ -177,9 +177,9 @@ class SimNode {
     this.presence.join(seat);
   }
 
-  leave(at: number, lingerMs: number): void {
+  leave(at: number, graceMs: number): void {
     const [seat] = this.seats.splice(at, 1);
-    if (seat) this.presence.locals.leave(seat, lingerMs);
+    if (seat) this.presence.locals.leave(seat, graceMs);
   }
 }
 
@@ -204,7 +204,7 @@ async function history(seed: number): Promise<void> {
         break;
       case 3:
       case 4:
-        node.leave(random(4), random(2) * LINGER_MS);
+        node.leave(random(4), random(2) * GRACE_MS);
         break;
       case 5:
         // Its timers go on: it speaks before it has read.

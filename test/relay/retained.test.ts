@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
 import { Retained } from "../../relay/channels/retained.ts";
 import type { Message } from "../../relay/contract/message.ts";
-import { lastFact } from "../../relay/log/last-value.ts";
+import { lastFact } from "../../relay/log/retained-value.ts";
 import { MemoryLog } from "../../relay/log/memory-log.ts";
 import type { Relay, RelayOptions } from "../../relay/relay.ts";
 import { EventReader, poll } from "../protocol-kit/event-stream.ts";

@@ -36,14 +36,14 @@ function itemOf(target: unknown): string | undefined {
   return undefined;
 }
 
-export type Verdict = "send" | "echo" | "loop";
+export type Judgement = "send" | "echo" | "loop";
 
 /** `action` names the dynamic action, `items` what it would send. */
 export function judge(
   action: string,
   context: DynamicActionContext,
   items: readonly string[],
-): Verdict {
+): Judgement {
   if (isApplying()) return "echo";
   const { browserEvent, triggeringElement } = context;
   if (typeof browserEvent !== "object" || browserEvent.type !== "change") return "send";

@@ -3,7 +3,7 @@ import type { AccessInfo, Hello, Sample } from "../contract.ts";
 import { bytes, count, countedUpTo, latency, perSecond, seconds, UNKNOWN } from "../format.ts";
 import { ConsoleModel, type Leg } from "../model.ts";
 import { ApiError, call } from "./api.ts";
-import { Beside } from "./beside.ts";
+import { AsidePanel } from "./aside.ts";
 import { Spark } from "./charts.ts";
 import { element, hide, setText, show, showList } from "./elements.ts";
 import { HeatMap } from "./heat-map.ts";
@@ -33,7 +33,7 @@ let leg: Leg = "dequeue";
 let listeners: string | null | undefined;
 let source: EventSource | undefined;
 
-new Beside(
+new AsidePanel(
   () => access === "full",
   (text) => {
     listeners = text;
@@ -193,7 +193,7 @@ function leave(): void {
 /** Asks who this is, then looks on or asks for the token. */
 async function enter(): Promise<void> {
   try {
-    const info = await call<AccessInfo>("session");
+    const info = await call<AccessInfo>("access");
     access = info.access;
     hide("signOut", !(info.tokenConfigured && access === "full"));
     if (access !== "none") {

@@ -100,7 +100,7 @@ if #body > 0 then
     if seqs[i] then set[#set + 1], set[#set + 2] = channels[i], seqs[i] end
   end
   many('HSET', KEYS[1], set)
-  if planned then settle(KEYS[6], planned) end
+  if planned then write_last(KEYS[6], planned) end
   if not fresh and ring > 0 then
     many('HSET', KEYS[3], remember)
     if redis.call('HLEN', KEYS[3]) >= ring then redis.call('RENAME', KEYS[3], KEYS[4]) end

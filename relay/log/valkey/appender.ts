@@ -9,7 +9,7 @@ import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import { isFact, type Notice, type SharedTable } from "../fact.ts";
-import { RETAINED_DROPS, type RetainedBounds, type RetainedDrop } from "../last-value.ts";
+import { RETAINED_DROPS, type RetainedBounds, type RetainedDrop } from "../retained-value.ts";
 import type { Appended, AppendOptions, Noted } from "../log.ts";
 import { APPEND } from "./append-script.ts";
 import { type Attached, attach } from "./attach.ts";

@@ -7,7 +7,7 @@
  */
 import type { Message } from "../../contract/message.ts";
 import type { Notice } from "../fact.ts";
-import { keptUntil } from "../last-value.ts";
+import { keptUntil } from "../retained-value.ts";
 import type { Numbered } from "../log.ts";
 import { decodeNotice } from "./notice.ts";
 

@@ -19,7 +19,7 @@ import type { EngineKeys } from "./keys.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { needRights } from "./rights.ts";
 import type { LogStats } from "./stats.ts";
-import { Retention } from "./trimming.ts";
+import { Trimming } from "./trimming.ts";
 import { warmUp } from "./warm-up.ts";
 
 /** How long a read waits for the next entry, and how long there is no probe, at most, ms. */
@@ -48,7 +48,7 @@ export class Follower {
   readonly #options: FollowerOptions;
   readonly #warnings: RateLimitedLog;
   readonly #decoder = new EntryDecoder();
-  readonly #retention: Retention;
+  readonly #trimming: Trimming;
   readonly #waiting = new Set<() => void>();
   #reader: LogReader | undefined;
   /** The epoch last told to the reader; empty before the first. */
@@ -67,7 +67,7 @@ export class Follower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
-    this.#retention = new Retention(options.retention);
+    this.#trimming = new Trimming(options.retention);
     this.#warnings = new RateLimitedLog(options.log, 60_000);
   }
 
@@ -81,12 +81,12 @@ export class Follower {
   }
 
   get engineBytes(): number {
-    return this.#retention.bytes;
+    return this.#trimming.bytes;
   }
 
   /** The first entry to keep in `epoch`; 0 when this follower cannot say. */
   keepFrom(epoch: string): number {
-    return epoch === this.epoch ? this.#retention.keepFrom(this.#options.clock()) : 0;
+    return epoch === this.epoch ? this.#trimming.keepFrom(this.#options.clock()) : 0;
   }
 
   /**
@@ -243,8 +243,8 @@ export class Follower {
     this.#broken = false;
     this.#unproven = undefined;
     knowledge.restart(view.end);
-    this.#retention.clear();
-    for (const { n, total } of view.entries) this.#retention.add(n, total, clock());
+    this.#trimming.clear();
+    for (const { n, total } of view.entries) this.#trimming.add(n, total, clock());
     stats.reset(reason);
     log[reason === "start" ? "info" : "warn"](
       { epoch: this.epoch, reason, why, entries: view.entries.length, channels: view.heads.size },
@@ -285,7 +285,7 @@ export class Follower {
         return false;
       }
       const runs = this.#decoder.runs(body);
-      this.#retention.add(n, total, clock());
+      this.#trimming.add(n, total, clock());
       stats.entry(runs.reduce((sum, { messages }) => sum + messages.length, 0));
       for (const { messages, notices } of runs) {
         if (messages.length > 0) this.#reader?.apply(messages);

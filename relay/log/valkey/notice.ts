@@ -6,7 +6,7 @@
  * any character has its length before it.
  */
 import { type Fact, isFact, type Notice, type Table } from "../fact.ts";
-import { lastKey } from "../last-value.ts";
+import { lastKey } from "../retained-value.ts";
 
 /** What a removal says in place of the value's length. */
 const REMOVED = "-";

@@ -167,7 +167,7 @@ local function plan(t, msgs, most, cap, clock)
   for i = ended + 1, #drops do text[#text + 1] = gone(drops[i]) end
   return {order = order, now = now, drops = drops}, table.concat(text), full + #drops - ended, large
 end
-local function settle(t, p)
+local function write_last(t, p)
   for i = 1, #p.drops do last_drop(t, p.drops[i]) end
   for i = 1, #p.order do
     local key = p.order[i]

@@ -1,5 +1,5 @@
 /** What the log counts, for the metrics. */
-import type { RetainedDrop } from "../last-value.ts";
+import type { RetainedDrop } from "../retained-value.ts";
 import type { ResetReason } from "../log.ts";
 
 export type AppendResult = "accepted" | "duplicate" | "unavailable" | "fenced";

@@ -2,15 +2,15 @@
  * Which entries of the log are still wanted, by this node's own copy: the engine has no clock of
  * ours, and its script must not read one. Pure.
  */
-interface Kept {
+interface SeenEntry {
   readonly n: number;
   readonly total: number;
   readonly at: number;
 }
 
-export class Retention {
+export class Trimming {
   readonly #limits: { readonly bytes: number; readonly age: number };
-  #kept: Kept[] = [];
+  #kept: SeenEntry[] = [];
   #head = 0;
   #from = 0;
   #total = 0;
@@ -37,7 +37,7 @@ export class Retention {
   keepFrom(now: number): number {
     const { bytes, age } = this.#limits;
     for (; this.#head < this.#kept.length; this.#head++) {
-      const oldest = this.#kept[this.#head] as Kept;
+      const oldest = this.#kept[this.#head] as SeenEntry;
       if (this.#total - oldest.total < bytes && now - oldest.at <= age) break;
       this.#from = oldest.n + 1;
     }

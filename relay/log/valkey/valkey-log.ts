@@ -2,7 +2,7 @@
 import type { Logger } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import type { Notice, SharedTable } from "../fact.ts";
-import type { RetainedBounds } from "../last-value.ts";
+import type { RetainedBounds } from "../retained-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted } from "../log.ts";
 import { Appender } from "./appender.ts";
 import type { Attached } from "./attach.ts";

@@ -5,7 +5,7 @@
  * nothing can have been appended and trimmed between them without a hole that is seen here.
  */
 import { type Fact, FactTables, isFact, OWNED_TABLES, SHARED_TABLES } from "../fact.ts";
-import { lastFact } from "../last-value.ts";
+import { lastFact } from "../retained-value.ts";
 import type { Numbered } from "../log.ts";
 import { type Attached, attach } from "./attach.ts";
 import type { EngineConnection } from "./connection.ts";

@@ -2,18 +2,18 @@
  * The history of a node that numbers its messages itself, over a restart: taken from the state directory
  * at the start, written there at a graceful stop.
  */
-import type { Logger } from "../common/logger.ts";
-import type { Hub } from "./channels/hub.ts";
-import { readBootId, restoreState, saveState } from "./channels/state-file.ts";
-import type { MemoryLog } from "./log/memory-log.ts";
-import type { Presence } from "./presence/presence.ts";
+import type { Logger } from "../../common/logger.ts";
+import type { Hub } from "./hub.ts";
+import { readBootId, restoreState, saveState } from "./state-file.ts";
+import type { MemoryLog } from "../log/memory-log.ts";
+import type { KeepsMembers } from "./state-records.ts";
 
 export interface KeptHistoryOptions {
   readonly directory: string;
   readonly hub: Hub;
   readonly messageLog: MemoryLog;
   /** Whose members are kept too; undefined where nobody is seen. */
-  readonly members: Presence | undefined;
+  readonly members: KeepsMembers | undefined;
   readonly log: Logger;
   /** The relay's clock, ms; it goes on across a restart. */
   readonly clock: () => number;

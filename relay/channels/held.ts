@@ -4,7 +4,7 @@ import type { Outlet } from "./outlet.ts";
 /** How often outlets that wait for their client are looked at, ms (drain events come first). */
 const POLL_MS = 50;
 
-export interface BacklogOptions {
+export interface HeldOptions {
   /** Unsent bytes held for all connections. */
   readonly totalBytes: number;
   /** Lets an outlet that waits go on. */
@@ -13,14 +13,14 @@ export interface BacklogOptions {
   readonly drop: (outlet: Outlet) => void;
 }
 
-export class Backlog {
-  readonly #options: BacklogOptions;
+export class Held {
+  readonly #options: HeldOptions;
   readonly #holding = new Set<Outlet>();
   readonly #waiting = new Set<Outlet>();
   #polling: NodeJS.Timeout | undefined;
   #held = 0;
 
-  constructor(options: BacklogOptions) {
+  constructor(options: HeldOptions) {
     this.#options = options;
   }
 

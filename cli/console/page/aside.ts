@@ -15,7 +15,7 @@ const time = (iso: string | null) =>
         second: "2-digit",
       });
 
-export class Beside {
+export class AsidePanel {
   readonly #load = element<HTMLButtonElement>("asideLoad");
   readonly #confirm = element<HTMLDialogElement>("confirm");
   readonly #yes = element<HTMLButtonElement>("confirmYes");
