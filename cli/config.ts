@@ -2,7 +2,6 @@
 import { accessSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, loadConfig } from "../common/config.ts";
-import type { MovedKeys } from "../common/config-keys.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
@@ -30,13 +29,6 @@ export type RtmConfig = z.output<typeof rtmConfig>;
 const withoutRelay: typeof rtmConfig = rtmConfig.extend({
   relay: z.strictObject(relayConfig.shape).prefault({}),
 });
-
-/** Keys of development versions that have another name now. */
-export const MOVED: MovedKeys = {
-  "relay.admin": "service.admin",
-  "relay.stateDirectory": "service.stateDirectory",
-  "relay.slowReaders": "relay.slowClients",
-};
 
 /** Looked for when neither `--config` nor RTM_CONFIG names a file. */
 export const DEFAULT_FILES = ["rtm.json", "/etc/apex-rtm/rtm.json"];
@@ -67,7 +59,7 @@ export function readConfig(
   const schema = roles.relay ? rtmConfig : withoutRelay;
   const file = configFile(option);
   try {
-    return loadConfig(schema, file, process.env, MOVED);
+    return loadConfig(schema, file, process.env);
   } catch (error) {
     if (!(error instanceof ConfigError) || file !== undefined) throw error;
     const noFile =

@@ -1,6 +1,6 @@
 /** The environment as a part of the configuration: which `RTM_*` variable is which key. */
 
-import { type ConfigKey, didYouMean, envName, type MovedKeys } from "./config-keys.ts";
+import { type ConfigKey, didYouMean } from "./config-keys.ts";
 import { messageOf } from "./errors.ts";
 import { jsonProblem } from "./json-place.ts";
 
@@ -17,15 +17,6 @@ function suggestEnv(name: string, known: readonly string[]): string {
   const longer = known.filter((each) => each.endsWith(end));
   if (longer.length === 0 || longer.length > MAX_LONGER) return close;
   return `; did you mean ${longer.map((each) => `"${each}"`).join(" or ")}?`;
-}
-
-/** The variable that replaces one whose key has moved, with all keys below it. */
-function movedEnv(name: string, moved: MovedKeys): string | undefined {
-  for (const [from, to] of Object.entries(moved)) {
-    const old = envName(from);
-    if (name === old || name.startsWith(`${old}_`)) return envName(to) + name.slice(old.length);
-  }
-  return undefined;
 }
 
 function readJsonList(text: string): unknown {
@@ -103,7 +94,6 @@ export function applyEnv(
   keys: readonly ConfigKey[],
   env: Readonly<Record<string, string | undefined>>,
   problems: string[],
-  moved: MovedKeys,
 ): ReadonlyMap<string, string> {
   const byEnv = new Map(keys.flatMap((key) => (key.env ? [[key.env, key] as const] : [])));
   const links = serviceLinks(env);
@@ -120,12 +110,8 @@ export function applyEnv(
       continue;
     }
     if (!key) {
-      const to = movedEnv(name, moved);
-      problems.push(
-        to === undefined
-          ? `environment variable ${name} is not known${suggestEnv(name, [...byEnv.keys()])}`
-          : `environment variable ${name} has moved to ${to}`,
-      );
+      const meant = suggestEnv(name, [...byEnv.keys()]);
+      problems.push(`environment variable ${name} is not known${meant}`);
       continue;
     }
     try {

@@ -29,9 +29,6 @@ export interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** Dotted paths that were renamed, with their new ones; a path stands for all keys below it. */
-export type MovedKeys = Readonly<Record<string, string>>;
-
 export function toJsonSchema(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
 }

@@ -4,13 +4,7 @@
  */
 import type { z } from "zod";
 import { applyEnv } from "./config-env.ts";
-import {
-  configKeys,
-  didYouMean,
-  type JsonSchema,
-  type MovedKeys,
-  toJsonSchema,
-} from "./config-keys.ts";
+import { configKeys, didYouMean, type JsonSchema, toJsonSchema } from "./config-keys.ts";
 import { messageOf, RtmError } from "./errors.ts";
 import { dotted, problemText } from "./issue.ts";
 import { jsonProblem } from "./json-place.ts";
@@ -36,17 +30,12 @@ function schemaAt(root: JsonSchema, path: readonly PropertyKey[]): JsonSchema | 
 function describeIssue(
   issue: z.core.$ZodIssue,
   root: JsonSchema,
-  moved: MovedKeys,
   given: ReadonlyMap<string, string>,
 ): string[] {
   if (issue.code === "unrecognized_keys") {
     const known = Object.keys(schemaAt(root, issue.path)?.properties ?? {});
     return issue.keys.map((key) => {
-      const path = dotted([...issue.path, key]);
-      const to = moved[path];
-      return to === undefined
-        ? `${path} is not a known key${didYouMean(key, known)}`
-        : `${path} has moved to ${to}`;
+      return `${dotted([...issue.path, key])} is not a known key${didYouMean(key, known)}`;
     });
   }
   const where = dotted(issue.path);
@@ -66,25 +55,23 @@ function deepFreeze<T>(value: T): T {
 /**
  * Parses `raw` and the `RTM_*` variables of `env` (which win) by `schema`. All problems are
  * reported at once; the result is frozen.
- * @param moved says where to write what has another name now; nothing is read from the old place
  * @throws {ConfigError}
  */
 export function parseConfig<S extends z.ZodType>(
   schema: S,
   raw: unknown,
   env: Readonly<Record<string, string | undefined>> = {},
-  moved: MovedKeys = {},
 ): z.output<S> {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
     throw new ConfigError(["the configuration must be a JSON object"]);
   }
   const problems: string[] = [];
   const merged = structuredClone(raw) as Record<string, unknown>;
-  const given = applyEnv(merged, configKeys(schema), env, problems, moved);
+  const given = applyEnv(merged, configKeys(schema), env, problems);
   const result = schema.safeParse(merged);
   if (!result.success) {
     const root = toJsonSchema(schema);
-    const describe = (issue: z.core.$ZodIssue) => describeIssue(issue, root, moved, given);
+    const describe = (issue: z.core.$ZodIssue) => describeIssue(issue, root, given);
     problems.push(...result.error.issues.flatMap(describe));
   }
   if (problems.length > 0 || !result.success) throw new ConfigError(problems);
@@ -128,7 +115,6 @@ export function loadConfig<S extends z.ZodType>(
   schema: S,
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
-  moved: MovedKeys = {},
 ): z.output<S> {
-  return parseConfig(schema, file === undefined ? {} : readJson(file), env, moved);
+  return parseConfig(schema, file === undefined ? {} : readJson(file), env);
 }

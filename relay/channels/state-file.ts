@@ -21,7 +21,8 @@ import { messageOf, RtmError } from "../../common/errors.ts";
 import type { Logger } from "../../common/logger.ts";
 import { makeDirectory } from "../../common/make-directory.ts";
 import { readState } from "./state-reader.ts";
-import { type NodeState, writeState } from "./state-writer.ts";
+import type { NodeState } from "./state-records.ts";
+import { writeState } from "./state-writer.ts";
 
 const FILE = "relay-history.state";
 /** A file of ours that has not changed for so long belongs to no start or stop that still runs, ms. */
@@ -64,7 +65,7 @@ function syncDirectory(directory: string): void {
  */
 export function saveState(
   directory: string,
-  kept: NodeState,
+  state: NodeState,
   bootId: string | undefined,
   now: number,
 ): boolean {
@@ -73,7 +74,7 @@ export function saveState(
   try {
     const descriptor = openSync(temporary, "wx", 0o600);
     try {
-      writeState(kept, bootId, now, (bytes) => {
+      writeState(state, bootId, now, (bytes) => {
         for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
       });
       fsyncSync(descriptor);
@@ -124,7 +125,7 @@ function removeLeftOvers(directory: string): void {
  */
 export function restoreState(
   directory: string,
-  kept: NodeState,
+  state: NodeState,
   log: Logger,
   bootId: string | undefined,
   now: number,
@@ -135,7 +136,7 @@ export function restoreState(
   if (!take(path, taken)) return false;
   let restore: (() => void) | undefined;
   try {
-    restore = readState(readFileSync(taken), kept, bootId, now);
+    restore = readState(readFileSync(taken), state, bootId, now);
   } catch (error) {
     log.warn(
       { path, reason: messageOf(error) },
@@ -150,7 +151,7 @@ export function restoreState(
   }
   if (!restore) return false;
   restore();
-  const { hub } = kept;
+  const { hub } = state;
   log.info(
     { epoch: hub.epoch, messages: hub.history.count, channels: hub.channels.size },
     "history restored",

@@ -6,16 +6,14 @@ import {
   checked,
   DIGEST_LENGTH,
   type EntryRecord,
+  type HeadRecord,
   headRecord,
-  headRecord1,
   type IdsRecord,
   type KeptMember,
   MAGIC,
-  MAGIC_1,
-  MAGIC_2,
+  type NodeState,
   type RetainedRecord,
 } from "./state-records.ts";
-import type { NodeState } from "./state-writer.ts";
 
 /** Memory that small messages share when they are read, and the longest of them, bytes. */
 const SHARED_BYTES = 4096;
@@ -31,18 +29,41 @@ interface Found {
   readonly position: number;
 }
 
+/** What the file says, checked. Messages still lie in its bytes. */
+interface Saved {
+  readonly head: HeadRecord;
+  /** The time of now that a time of the file is. */
+  readonly time: (at: number) => number;
+  readonly channels: { readonly name: string; readonly history: ChannelHistory }[];
+  /** In the order in which they were accepted, across channels. */
+  readonly messages: Found[];
+  readonly lasts: (RetainedRecord & { readonly position: number })[];
+  readonly ids: IdsRecord[];
+  /** Undefined: who was seen was not kept. */
+  readonly members: KeptMember[] | undefined;
+}
+
 /**
- * Checks and reads all of it; returns what puts it into the hub.
+ * Checks and reads all of it; returns what puts it into the node.
+ * @param bootId of the running boot; undefined: not known
+ * @param now ms of the monotonic clock
  * @throws {Error} it is damaged, or of an unknown format or version
  */
 export function readState(
   bytes: Buffer,
-  { hub, messageLog, members }: NodeState,
+  state: NodeState,
   bootId: string | undefined,
   now: number,
 ): () => void {
-  const first = bytes.subarray(0, MAGIC.length).toString();
-  if (![MAGIC, MAGIC_2, MAGIC_1].includes(first)) throw new Error("unknown format or version");
+  const saved = parse(bytes, contentEnd(bytes), bootId, now);
+  return () => restore(saved, bytes, state);
+}
+
+/** Where the checksum begins. */
+function contentEnd(bytes: Buffer): number {
+  if (bytes.subarray(0, MAGIC.length).toString() !== MAGIC) {
+    throw new Error("unknown format or version");
+  }
   const end = bytes.length - DIGEST_LENGTH;
   const digest = createHash("sha256")
     .update(bytes.subarray(0, Math.max(end, 0)))
@@ -50,6 +71,10 @@ export function readState(
   if (end < MAGIC.length || bytes.subarray(end).toString() !== digest) {
     throw new Error("the checksum is wrong");
   }
+  return end;
+}
+
+function parse(bytes: Buffer, end: number, bootId: string | undefined, now: number): Saved {
   let position = MAGIC.length;
   const line = (): unknown => {
     const newline = bytes.indexOf(0x0a, position);
@@ -57,75 +82,74 @@ export function readState(
     position = newline + 1;
     return JSON.parse(text);
   };
-  const headLine = line();
-  const head =
-    first === MAGIC_1 ? { ...headRecord1.parse(headLine), version: 1 } : headRecord.parse(headLine);
+  const head = headRecord.parse(line());
   // Times of another boot, or of the future, mean nothing on this clock: then all of it counts as
   // accepted now, and no age that reaches behind this moment can be recovered.
   const sameClock = head.bootId !== null && head.bootId === bootId && head.savedAt <= now;
   const time = (at: number) => (sameClock ? Math.min(at, now) : now);
-  const filled: { readonly name: string; readonly history: ChannelHistory }[] = [];
-  const found: Found[] = [];
-  const ids: Omit<IdsRecord, "kind">[] = [];
-  const lasts: (RetainedRecord & { readonly position: number })[] = [];
-  let seen: KeptMember[] | undefined = head.members;
+  const channels: Saved["channels"] = [];
+  const messages: Found[] = [];
+  const ids: IdsRecord[] = [];
+  const lasts: Saved["lasts"] = [];
+  let members: KeptMember[] | undefined;
   while (position < end) {
     const record = checked(line());
-    if (record.kind === "ids") {
-      ids.push(record);
-      continue;
-    }
-    if (record.kind === "members") {
-      seen ??= [];
-      for (const member of record.members) seen.push(member);
-      continue;
-    }
-    if (record.kind === "last") {
-      lasts.push({ ...record, position });
-      position += record.entry[4];
-      continue;
-    }
-    const { name, evictedSeq, evictedAt, entries } = record;
-    const history = new ChannelHistory(evictedSeq, time(evictedAt));
-    filled.push({ name, history });
-    let seq = evictedSeq;
-    for (const entry of entries) {
-      found.push({ history, seq: ++seq, at: time(entry[0]), record: entry, position });
-      position += entry[4];
+    switch (record.kind) {
+      case "ids":
+        ids.push(record);
+        break;
+      case "members":
+        members ??= [];
+        for (const member of record.members) members.push(member);
+        break;
+      case "last":
+        lasts.push({ ...record, position });
+        position += record.entry[4];
+        break;
+      case "channel": {
+        const { name, evictedSeq, evictedAt, entries } = record;
+        const history = new ChannelHistory(evictedSeq, time(evictedAt));
+        channels.push({ name, history });
+        let seq = evictedSeq;
+        for (const entry of entries) {
+          messages.push({ history, seq: ++seq, at: time(entry[0]), record: entry, position });
+          position += entry[4];
+        }
+      }
     }
   }
   if (position !== end) throw new Error("a message is cut off");
-  // The history keeps its messages in the order in which they were accepted, across channels.
-  found.sort((a, b) => a.at - b.at);
-  return () => {
-    messageLog.resume(head.epoch);
-    hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
-    for (const { name, history } of filled) hub.addChannel(name, history);
-    const memory = new SharedMemory();
-    for (const { history, seq, at, record, position: start } of found) {
-      const [, eventName, payloadStart, payloadEnd, length] = record;
-      const text = bytes.subarray(start, start + length);
-      const frame = textFrameOf(text, memory.allocate);
-      hub.history.append(history, { seq, at, eventName, frame, payloadStart, payloadEnd });
+  messages.sort((a, b) => a.at - b.at);
+  return { head, time, channels, messages, lasts, ids, members };
+}
+
+function restore(
+  { head, time, channels, messages, lasts, ids, members }: Saved,
+  bytes: Buffer,
+  { hub, messageLog, members: seen }: NodeState,
+): void {
+  messageLog.resume(head.epoch);
+  hub.history.resume(head.forgottenSeq, time(head.forgottenAt), time(head.provableSince));
+  for (const { name, history } of channels) hub.addChannel(name, history);
+  const memory = new SharedMemory();
+  for (const { history, seq, at, record, position } of messages) {
+    const [, eventName, payloadStart, payloadEnd, length] = record;
+    const frame = textFrameOf(bytes.subarray(position, position + length), memory.allocate);
+    hub.history.append(history, { seq, at, eventName, frame, payloadStart, payloadEnd });
+  }
+  for (const { name, seq, untilMs, entry: record, position } of lasts) {
+    const [at, eventName, payloadStart, payloadEnd, length] = record;
+    const text = bytes.subarray(position, position + length);
+    const frame = textFrameOf(text, Buffer.allocUnsafeSlow);
+    const entry = { seq, at: time(at), eventName, frame, payloadStart, payloadEnd };
+    hub.retained.set({ channel: name, entry, untilMs });
+  }
+  if (members) seen?.restore(members);
+  for (const { source, ids: tuples } of ids) {
+    for (const [key, at, seq] of tuples) {
+      messageLog.duplicates.restore({ source, key, at: time(at), seq });
     }
-    for (const { name, seq, untilMs, entry: record, position: start } of lasts) {
-      const [at, eventName, payloadStart, payloadEnd, length] = record;
-      const frame = textFrameOf(bytes.subarray(start, start + length), Buffer.allocUnsafeSlow);
-      const entry = { seq, at: time(at), eventName, frame, payloadStart, payloadEnd };
-      hub.retained.set({ channel: name, entry, untilMs });
-    }
-    if (seen) members?.restore(seen);
-    if ("version" in head) {
-      for (const [id, at] of head.duplicates) messageLog.duplicates.restoreForAll(id, time(at));
-    } else {
-      for (const [source, tuples] of head.duplicates) ids.push({ source, ids: tuples });
-    }
-    for (const { source, ids: tuples } of ids) {
-      for (const [key, at, seq] of tuples) {
-        messageLog.duplicates.restore({ source, key, at: time(at), seq });
-      }
-    }
-  };
+  }
 }
 
 /**

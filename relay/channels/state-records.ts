@@ -6,13 +6,11 @@
  */
 import { z } from "zod";
 import { nameProblem } from "../contract/message.ts";
+import type { MemoryLog } from "../log/memory-log.ts";
+import type { Hub } from "./hub.ts";
 
-const magic = (version: number) => `{"format":"apex-rtm relay history","version":${version}}\n`;
-export const MAGIC = magic(3);
-/** Ids and members all in the head; the line has the same length, as the next one. */
-export const MAGIC_2 = magic(2);
-/** Ids without source and channel. */
-export const MAGIC_1 = magic(1);
+/** A file that begins with another line is of another version, or none of ours. */
+export const MAGIC = `{"format":"apex-rtm relay history","version":1}\n`;
 export const DIGEST_LENGTH = 64;
 
 function isCount(value: unknown): value is number {
@@ -66,15 +64,8 @@ export const headRecord = z.object({
   forgottenSeq: count,
   forgottenAt: z.number(),
   provableSince: z.number(),
-  /** By source; of version 2. */
-  duplicates: z.array(z.tuple([z.string(), z.custom<readonly IdTuple[]>(isTuples)])).default([]),
-  /** Of version 2. */
-  members: z.array(keptMember).optional(),
 });
-/** Id, when it was accepted, recipients. */
-export const headRecord1 = headRecord.extend({
-  duplicates: z.custom<readonly IdTuple[]>(isTuples),
-});
+export type HeadRecord = z.output<typeof headRecord>;
 
 /** Some of the ids of one source, oldest first. */
 export interface IdsRecord {

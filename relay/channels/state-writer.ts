@@ -1,19 +1,17 @@
 /** Writes the file of the history (state-records.ts says what is in it). */
 import { createHash } from "node:crypto";
-import type { z } from "zod";
 import type { DuplicateWindow } from "../log/duplicates.ts";
-import type { MemoryLog } from "../log/memory-log.ts";
 import { frameText } from "../wire/frame.ts";
-import type { Hub } from "./hub.ts";
 import {
   type EntryRecord,
-  type headRecord,
+  type HeadRecord,
   type IdsRecord,
   type IdTuple,
   type KeepsMembers,
   type KeptMember,
   MAGIC,
   type MembersRecord,
+  type NodeState,
   type RetainedRecord,
 } from "./state-records.ts";
 
@@ -23,6 +21,7 @@ const MOST_IN_RECORD = 1000;
 const BLOCK_BYTES = 1024 * 1024;
 /** Longest UTF-8 of one UTF-16 unit, bytes. */
 const UNIT_BYTES = 3;
+
 /** Joins what is written, so that a small record costs no call of its own. */
 class Blocks {
   readonly #write: (bytes: Buffer) => void;
@@ -71,7 +70,7 @@ export function writeState(
     hash.update(bytes);
     write(bytes);
   });
-  const head: z.input<typeof headRecord> = {
+  const head: HeadRecord = {
     kind: "head",
     epoch: hub.epoch,
     bootId: bootId ?? null,

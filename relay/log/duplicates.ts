@@ -7,8 +7,6 @@
 const MAX_SOURCES = 1000;
 /** The first size of a source's ring; it doubles up to the limit. */
 const FIRST_SLOTS = 256;
-/** Under it lie ids that an earlier version saved without source and channel. */
-const ANY_SOURCE = "";
 
 export interface WindowLimits {
   /** Ids remembered per source. */
@@ -134,10 +132,7 @@ export class DuplicateWindow {
 
   /** `seq` of the message when it came first; undefined when it is new. */
   find(source: string, channel: string, id: string, now: number): number | undefined {
-    return (
-      this.#rings.get(source)?.find(keyOf(channel, id), now) ??
-      this.#rings.get(ANY_SOURCE)?.find(id, now)
-    );
+    return this.#rings.get(source)?.find(keyOf(channel, id), now);
   }
 
   /** Remembers an id with its number. @param now ms of the monotonic clock */
@@ -148,11 +143,6 @@ export class DuplicateWindow {
   /** Puts back what `entries` gave. */
   restore({ source, key, at, seq }: Seen): void {
     this.#ring(source).add(key, at, seq);
-  }
-
-  /** Puts back an id of which neither source nor channel is known: it counts for all of them. */
-  restoreForAll(id: string, at: number): void {
-    this.#ring(ANY_SOURCE).add(id, at, 0);
   }
 
   /** Forgets what is older than the window. */

@@ -103,25 +103,6 @@ describe("parseConfig", () => {
     });
   });
 
-  it("says where a key has moved, from the file and from the environment", () => {
-    const moved = { "relay.listen": "relay.port", "relay.admin": "service.admin" };
-    const raw = { relay: { listen: 80, admin: { port: 1 } } };
-    const env = { RTM_RELAY_LISTEN: "80", RTM_RELAY_ADMIN_PORT: "1", RTM_RELAY_ADMINS: "1" };
-    let problems: readonly string[] = [];
-    try {
-      parseConfig(schema, raw, env, moved);
-    } catch (error) {
-      problems = (error as ConfigError).problems;
-    }
-    expect(problems).toEqual([
-      "environment variable RTM_RELAY_LISTEN has moved to RTM_RELAY_PORT",
-      "environment variable RTM_RELAY_ADMIN_PORT has moved to RTM_SERVICE_ADMIN_PORT",
-      'environment variable RTM_RELAY_ADMINS is not known; did you mean "RTM_RELAY_NAMES"?',
-      "relay.listen has moved to relay.port",
-      "relay.admin has moved to service.admin",
-    ]);
-  });
-
   it("reports all problems at once, with a suggestion for a misspelt key", () => {
     const problems = problemsOf(
       { relay: { prt: 1, wait: "9x", keys: [{ nam: 1 }] } },

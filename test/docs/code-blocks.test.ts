@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
-import { MOVED, rtmConfig } from "../../cli/config.ts";
+import { rtmConfig } from "../../cli/config.ts";
 import { program } from "../../cli/program.ts";
 import { parseConfig } from "../../common/config.ts";
 
@@ -131,6 +131,6 @@ describe("JSON", () => {
     if (keys.length === 0 || !keys.every((key) => rooms.includes(key))) return;
     // A part of a configuration; the keys that it leaves out are somewhere else.
     const config = parsed as { relay?: object };
-    parseConfig(rtmConfig, { ...config, relay: { insecure: true, ...config.relay } }, {}, MOVED);
+    parseConfig(rtmConfig, { ...config, relay: { insecure: true, ...config.relay } });
   });
 });

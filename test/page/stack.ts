@@ -45,9 +45,8 @@ async function leaveHistory(directory: string): Promise<void> {
     forgottenSeq: 0,
     forgottenAt: now - SERVED_MS,
     provableSince: now - SERVED_MS,
-    duplicates: [],
   };
-  const text = `{"format":"apex-rtm relay history","version":2}\n${JSON.stringify(head)}\n`;
+  const text = `{"format":"apex-rtm relay history","version":1}\n${JSON.stringify(head)}\n`;
   const digest = createHash("sha256").update(text).digest("hex");
   await writeFile(join(directory, "relay-history.state"), text + digest);
 }
