@@ -8,7 +8,7 @@ import { Registry } from "prom-client";
 import type { Logger } from "../../common/logger.ts";
 import { limitAdminAccepts } from "../../relay/http/accepts.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
-import { SocketPublisher } from "../../relay/http/publishing/socket-publisher.ts";
+import { SocketPublisher } from "../../relay/remote-publisher/socket-publisher.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
 import type { ReadinessReason } from "../../relay/serving.ts";
 import { ORACLE_ERRORS } from "../../worker/oracle-errors.ts";

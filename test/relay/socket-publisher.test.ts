@@ -11,7 +11,7 @@ import type { Message } from "../../relay/contract/message.ts";
 import {
   SocketPublisher,
   type SocketPublisherOptions,
-} from "../../relay/http/publishing/socket-publisher.ts";
+} from "../../relay/remote-publisher/socket-publisher.ts";
 import { handOver } from "../../worker/hand-over.ts";
 import { HostileProxy } from "../support/hostile-proxy.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";

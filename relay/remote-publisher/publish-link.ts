@@ -1,11 +1,11 @@
 /** A publisher's end of one socket to a relay: a window of frames under way, each with its answer. */
 import { WebSocket } from "ws";
 import { z } from "zod";
-import { messageOf } from "../../../common/errors.ts";
-import { IDS_HEADER } from "../../contract/protocol.ts";
-import { PUBLISH_SUBPROTOCOL, type PublisherFrame } from "../../contract/publish-protocol.ts";
-import { broadcastRefusal } from "../broadcast-answer.ts";
-import { type Encoded, isPassing, listOf } from "../parts.ts";
+import { messageOf } from "../../common/errors.ts";
+import { IDS_HEADER } from "../contract/protocol.ts";
+import { PUBLISH_SUBPROTOCOL, type PublisherFrame } from "../contract/publish-protocol.ts";
+import { broadcastRefusal } from "../http/broadcast-answer.ts";
+import { type Encoded, isPassing, listOf } from "./parts.ts";
 
 /** What a relay answers at most, bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;

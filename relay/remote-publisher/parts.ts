@@ -5,7 +5,7 @@
 import type { ControlItem, ControlResult } from "../contract/control.ts";
 import type { Message } from "../contract/message.ts";
 import type { PublishResult } from "../contract/publisher.ts";
-import { broadcastAnswer, controlAnswer } from "./broadcast-answer.ts";
+import { broadcastAnswer, controlAnswer } from "../http/broadcast-answer.ts";
 
 const NO_KEY = "the worker's key must be one of the relay's apiKeys";
 

@@ -2,10 +2,10 @@
  * The publisher for a worker on another host: the relay's publishing socket, and `POST /api/broadcast`
  * where there is none (a relay of before, or a proxy that lets no WebSocket through).
  */
-import type { ControlItem, ControlResult } from "../../contract/control.ts";
-import type { Message } from "../../contract/message.ts";
-import type { Publisher, PublishResult } from "../../contract/publisher.ts";
-import { HttpPublisher, type HttpPublisherOptions } from "../http-publisher.ts";
+import type { ControlItem, ControlResult } from "../contract/control.ts";
+import type { Message } from "../contract/message.ts";
+import type { Publisher, PublishResult } from "../contract/publisher.ts";
+import { HttpPublisher, type HttpPublisherOptions } from "./http-publisher.ts";
 import {
   cut,
   type Encoded,
@@ -22,7 +22,7 @@ import {
   rejected,
   type Unavailable,
   unavailable,
-} from "../parts.ts";
+} from "./parts.ts";
 import { type Call, type Opened, type PartAnswer, PublishLink } from "./publish-link.ts";
 
 /** For how long it posts where the socket did not work, ms. */

@@ -6,7 +6,7 @@ import type { ControlItem, ControlResult } from "../contract/control.ts";
 import type { Message } from "../contract/message.ts";
 import { IDS_HEADER } from "../contract/protocol.ts";
 import { inOrder, type Publisher, type PublishResult } from "../contract/publisher.ts";
-import { broadcastAnswers, broadcastRefusal } from "./broadcast-answer.ts";
+import { broadcastAnswers, broadcastRefusal } from "../http/broadcast-answer.ts";
 import {
   cut,
   type Encoded,
