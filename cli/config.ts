@@ -3,7 +3,7 @@ import { accessSync } from "node:fs";
 import { z } from "zod";
 import { ConfigError, loadConfig } from "../common/config.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
-import { relayConfig } from "../relay/config.ts";
+import { relayConfig } from "../relay/config/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
 import { serviceConfig } from "./service/config.ts";
 import type { Roles } from "./service/roles.ts";

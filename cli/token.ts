@@ -7,7 +7,7 @@ import { formatDuration } from "../common/units.ts";
 import type { Grant } from "../relay/access/claims.ts";
 import { loadKeys } from "../relay/access/keys.ts";
 import { explainToken, mintToken } from "../relay/access/token.ts";
-import type { RelayConfig } from "../relay/config.ts";
+import type { RelayConfig } from "../relay/config/config.ts";
 import { readConfig } from "./config.ts";
 import { CommandError, EXIT, UsageError } from "./exit.ts";
 

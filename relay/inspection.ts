@@ -11,7 +11,7 @@ import type { Clients } from "./clients/clients.ts";
 import type { Log } from "./log/log.ts";
 import type { LogStats } from "./log/valkey/stats.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
-import type { Stats } from "./stats.ts";
+import type { Stats } from "./node/stats.ts";
 
 /** A channel as this node knows it. */
 export interface ChannelFigures extends RetainedFigures {

@@ -7,7 +7,7 @@ import { MemoryLog } from "./log/memory-log.ts";
 import { registerLogMetrics } from "./log/valkey/metrics.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
 import { registerPresenceMetrics } from "./presence/metrics.ts";
-import type { Distribution } from "./stats.ts";
+import type { Distribution } from "./node/stats.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {

@@ -4,7 +4,7 @@ import { messageOf } from "../common/errors.ts";
 import type { Logger } from "../common/logger.ts";
 import { readRegularFile, whyUnreadable } from "../common/regular-file.ts";
 import { readSecretFile } from "../common/secret-file.ts";
-import type { RelayConfig } from "./config.ts";
+import type { RelayConfig } from "./config/config.ts";
 import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import type { EngineAddress } from "./log/valkey/connection.ts";

@@ -9,7 +9,7 @@ import { Hub } from "./channels/hub.ts";
 import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
 import { Clients } from "./clients/clients.ts";
 import { closeSpread } from "./clients/drain.ts";
-import type { RelayConfig } from "./config.ts";
+import type { RelayConfig } from "./config/config.ts";
 import type { PresenceFeed } from "./contract/presence-feed.ts";
 import type { Publisher } from "./contract/publisher.ts";
 import { Control } from "./control/control.ts";
@@ -32,8 +32,8 @@ import { registerMetrics } from "./metrics.ts";
 import { engineAddress, openLog } from "./open-log.ts";
 import type { NeighbourTimes } from "./presence/neighbours.ts";
 import { Presence } from "./presence/presence.ts";
-import { type ReadinessReason, Serving } from "./serving.ts";
-import { Stats } from "./stats.ts";
+import { type ReadinessReason, Serving } from "./node/serving.ts";
+import { Stats } from "./node/stats.ts";
 import { bestWire, type WireKind, wireFactory } from "./wire/wire-check.ts";
 
 /** How often old messages and channels are dropped, ms. */

@@ -6,7 +6,7 @@ import { Redis } from "ioredis";
 import { Server as SocketIo } from "socket.io";
 import { type WebSocket, WebSocketServer } from "ws";
 import { parseConfig } from "../../common/config.ts";
-import { relayConfig } from "../../relay/config.ts";
+import { relayConfig } from "../../relay/config/config.ts";
 import type { Message } from "../../relay/contract/message.ts";
 import { startRelay } from "../../relay/relay.ts";
 import { log, sharedLog } from "./log.ts";

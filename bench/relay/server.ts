@@ -8,7 +8,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
 import { mintToken } from "../../relay/access/token.ts";
-import { relayConfig } from "../../relay/config.ts";
+import { relayConfig } from "../../relay/config/config.ts";
 import { startRelay } from "../../relay/relay.ts";
 import { startNats } from "./nats.ts";
 import {

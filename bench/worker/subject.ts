@@ -3,7 +3,7 @@ import oracledb from "oracledb";
 import { Registry } from "prom-client";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
-import { relayConfig } from "../../relay/config.ts";
+import { relayConfig } from "../../relay/config/config.ts";
 import { startRelay } from "../../relay/relay.ts";
 import { databaseConfig, workerConfig } from "../../worker/config.ts";
 import { startWorker } from "../../worker/worker.ts";

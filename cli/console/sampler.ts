@@ -4,7 +4,7 @@ import type { Registry } from "prom-client";
 import { recentWarnings } from "../../common/logger.ts";
 import type { RecentLine } from "../../common/recent-lines.ts";
 import type { Inspection } from "../../relay/inspection.ts";
-import type { ReadinessReason } from "../../relay/serving.ts";
+import type { ReadinessReason } from "../../relay/node/serving.ts";
 import { CALL_TO_DEQUEUE_S } from "../../worker/metrics.ts";
 import type { QueueStatus } from "../../worker/queue-state.ts";
 import { BusiestChannels } from "./busiest-channels.ts";

@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import express, { type Router } from "express";
 import type { Registry } from "prom-client";
 import { endAfterBody, pipelineLimit } from "../../relay/http/request-bounds.ts";
-import type { ReadinessReason } from "../../relay/serving.ts";
+import type { ReadinessReason } from "../../relay/node/serving.ts";
 import { collectProcessMetrics } from "./metrics.ts";
 
 /** There are few sockets: whoever sends nothing must not keep one for long. ms */

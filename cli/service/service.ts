@@ -10,7 +10,7 @@ import { limitAdminAccepts } from "../../relay/http/accepts.ts";
 import { closeServer, listen } from "../../relay/http/listen.ts";
 import { SocketPublisher } from "../../relay/remote-publisher/socket-publisher.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
-import type { ReadinessReason } from "../../relay/serving.ts";
+import type { ReadinessReason } from "../../relay/node/serving.ts";
 import { ORACLE_ERRORS } from "../../worker/oracle-errors.ts";
 import type { QueueStatus } from "../../worker/queue-state.ts";
 import { startWorker, type Worker } from "../../worker/worker.ts";

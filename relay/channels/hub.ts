@@ -2,12 +2,12 @@
  * Channels, their subscriptions, and the path of a message from the log to the wires. All messages of
  * one turn of the event loop leave together: one write per connection.
  */
-import type { RelayConfig } from "../config.ts";
+import type { RelayConfig } from "../config/config.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Last, Since } from "../contract/protocol.ts";
 import type { RetainedBounds } from "../log/retained-value.ts";
 import type { Numbered, Snapshot } from "../log/log.ts";
-import type { Stats } from "../stats.ts";
+import type { Stats } from "../node/stats.ts";
 import { Held } from "./held.ts";
 import { Bundle } from "./bundle.ts";
 import { Channel } from "./channel.ts";

@@ -7,7 +7,7 @@ import type { Message } from "../contract/message.ts";
 import { inOrder, type Publisher, type PublishResult, type Source } from "../contract/publisher.ts";
 import { MessageChecks, type MessageProblem } from "../log/checks.ts";
 import type { Appended, Log } from "../log/log.ts";
-import type { Serving } from "../serving.ts";
+import type { Serving } from "../node/serving.ts";
 import type { Hub } from "./hub.ts";
 
 /** A message on its way in. */

@@ -7,7 +7,7 @@
  */
 
 import type { ServerFrame } from "../contract/protocol.ts";
-import type { Stats } from "../stats.ts";
+import type { Stats } from "../node/stats.ts";
 import { type Frames, oneFrame } from "../wire/frame.ts";
 import type { Wire } from "../wire/wire.ts";
 import { Bundle } from "./bundle.ts";

@@ -6,7 +6,7 @@ import type { Fact } from "../log/fact.ts";
 import { lastKey, type RetainedBounds, type RetainedDrop, readLast } from "../log/retained-value.ts";
 import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
-import { Tally } from "../stats.ts";
+import { Tally } from "../node/stats.ts";
 import type { Entry } from "./channel-history.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";
 import { Ends } from "./ends.ts";

@@ -1,9 +1,9 @@
 /** Whether a client may come in at all, whatever carries it. */
 import type { IncomingMessage } from "node:http";
 import { printable } from "../../common/printable.ts";
-import { originOf } from "../config.ts";
+import { originOf } from "../config/config.ts";
 import type { CloseName } from "../contract/protocol.ts";
-import type { Serving } from "../serving.ts";
+import type { Serving } from "../node/serving.ts";
 import { isLoopback } from "./address-rates.ts";
 import type { Clients } from "./clients.ts";
 

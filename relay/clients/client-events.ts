@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { SharedFrames } from "../channels/control-frames.ts";
 import type { Hub } from "../channels/hub.ts";
 import type { Subscription } from "../channels/outlet.ts";
-import type { ClientEventsConfig } from "../client-events-config.ts";
+import type { ClientEventsConfig } from "../config/client-events.ts";
 import { MAX_DEPTH, nameProblem } from "../contract/message.ts";
 import { matchesAny } from "../contract/patterns.ts";
 import { CLIENT_EVENT_PREFIX, type ClientEventFrame, type Code } from "../contract/protocol.ts";

@@ -4,7 +4,7 @@
  * All connections of an address are charged together, for the first replays too, because connections
  * cost a client next to nothing.
  */
-import type { RelayConfig } from "../config.ts";
+import type { RelayConfig } from "../config/config.ts";
 import { type Rate, RateLimit } from "./rate-limit.ts";
 
 /** Replays of a full channel that may be repeated at once. */

@@ -6,7 +6,7 @@
 import type { Server } from "node:http";
 import { descriptorLimit, openDescriptors } from "../../common/descriptors.ts";
 import type { RateLimitedLog } from "../../common/logger.ts";
-import type { RelayConfig } from "../config.ts";
+import type { RelayConfig } from "../config/config.ts";
 
 /** Beyond the WebSocket limit: for REST, and for clients that get a close code. */
 const SPARE_SOCKETS = 256;

@@ -5,7 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { ApiKey } from "../access/keys.ts";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
-import type { RelayConfig } from "../config.ts";
+import type { RelayConfig } from "../config/config.ts";
 import { MAX_DEPTH } from "../contract/message.ts";
 import type { ItemAnswer } from "./broadcast-answer.ts";
 import { type ReadItem, readItem, takeItems } from "./items.ts";

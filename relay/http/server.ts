@@ -6,7 +6,7 @@ import type { LocalPublisher } from "../channels/local-publisher.ts";
 import { Admission } from "../clients/admission.ts";
 import type { Clients } from "../clients/clients.ts";
 import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.ts";
-import type { Serving } from "../serving.ts";
+import type { Serving } from "../node/serving.ts";
 import { apiHandler } from "./api.ts";
 import { createBroadcast } from "./broadcast.ts";
 import { Intake } from "./intake.ts";

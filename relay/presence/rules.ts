@@ -8,7 +8,7 @@ import {
   MIN_HASH_SECRET_BYTES,
   type PresenceConfig,
   type PresenceRule,
-} from "../presence-config.ts";
+} from "../config/presence.ts";
 
 /** Bytes of the hash that stands for a user. */
 const HASH_BYTES = 16;

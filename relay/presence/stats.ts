@@ -1,5 +1,5 @@
 /** What presence counts, read when metrics are scraped. */
-import { Tally } from "../stats.ts";
+import { Tally } from "../node/stats.ts";
 
 export class PresenceStats {
   /** Frames that were written, by what they say. */

@@ -5,7 +5,7 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../../common/config.ts";
-import { relayConfig } from "../../relay/config.ts";
+import { relayConfig } from "../../relay/config/config.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
 import { until } from "../support/until.ts";
 import { log, World } from "../worker/support.ts";

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConfigError, parseConfig } from "../../common/config.ts";
 import { configKeys } from "../../common/config-keys.ts";
 import { loadKeys } from "../../relay/access/keys.ts";
-import { originOf, relayConfig } from "../../relay/config.ts";
+import { originOf, relayConfig } from "../../relay/config/config.ts";
 import { SECRET, startTestRelay, testConfig } from "./support.ts";
 
 function problemsOf(raw: object): readonly string[] {

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
 import { Hub } from "../../relay/channels/hub.ts";
 import type { Relay } from "../../relay/relay.ts";
-import type { ReadinessReason } from "../../relay/serving.ts";
+import type { ReadinessReason } from "../../relay/node/serving.ts";
 import {
   API_KEY,
   Client,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { parseConfig } from "../../common/config.ts";
 import { createLogger } from "../../common/logger.ts";
-import { relayConfig } from "../../relay/config.ts";
+import { relayConfig } from "../../relay/config/config.ts";
 import { type Relay, startRelay } from "../../relay/relay.ts";
 
 let relay: Relay;

@@ -4,7 +4,7 @@ import type { PresentMember } from "../../relay/contract/presence-feed.ts";
 import { DatabaseFeed } from "../../relay/presence/database-feed.ts";
 import { Roster } from "../../relay/presence/roster.ts";
 import { PresenceRules } from "../../relay/presence/rules.ts";
-import { presenceConfig } from "../../relay/presence-config.ts";
+import { presenceConfig } from "../../relay/config/presence.ts";
 import { presenceRelay, ROOM, Visitor } from "./presence-support.ts";
 import { until } from "./support.ts";
 

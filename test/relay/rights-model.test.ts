@@ -11,7 +11,7 @@ import type { Peer } from "../../relay/clients/peer.ts";
 import { RtmConnection } from "../../relay/clients/rtm-connection.ts";
 import { matchesAny } from "../../relay/contract/patterns.ts";
 import type { MemoryLog } from "../../relay/log/memory-log.ts";
-import { Stats } from "../../relay/stats.ts";
+import { Stats } from "../../relay/node/stats.ts";
 import type { Wire } from "../../relay/wire/wire.ts";
 import { log, message, SECRET, SOURCE, startHub, testConfig, token } from "./support.ts";
 

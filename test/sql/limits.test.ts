@@ -5,7 +5,7 @@ import { parseConfig } from "../../common/config.ts";
 import { startEmulator } from "../../emulator/index.ts";
 import { RtmSchema } from "../../emulator/schema/rtm-schema.ts";
 import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
-import { relayConfig } from "../../relay/config.ts";
+import { relayConfig } from "../../relay/config/config.ts";
 import { nameProblem } from "../../relay/contract/message.ts";
 import { textBytes } from "../../relay/wire/frame.ts";
 import { queueConfig, workerConfig } from "../../worker/config.ts";

@@ -10,7 +10,7 @@ import { answerUpgrade } from "../../clients/refused-handshake.ts";
 import { isWebSocket, type Upgrades } from "../../clients/upgrade.ts";
 import type { CloseName } from "../../contract/protocol.ts";
 import { PUBLISH_SUBPROTOCOL } from "../../contract/publish-protocol.ts";
-import type { Serving } from "../../serving.ts";
+import type { Serving } from "../../node/serving.ts";
 import { ANYBODY, authorize, failedAnswer, needTrust, wantsOwnIds } from "../api.ts";
 import type { Intake } from "../intake.ts";
 import { Refusal } from "../request-body.ts";

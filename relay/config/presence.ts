@@ -1,7 +1,7 @@
 /** The part of the configuration about who is seen where (docs/protocol.md, Presence). */
 import { z } from "zod";
-import { duration } from "../common/schema.ts";
-import { channelPattern } from "./names-config.ts";
+import { duration } from "../../common/schema.ts";
+import { channelPattern } from "./names.ts";
 
 /** Shortest secret from which the ids of hidden users are made, bytes. */
 export const MIN_HASH_SECRET_BYTES = 32;

@@ -3,10 +3,10 @@
  * slow clients.
  */
 import { z } from "zod";
-import { count, duration, type Problem, size } from "../common/schema.ts";
-import { formatSize } from "../common/units.ts";
-import { channelPattern } from "./names-config.ts";
-import { MEMBER_BYTES, type PresenceConfig } from "./presence-config.ts";
+import { count, duration, type Problem, size } from "../../common/schema.ts";
+import { formatSize } from "../../common/units.ts";
+import { channelPattern } from "./names.ts";
+import { MEMBER_BYTES, type PresenceConfig } from "./presence.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

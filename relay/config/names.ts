@@ -1,7 +1,7 @@
 /** Names as the sections of the relay's configuration spell them. */
-import { textWithout } from "../common/schema.ts";
-import { nameProblem } from "./contract/message.ts";
-import { patternProblem } from "./contract/patterns.ts";
+import { textWithout } from "../../common/schema.ts";
+import { nameProblem } from "../contract/message.ts";
+import { patternProblem } from "../contract/patterns.ts";
 
 /** A channel's name, or a prefix with a trailing `*`. */
 export const channelPattern = textWithout(patternProblem);

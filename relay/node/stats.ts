@@ -1,5 +1,4 @@
 /** What the relay counts: plain numbers on the hot path, read by `metrics.ts` when scraped. */
-import type { Entry } from "./channels/channel-history.ts";
 
 /** Numbers under names, each counting up from zero. */
 export class Tally extends Map<string, number> {
@@ -96,7 +95,7 @@ export class Stats {
   }
 
   /** The messages were written to their subscribers' sockets at `now`, ms of the monotonic clock. */
-  flushed(entries: readonly Entry[], now: number): void {
+  flushed(entries: readonly { readonly at: number }[], now: number): void {
     for (const entry of entries) this.latency.observe((now - entry.at) / 1000);
   }
 

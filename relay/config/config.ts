@@ -1,7 +1,7 @@
 /** The relay's part of the configuration; its larger sections are in files of their own beside this one. */
 import proxyAddr from "proxy-addr";
 import { z } from "zod";
-import { duration, type Problem, port } from "../common/schema.ts";
+import { duration, type Problem, port } from "../../common/schema.ts";
 import {
   boundProblems,
   duplicatesConfig,
@@ -9,12 +9,12 @@ import {
   limitsConfig,
   retainedConfig,
   slowClientsConfig,
-} from "./bounds-config.ts";
-import { clientEventsConfig } from "./client-events-config.ts";
-import { apiKeysConfig, keyProblems, tokensConfig } from "./keys-config.ts";
-import { logConfig } from "./log-config.ts";
-import { channelPattern } from "./names-config.ts";
-import { presenceConfig } from "./presence-config.ts";
+} from "./bounds.ts";
+import { clientEventsConfig } from "./client-events.ts";
+import { apiKeysConfig, keyProblems, tokensConfig } from "./keys.ts";
+import { logConfig } from "./log.ts";
+import { channelPattern } from "./names.ts";
+import { presenceConfig } from "./presence.ts";
 
 export const relayConfig = z
   .strictObject({

@@ -1,7 +1,7 @@
 /** The part of the configuration about events that clients send to each other (docs/protocol.md, Client events). */
 import { z } from "zod";
-import { count, size } from "../common/schema.ts";
-import { channelPattern } from "./names-config.ts";
+import { count, size } from "../../common/schema.ts";
+import { channelPattern } from "./names.ts";
 
 export const clientEventsConfig = z.strictObject({
   channels: z

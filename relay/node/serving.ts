@@ -1,5 +1,5 @@
 /** Whether the relay takes messages and clients, and why not. */
-import type { CloseName } from "./contract/protocol.ts";
+import type { CloseName } from "../contract/protocol.ts";
 
 /** A condition that `/readyz` of the admin listener reports. */
 export interface ReadinessReason {

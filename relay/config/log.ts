@@ -1,6 +1,6 @@
 /** The part of the configuration about what numbers the messages (docs/cluster.md). */
 import { z } from "zod";
-import { duration, size, textWithout } from "../common/schema.ts";
+import { duration, size, textWithout } from "../../common/schema.ts";
 
 const MIB = 1024 * 1024;
 

@@ -1,8 +1,8 @@
 /** The part of the configuration about who may do what: secrets that sign tokens, and API keys. */
 import { z } from "zod";
-import { count, duration, type Problem } from "../common/schema.ts";
-import { formatDuration } from "../common/units.ts";
-import { channelPattern, plainName } from "./names-config.ts";
+import { count, duration, type Problem } from "../../common/schema.ts";
+import { formatDuration } from "../../common/units.ts";
+import { channelPattern, plainName } from "./names.ts";
 
 /** Shortest HS256 secret: RFC 7518 section 3.2 asks for a key as long as the hash, 32 bytes. */
 export const MIN_SECRET_BYTES = 32;
