@@ -6,7 +6,7 @@ import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
 import { serviceConfig } from "./service/config.ts";
-import type { Roles } from "./service/roles.ts";
+import type { Roles } from "./roles.ts";
 
 export const rtmConfig = z.strictObject({
   log: z

@@ -13,7 +13,7 @@ import {
   urlOption,
 } from "./arguments.ts";
 import { EXIT } from "./exit.ts";
-import { ROLE_NAMES, ROLES, type Role } from "./service/roles.ts";
+import { ROLE_NAMES, ROLES, type Role } from "./roles.ts";
 import { VERSION } from "./version.ts";
 
 const ROLE_DESCRIPTIONS: Readonly<Record<Role, string>> = {

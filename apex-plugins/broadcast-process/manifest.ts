@@ -1,4 +1,4 @@
-import type { Manifest } from "../exporter/manifest.ts";
+import type { Manifest } from "../shared/manifest.ts";
 import {
   API_KEY,
   AUTHORIZATION_FUNCTION,

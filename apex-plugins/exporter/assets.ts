@@ -1,6 +1,6 @@
 /** The plug-ins' scripts and styles, bundled: readable and minified, the same bytes every time. */
 import { build } from "esbuild";
-import type { PluginFile } from "./manifest.ts";
+import type { PluginFile } from "../shared/manifest.ts";
 import { BUNDLE } from "./target.ts";
 
 export interface Asset {

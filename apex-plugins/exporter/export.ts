@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Asset, assets } from "./assets.ts";
 import { componentId, filesVersion, idOf } from "./ids.ts";
 import { block, call, quoted, text } from "./literals.ts";
-import { type Attribute, type Manifest, RELEASES, type Release } from "./manifest.ts";
+import { type Attribute, type Manifest, RELEASES, type Release } from "../shared/manifest.ts";
 
 /** Bytes per row of an embedded file, as APEX writes them. */
 const BYTES_PER_ROW = 100;

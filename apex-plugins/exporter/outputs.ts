@@ -4,7 +4,7 @@ import { broadcastProcess } from "../broadcast-process/manifest.ts";
 import { listener } from "../listener/manifest.ts";
 import { presenceRegion } from "../presence-region/manifest.ts";
 import { exportSql } from "./export.ts";
-import type { Manifest, Release } from "./manifest.ts";
+import type { Manifest, Release } from "../shared/manifest.ts";
 
 export const MANIFESTS: readonly Manifest[] = [
   listener,

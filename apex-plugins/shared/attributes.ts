@@ -1,5 +1,5 @@
 /** Attributes that several plug-ins have, with the same words. */
-import type { Attribute } from "../exporter/manifest.ts";
+import type { Attribute } from "./manifest.ts";
 
 export const AUTHORIZATION_FUNCTION: Attribute = {
   number: 1,

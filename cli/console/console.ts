@@ -11,7 +11,7 @@ import { textWithout } from "../../common/schema.ts";
 import { nameProblem } from "../../relay/contract/message.ts";
 import type { RtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
-import { type Roles, roleName } from "../service/roles.ts";
+import { type Roles, roleName } from "../roles.ts";
 import { PACKAGE_ROOT, VERSION } from "../version.ts";
 import { briefly, QueueAside } from "./aside.ts";
 import type { Access, AccessInfo, Problem } from "./contract.ts";

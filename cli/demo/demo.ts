@@ -9,7 +9,7 @@ import type { Logger } from "../../common/logger.ts";
 import { RtmSchema, startEmulator } from "../../emulator/index.ts";
 import { rtmConfig } from "../config.ts";
 import { CommandError } from "../exit.ts";
-import { ROLES } from "../service/roles.ts";
+import { ROLES } from "../roles.ts";
 import { startService } from "../service/service.ts";
 import { DemoAccess } from "./access.ts";
 import { startCluster } from "./cluster.ts";

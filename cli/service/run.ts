@@ -6,7 +6,7 @@ import { EXIT } from "../exit.ts";
 import { StopSignals } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { stuckLoops } from "./liveness.ts";
-import type { Roles } from "./roles.ts";
+import type { Roles } from "../roles.ts";
 import { type Service, startService } from "./service.ts";
 import { type Health, ServiceManager } from "./systemd.ts";
 

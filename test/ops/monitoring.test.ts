@@ -10,7 +10,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { createAdminServer } from "../../cli/service/admin.ts";
 import { collectProcessMetrics, registerServiceMetrics } from "../../cli/service/metrics.ts";
-import { ROLES } from "../../cli/service/roles.ts";
+import { ROLES } from "../../cli/roles.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { startTestRelay } from "../relay/support.ts";
 import { freePort } from "../support/free-port.ts";
