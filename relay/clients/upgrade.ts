@@ -51,131 +51,148 @@ function subprotocols(request: IncomingMessage): string[] | undefined {
   return request.headers["sec-websocket-protocol"]?.split(",").map((name) => name.trim());
 }
 
-export interface Upgrades {
-  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Refuses an upgrade that is handled elsewhere, and says so where an administrator looks. */
-  refuse(request: IncomingMessage, socket: Duplex, reason: HandshakeRefusal, detail?: string): void;
-  /** Answers what came to a WebSocket's place without the header Upgrade. False for all else. */
-  handleLost(request: IncomingMessage, response: ServerResponse): boolean;
-  /** Bytes that are no HTTP request, or a request that takes too long. */
-  handleMalformed(error: Error & { readonly code?: string }, socket: Duplex): void;
-  close(): void;
+/** Why an upgrade is refused before there is a WebSocket. */
+interface Refused {
+  readonly reason: HandshakeRefusal;
+  readonly detail?: string;
 }
 
-export function createUpgrades(clients: Clients, admission: Admission): Upgrades {
-  const { config, farewells, addressLimits } = clients;
-  const options = {
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: config.limits.frameBytes,
-    maxFragments: MAX_FRAGMENTS,
-    // Answered by the connection, which counts the bytes.
-    autoPong: false,
-    closeTimeout: CLOSE_TIMEOUT_MS,
-    handleProtocols: (offered: ReadonlySet<string>): string | false =>
-      offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false,
-    WebSocket: RelaySocket,
-  };
-  const server = new WebSocketServer(options);
+/** The WebSockets of clients: each upgrade becomes a connection, or is refused. */
+export class Upgrades {
+  readonly #clients: Clients;
+  readonly #admission: Admission;
+  readonly #server: WebSocketServer;
 
-  /** A handshake becomes no WebSocket: says so where an administrator looks. */
-  function note(reason: HandshakeRefusal, address: string | undefined, fields: object = {}): void {
-    clients.stats.handshakeRefused(reason);
-    // Not what the client did.
-    const ours = reason === "address" || reason === "not_serving";
-    if (!ours) addressLimits.refused(address, performance.now());
-    const key = `handshake ${reason}`;
-    clients.warnings.warn(key, { reason, address, ...fields }, "handshake refused");
+  constructor(clients: Clients, admission: Admission) {
+    this.#clients = clients;
+    this.#admission = admission;
+    const options = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: clients.config.limits.frameBytes,
+      maxFragments: MAX_FRAGMENTS,
+      // Answered by the connection, which counts the bytes.
+      autoPong: false,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      handleProtocols: (offered: ReadonlySet<string>): string | false =>
+        offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false,
+      WebSocket: RelaySocket,
+    };
+    this.#server = new WebSocketServer(options);
+    // What `ws` finds wrong with a handshake.
+    this.#server.on("wsClientError", (error: Error, socket: Duplex, request: IncomingMessage) =>
+      this.refuse(request, socket, "handshake", `${error.message}; this is a WebSocket endpoint.`),
+    );
   }
 
-  function answer(socket: Duplex, reason: HandshakeRefusal, detail?: string): void {
-    const { status, text, headers }: RefusalAnswer = HANDSHAKE_REFUSALS[reason];
-    farewells.refused(socket);
-    answerUpgrade(socket, { status, text: detail ?? text, headers });
+  /** Takes the upgrade or refuses it. */
+  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", () => {});
+    const url = isBare(request) ? undefined : parseUrl(request);
+    const offered = subprotocols(request);
+    const refused = this.#refusalOf(request, url, offered);
+    if (refused) {
+      this.refuse(request, socket, refused.reason, refused.detail);
+      return;
+    }
+    const address = this.#clients.addressOf(request);
+    const unwanted = this.#admission.refusalOf(request);
+    if (this.#admission.shutsOut(address, unwanted !== undefined)) {
+      this.refuse(request, socket, "address");
+      return;
+    }
+    const plain =
+      offered === undefined ? (url?.searchParams ?? new URLSearchParams()) : undefined;
+    this.#server.handleUpgrade(request, socket, head, (ws) => {
+      const { makeWire, farewells } = this.#clients;
+      const peer = () =>
+        new WebSocketPeer({ ws: ws as RelaySocket, socket, address, makeWire, farewells });
+      const refusal = unwanted ?? accept(this.#clients, peer, plain);
+      if (!refusal) return;
+      this.#clients.closing(refusal.name, address, { origin: seen(request).origin });
+      ws.on("error", () => {});
+      farewells.refused(socket);
+      ws.close(CLOSE[refusal.name], closeReason(refusal.reason));
+    });
   }
 
-  /** Refuses before the WebSocket exists: nothing a page could read. */
-  function refuse(
+  /** What is wrong with the request itself, and whether this node is the one to ask. */
+  #refusalOf(
+    request: IncomingMessage,
+    url: URL | undefined,
+    offered: readonly string[] | undefined,
+  ): Refused | undefined {
+    if (!isWebSocket(request)) return { reason: "protocol" };
+    if (!isBare(request) && !PATHS.has(url?.pathname ?? "")) return { reason: "path" };
+    if (offered && !offered.includes(SUBPROTOCOL)) return { reason: "subprotocol" };
+    const { passOn } = this.#admission;
+    return passOn === undefined ? undefined : { reason: "not_serving", detail: passOn };
+  }
+
+  /**
+   * Refuses an upgrade, also one that is handled elsewhere, before a WebSocket exists: nothing that a
+   * page could read. Says so where an administrator looks.
+   */
+  refuse(
     request: IncomingMessage,
     socket: Duplex,
     reason: HandshakeRefusal,
     detail?: string,
   ): void {
-    note(reason, clients.addressOf(request), seen(request));
-    answer(socket, reason, detail);
+    this.#note(reason, this.#clients.addressOf(request), seen(request));
+    this.#answer(socket, reason, detail);
   }
 
-  // What `ws` finds wrong with a handshake.
-  server.on("wsClientError", (error: Error, socket: Duplex, request: IncomingMessage) =>
-    refuse(request, socket, "handshake", `${error.message}; this is a WebSocket endpoint.`),
-  );
+  /** Answers what came to a WebSocket's place without the header Upgrade. False for all else. */
+  answerWithoutUpgrade(request: IncomingMessage, response: ServerResponse): boolean {
+    const { headers, url = "" } = request;
+    const keyed = headers["sec-websocket-key"] !== undefined;
+    if (!keyed && url.split("?", 1)[0] !== "/ws") return false;
+    this.#note("upgrade_missing", this.#clients.addressOf(request), seen(request));
+    const { status, text } = HANDSHAKE_REFUSALS.upgrade_missing;
+    response.writeHead(status, {
+      upgrade: "websocket",
+      connection: "Upgrade, close",
+      "content-type": "text/plain; charset=utf-8",
+    });
+    response.end(text);
+    return true;
+  }
 
-  return {
-    refuse,
-    handle(request, socket, head) {
-      socket.on("error", () => {});
-      if (!isWebSocket(request)) return refuse(request, socket, "protocol");
-      const url = isBare(request) ? undefined : parseUrl(request);
-      if (!isBare(request) && !PATHS.has(url?.pathname ?? "")) {
-        return refuse(request, socket, "path");
-      }
-      const offered = subprotocols(request);
-      if (offered && !offered.includes(SUBPROTOCOL)) return refuse(request, socket, "subprotocol");
-      const { passOn } = admission;
-      if (passOn !== undefined) return refuse(request, socket, "not_serving", passOn);
-      const address = clients.addressOf(request);
-      const unwanted = admission.refusalOf(request);
-      if (admission.shutsOut(address, unwanted !== undefined))
-        return refuse(request, socket, "address");
-      server.handleUpgrade(request, socket, head, (ws) => {
-        const { makeWire } = clients;
-        const peer = () =>
-          new WebSocketPeer({ ws: ws as RelaySocket, socket, address, makeWire, farewells });
-        const refusal =
-          unwanted ??
-          accept(
-            clients,
-            peer,
-            offered === undefined ? (url?.searchParams ?? new URLSearchParams()) : undefined,
-          );
-        if (!refusal) return;
-        clients.closing(refusal.name, address, { origin: seen(request).origin });
-        ws.on("error", () => {});
-        farewells.refused(socket);
-        ws.close(CLOSE[refusal.name], closeReason(refusal.reason));
-      });
-    },
-    handleLost(request, response) {
-      const { headers, url = "" } = request;
-      const keyed = headers["sec-websocket-key"] !== undefined;
-      if (!keyed && url.split("?", 1)[0] !== "/ws") return false;
-      note("upgrade_missing", clients.addressOf(request), seen(request));
-      const { status, text } = HANDSHAKE_REFUSALS.upgrade_missing;
-      response.writeHead(status, {
-        upgrade: "websocket",
-        connection: "Upgrade, close",
-        "content-type": "text/plain; charset=utf-8",
-      });
-      response.end(text);
-      return true;
-    },
-    handleMalformed(error, socket) {
-      if (!socket.writable || error.code === "ECONNRESET") {
-        socket.destroy();
-        return;
-      }
-      const reason = MALFORMED[error.code ?? ""] ?? "request_malformed";
-      // Without headers nobody knows for whom a proxy speaks.
-      const { remoteAddress } = socket as Socket;
-      const address = remoteAddress && clients.trust(remoteAddress, 0) ? undefined : remoteAddress;
-      note(reason, address);
-      answer(socket, reason);
-    },
-    close() {
-      server.close();
-    },
-  };
+  /** Bytes that are no HTTP request, or a request that takes too long. */
+  handleMalformed(error: Error & { readonly code?: string }, socket: Duplex): void {
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    const reason = MALFORMED[error.code ?? ""] ?? "request_malformed";
+    // Without headers nobody knows for whom a proxy speaks.
+    const { remoteAddress } = socket as Socket;
+    const isProxy = remoteAddress !== undefined && this.#clients.trust(remoteAddress, 0);
+    this.#note(reason, isProxy ? undefined : remoteAddress);
+    this.#answer(socket, reason);
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+
+  /** A handshake becomes no WebSocket: says so where an administrator looks. */
+  #note(reason: HandshakeRefusal, address: string | undefined, fields: object = {}): void {
+    const { stats, addressLimits, warnings } = this.#clients;
+    stats.handshakeRefused(reason);
+    // Not what the client did.
+    const ours = reason === "address" || reason === "not_serving";
+    if (!ours) addressLimits.refused(address, performance.now());
+    warnings.warn(`handshake ${reason}`, { reason, address, ...fields }, "handshake refused");
+  }
+
+  #answer(socket: Duplex, reason: HandshakeRefusal, detail?: string): void {
+    const { status, text, headers }: RefusalAnswer = HANDSHAKE_REFUSALS[reason];
+    this.#clients.farewells.refused(socket);
+    answerUpgrade(socket, { status, text: detail ?? text, headers });
+  }
 }
 
 /** Makes the connection; returns why it cannot. */

@@ -5,7 +5,7 @@ import express, { type Express } from "express";
 import type { LocalPublisher } from "../channels/local-publisher.ts";
 import { Admission } from "../clients/admission.ts";
 import type { Clients } from "../clients/clients.ts";
-import { createUpgrades, isWebSocket, type Upgrades } from "../clients/upgrade.ts";
+import { isWebSocket, Upgrades } from "../clients/upgrade.ts";
 import type { Serving } from "../node/serving.ts";
 import { apiHandler } from "./api.ts";
 import { createBroadcast } from "./broadcast.ts";
@@ -14,7 +14,7 @@ import { createLookups, LOOKUPS } from "./lookup.ts";
 import { PublishSockets } from "./publishing/publish-sockets.ts";
 import { endAfterBody, pipelineLimit } from "./request-bounds.ts";
 import { addFallbacks, addRestRoutes, isBroadcast } from "./routes.ts";
-import { createStreams } from "./streams.ts";
+import { Streams } from "./streams.ts";
 
 /** An idle HTTP connection is kept longer than nginx keeps it (60 s), so that nginx closes it. */
 const KEEP_ALIVE_MS = 65_000;
@@ -68,9 +68,9 @@ export function createHttp(options: HttpOptions): Http {
     shouldUpgradeCallback: isWebSocket,
   };
   const admission = new Admission(clients, serving);
-  const upgrades = createUpgrades(clients, admission);
+  const upgrades = new Upgrades(clients, admission);
   const publishSockets = new PublishSockets({ clients, intake, serving, upgrades });
-  const streams = createStreams(clients, admission);
+  const streams = new Streams(clients, admission);
   const mayAnswer = pipelineLimit((request) =>
     clients.requestRefused("pipelining", request, "a client sent too many requests at once"),
   );
@@ -87,7 +87,7 @@ export function createHttp(options: HttpOptions): Http {
     }
     if (streams.handle(request, response)) return;
     endAfterBody(request, response);
-    if (!upgrades.handleLost(request, response)) app(request, response);
+    if (!upgrades.answerWithoutUpgrade(request, response)) app(request, response);
   });
   server.on("upgrade", (request, socket, head) => {
     const ways = publishSockets.wants(request) ? publishSockets : upgrades;
