@@ -39,34 +39,31 @@ function endSilently(): void {
   process.exit(EXIT.failed);
 }
 
-/** Modules are loaded when their command runs: `rtm publish` needs no database driver. */
-export function program(): Command {
-  const rtm = new Command("rtm")
-    .description("Real-time messaging for Oracle APEX, pushed by the database")
-    .version(VERSION)
-    .exitOverride()
-    .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError("(rtm --help, or rtm <command> --help)");
-  // `rtm tail sales | head -1`: who has read enough closes the pipe.
-  rtm.hook("preAction", (_program, command) => {
-    if (SERVICES.has(command.name())) return;
-    process.stdout.off("error", endAtClosedPipe).on("error", endAtClosedPipe);
-    // `2>&1`, or its reader went first. There is nowhere left to say it.
-    process.stderr.off("error", endSilently).on("error", endSilently);
-  });
-  const configured = (name: string, description: string, parent = rtm) =>
-    parent
-      .command(name)
-      .description(description)
-      .option("-c, --config <file>", "configuration file (docs/configuration.md)");
+/** A command that reads the configuration. */
+function configured(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option("-c, --config <file>", "configuration file (docs/configuration.md)");
+}
 
+/** Aborted by SIGINT or SIGTERM. */
+function untilStopped(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
+  return stop.signal;
+}
+
+function addServices(rtm: Command): void {
   for (const role of ROLE_NAMES) {
-    configured(role, ROLE_DESCRIPTIONS[role]).action(async ({ config }) => {
+    configured(rtm, role, ROLE_DESCRIPTIONS[role]).action(async ({ config }) => {
       const { runService } = await import("./service/run.ts");
       process.exit(await runService(config, ROLES[role]));
     });
   }
+}
 
+function addDemo(rtm: Command): void {
   rtm
     .command("demo")
     .description("everything on this machine, with an emulator instead of a database")
@@ -85,8 +82,10 @@ export function program(): Command {
       const log = createLogger(logLevel as LogLevel);
       process.exit(await runDemo({ port, profile, feed, nodes, log }));
     });
+}
 
-  configured("check-config", "reports every problem of the configuration")
+function addSetUp(rtm: Command): void {
+  configured(rtm, "check-config", "reports every problem of the configuration")
     .option("--role <role>", "also what this command needs", oneOf(ROLE_NAMES))
     .option("--sample", "prints a file to start from instead")
     .action(async ({ config, ...options }) => {
@@ -104,7 +103,7 @@ export function program(): Command {
       init(options);
     });
 
-  configured("doctor", "checks everything between the database and a page, one line each")
+  configured(rtm, "doctor", "checks everything between the database and a page, one line each")
     .option("--probe", "sends one message on the channel rtm:probe and waits for it")
     .option("--timeout <duration>", "how long --probe waits; default 30s", positiveDuration)
     .addOption(urlOption("the relay; default worker.publishUrl, else relay.host and port"))
@@ -114,14 +113,16 @@ export function program(): Command {
       const { doctor } = await import("./doctor/doctor.ts");
       process.exitCode = await doctor(options);
     });
+}
 
+function addDatabase(rtm: Command): void {
   const db = rtm.command("db").description("installs, removes and shows the database side");
   for (const [verb, description] of [
     ["install", "installs or upgrades; rows stay"],
     ["uninstall", "drops everything of ours, rows and waiting messages too"],
     ["status", "shows what is installed"],
   ] as const) {
-    const command = configured(verb, description, db)
+    const command = configured(db, verb, description)
       .option("--user <owner>", "schema of the database side; default database.user")
       .option("--password-file <file>", "file with its password, or - for standard input")
       .action(async (options) => {
@@ -131,7 +132,7 @@ export function program(): Command {
     if (verb === "uninstall") command.requiredOption("--yes", "needed: nothing is asked");
     if (verb === "status") command.option("--json", "prints one JSON object instead of lines");
   }
-  configured("verify", "proves what is installed, in transactions of its own", db)
+  configured(db, "verify", "proves what is installed, in transactions of its own")
     .option("--user <owner>", "schema of the database side; default database.user")
     .option("--password-file <file>", "file with its password, or - for standard input")
     .option("--dry-run", "lists what it would create, and does nothing")
@@ -140,7 +141,9 @@ export function program(): Command {
       const { databaseVerify } = await import("./db/verb.ts");
       process.exitCode = await databaseVerify(options);
     });
+}
 
+function addMessages(rtm: Command): void {
   rtm
     .command("publish")
     .description("posts one message to a relay; the API key comes from RTM_API_KEY or a file")
@@ -163,11 +166,11 @@ export function program(): Command {
     .option("-n, --count <messages>", "ends after so many messages", messageNumber)
     .action(async (channels, options) => {
       const { tail } = await import("./tail.ts");
-      const stop = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
-      await tail(channels, options, stop.signal);
+      await tail(channels, options, untilStopped());
     });
+}
 
+function addTop(rtm: Command): void {
   rtm
     .command("top")
     .description("shows queues, pages and channels, live, from the admin listener")
@@ -182,30 +185,35 @@ export function program(): Command {
     .option("--json", "prints JSON lines instead of a screen")
     .action(async (options) => {
       const { top } = await import("./top/top.ts");
-      const stop = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
-      await top(options, stop.signal);
+      await top(options, untilStopped());
     });
+}
 
-  const managing = (name: string, description: string) =>
-    rtm
-      .command(name)
-      .description(description)
-      .addOption(urlOption("the relay", DEFAULT_URL))
-      .option("--key-file <file>", "file that holds the API key; default RTM_API_KEY")
-      .option("--json", "prints the relay's answer");
-  const whom = (command: Command) =>
-    command
-      .option("--user <name>", "whoever's tokens have this sub, exactly")
-      .option("--sid <session>", "tokens with this claim sid")
-      .option("--jti <id>", "the token with this claim jti");
-  whom(managing("revoke", "ends the tokens of a user or session, or one token"))
+/** A command that asks a relay by REST. */
+function managing(rtm: Command, name: string, description: string): Command {
+  return rtm
+    .command(name)
+    .description(description)
+    .addOption(urlOption("the relay", DEFAULT_URL))
+    .option("--key-file <file>", "file that holds the API key; default RTM_API_KEY")
+    .option("--json", "prints the relay's answer");
+}
+
+function whom(command: Command): Command {
+  return command
+    .option("--user <name>", "whoever's tokens have this sub, exactly")
+    .option("--sid <session>", "tokens with this claim sid")
+    .option("--jti <id>", "the token with this claim jti");
+}
+
+function addManagement(rtm: Command): void {
+  whom(managing(rtm, "revoke", "ends the tokens of a user or session, or one token"))
     .option("--channel <name>", "takes this channel only")
     .action(async (options) => {
       const { revoke } = await import("./manage.ts");
       await revoke(options);
     });
-  whom(managing("disconnect", "closes connections; their tokens stay good"))
+  whom(managing(rtm, "disconnect", "closes connections; their tokens stay good"))
     .option("--stop", "tells the clients not to come back")
     .action(async (options) => {
       const { disconnect } = await import("./manage.ts");
@@ -222,7 +230,7 @@ export function program(): Command {
       const { channels } = await import("./manage.ts");
       await channels(options);
     });
-  managing("history", "prints the messages that a relay remembers, as JSON lines")
+  managing(rtm, "history", "prints the messages that a relay remembers, as JSON lines")
     .argument("<channel>")
     .option("--since <position>", "behind <epoch>:<seq>; default the newest")
     .option("-n, --limit <messages>", "at most so many; default 100, up to 1000", entryNumber)
@@ -230,7 +238,7 @@ export function program(): Command {
       const { history } = await import("./manage.ts");
       await history(channel, options);
     });
-  managing("members", "lists who is present in a channel: user, connections")
+  managing(rtm, "members", "lists who is present in a channel: user, connections")
     .argument("<channel>")
     .option("--after <user>", "goes on behind this user")
     .option("-n, --limit <members>", "at most so many; default 100, up to 1000", entryNumber)
@@ -238,9 +246,11 @@ export function program(): Command {
       const { members } = await import("./manage.ts");
       await members(channel, options);
     });
+}
 
+function addTokens(rtm: Command): void {
   const token = rtm.command("token").description("makes and explains tokens");
-  configured("mint", "prints a token signed with a secret of relay.tokens.secrets", token)
+  configured(token, "mint", "prints a token signed with a secret of relay.tokens.secrets")
     .argument("<channel...>", "names, or prefixes with a trailing *")
     .requiredOption("-s, --sub <name>", "whose token it is")
     .option(
@@ -253,11 +263,37 @@ export function program(): Command {
       const { mint } = await import("./token.ts");
       await mint(channels, options);
     });
-  configured("explain", "shows a token's claims and whether the relay takes it", token)
+  configured(token, "explain", "shows a token's claims and whether the relay takes it")
     .option("--token-file <file>", "file that holds it; default RTM_TOKEN, else standard input")
     .action(async (options) => {
       const { explain } = await import("./token.ts");
       process.exitCode = await explain(options);
     });
+}
+
+/** All of it. Modules are loaded when their command runs: `rtm publish` needs no database driver. */
+export function program(): Command {
+  const rtm = new Command("rtm")
+    .description("Real-time messaging for Oracle APEX, pushed by the database")
+    .version(VERSION)
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError("(rtm --help, or rtm <command> --help)");
+  // `rtm tail sales | head -1`: who has read enough closes the pipe.
+  rtm.hook("preAction", (_program, command) => {
+    if (SERVICES.has(command.name())) return;
+    process.stdout.off("error", endAtClosedPipe).on("error", endAtClosedPipe);
+    // `2>&1`, or its reader went first. There is nowhere left to say it.
+    process.stderr.off("error", endSilently).on("error", endSilently);
+  });
+  // In this order the help lists them.
+  addServices(rtm);
+  addDemo(rtm);
+  addSetUp(rtm);
+  addDatabase(rtm);
+  addMessages(rtm);
+  addTop(rtm);
+  addManagement(rtm);
+  addTokens(rtm);
   return rtm;
 }
