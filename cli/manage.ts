@@ -7,14 +7,14 @@ import {
   isObject,
   notARelays,
   type RelayAnswer,
-  type RelayOptions,
+  type AskOptions,
 } from "./relay-api.ts";
 import { oneLine } from "./tail.ts";
 
 /** A page of the history is about 1 MiB, or one message. */
 const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 
-export interface ManageOptions extends RelayOptions {
+export interface ManageOptions extends AskOptions {
   readonly json?: boolean;
 }
 

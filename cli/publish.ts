@@ -3,9 +3,9 @@ import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { UsageError } from "./exit.ts";
-import { askRelay, type RelayOptions } from "./relay-api.ts";
+import { askRelay, type AskOptions } from "./relay-api.ts";
 
-export interface PublishOptions extends RelayOptions {
+export interface PublishOptions extends AskOptions {
   readonly event: string;
 }
 

@@ -12,7 +12,7 @@ const ANSWER_LIMIT_MS = 10_000;
 /** Of an answer that refuses: a proxy may answer with a whole page. */
 const MAX_SHOWN = 500;
 
-export interface RelayOptions {
+export interface AskOptions {
   readonly url: string;
   readonly keyFile?: string;
 }
@@ -34,12 +34,12 @@ export interface RelayAnswer {
 }
 
 /** Where the key comes from; never the command line, which `ps` shows. */
-function source({ keyFile }: Omit<RelayOptions, "url">): string {
+function source({ keyFile }: Omit<AskOptions, "url">): string {
   return keyFile === undefined ? "RTM_API_KEY" : "--key-file";
 }
 
 /** @throws {UsageError} the key cannot be read, or is none */
-export function apiKey(options: Omit<RelayOptions, "url">): string | undefined {
+export function apiKey(options: Omit<AskOptions, "url">): string | undefined {
   const { keyFile } = options;
   let key: string | undefined;
   try {
@@ -59,7 +59,7 @@ export function apiKey(options: Omit<RelayOptions, "url">): string | undefined {
  */
 export async function askRelay(
   { path, scope, body, maxBytes }: RelayRequest,
-  options: RelayOptions,
+  options: AskOptions,
 ): Promise<RelayAnswer> {
   const { url } = options;
   const key = apiKey(options);

@@ -1,23 +1,16 @@
-/** Puts the relay together: hub, log, listeners, history on disk, readiness, reload, drain. */
+/** The life of a relay: start, readiness, standby, reload, drain, end. Its parts are joined in compose.ts. */
 import type { AddressInfo } from "node:net";
-import type { Express } from "express";
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { ConfigError } from "../common/config.ts";
-import { type Logger, RateLimitedLog } from "../common/logger.ts";
+import type { Logger } from "../common/logger.ts";
 import { loadKeys } from "./access/keys.ts";
-import { Hub } from "./channels/hub.ts";
-import { LocalPublisher, turnQuantum } from "./channels/local-publisher.ts";
-import { Clients } from "./clients/clients.ts";
+import type { LocalPublisher } from "./channels/local-publisher.ts";
 import { closeSpread } from "./clients/drain.ts";
+import { type ComposeOptions, composeRelay, type Parts, type RelayOptions } from "./compose.ts";
 import type { RelayConfig } from "./config/config.ts";
 import type { PresenceFeed } from "./contract/presence-feed.ts";
 import type { Publisher } from "./contract/publisher.ts";
-import { Control } from "./control/control.ts";
 import { inForce } from "./control/revocation-fact.ts";
-import { RevocationFile } from "./control/revocation-file.ts";
-import { MAX_REVOCATIONS } from "./control/revocation-room.ts";
-import { Revoking } from "./control/revoking.ts";
-import { descriptorProblem, limitAccepts } from "./http/accepts.ts";
 import { closeServer, listen } from "./http/listen.ts";
 import { createHttp, type Http } from "./http/server.ts";
 import { Inspection } from "./inspection.ts";
@@ -41,30 +34,7 @@ const SWEEP_MS = 5000;
 /** How often a relay without authorization says so in the log, ms. */
 const INSECURE_WARNING_MS = 60_000;
 
-export interface RelayOptions {
-  readonly log: Logger;
-  /** Directories served under a path, such as `{"/client": "/usr/lib/rtm/client"}`. */
-  readonly staticPaths?: Readonly<Record<string, string>>;
-  /** Adds routes of other rooms before the final 404. */
-  readonly extend?: (app: Express) => void;
-  /** Conditions of other rooms that `/readyz` reports. */
-  readonly readiness?: readonly (() => readonly ReadinessReason[])[];
-  /** Where metrics are registered. Default: a registry of its own. */
-  readonly registry?: Registry;
-  /** Starts as a standby node; `setServing(true)` follows. Default true. */
-  readonly serving?: boolean;
-  /**
-   * Where the history is kept during a restart, and revocations always. Without it a restart forgets
-   * them; a shared log has the history, and has revocations as long as it loses nothing.
-   */
-  readonly stateDirectory?: string | undefined;
-  /** What numbers the messages and feeds this node. Default: as `relay.log` says. */
-  readonly messageLog?: Log;
-  /** When nodes of a shared log take each other for dead. Default: as documented. */
-  readonly presenceTimes?: NeighbourTimes;
-  /** How frames reach the sockets. Default: the fastest way that works with this Node and `ws`. */
-  readonly wire?: WireKind;
-}
+export type { RelayOptions };
 
 export interface Relay {
   readonly publisher: Publisher;
@@ -116,12 +86,6 @@ export async function startRelay(config: RelayConfig, options: RelayOptions): Pr
   return relay;
 }
 
-/** Counts from the boot of the system on Linux, so that it goes on across a restart of ours. */
-function systemClock(): () => number {
-  const base = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-  return () => base + performance.now();
-}
-
 class RunningRelay implements Relay {
   readonly publisher: LocalPublisher;
   readonly host: string;
@@ -131,33 +95,17 @@ class RunningRelay implements Relay {
   readonly #config: RelayConfig;
   readonly #options: RelayOptions;
   readonly #log: Logger;
-  readonly #clock = systemClock();
-  readonly #messageLog: Log;
-  /** The same, when it is this node's own: then a lease decides who serves, and a file keeps it. */
-  readonly #memory: MemoryLog | undefined;
-  /** Facts and signals of the log. */
-  readonly #notices = new Notices();
-  readonly #hub: Hub;
-  readonly #presence: Presence | undefined;
-  readonly #clients: Clients;
-  /** Of a shared log, where clients send each other events. */
-  readonly #hails: Hails | undefined;
-  readonly #revoking: Revoking;
-  readonly #revocationFile: RevocationFile | undefined;
-  readonly #keptHistory: KeptHistory | undefined;
-  readonly #serving: Serving;
-  readonly #http: Http;
+  readonly #parts: Parts;
   readonly #timers: NodeJS.Timeout[] = [];
   /** A standby node has served nothing yet, so what it restored is still the latest. */
   #servedBefore = false;
   #closed: Promise<void> | undefined;
   #drained: Promise<void> | undefined;
 
-  constructor(config: RelayConfig, options: RelayOptions & { readonly wire: WireKind }) {
-    const { log } = options;
+  constructor(config: RelayConfig, options: ComposeOptions) {
     this.#config = config;
     this.#options = options;
-    this.#log = log;
+    this.#log = options.log;
     this.host = config.host;
     const clock = this.#clock;
     const keys = loadKeys(config);
@@ -278,44 +226,47 @@ class RunningRelay implements Relay {
   }
 
   async start(): Promise<void> {
+    const { hails, http, hub, keptHistory, memory, messageLog } = this.#parts;
     const { host, port } = this.#config;
     this.#startTimers();
-    this.#hails?.start();
+    hails?.start();
     try {
-      await listen(this.#http.server, host, port, "relay.port");
+      await listen(http.server, host, port, "relay.port");
       this.#revokeAgain();
-      await this.#messageLog.follow(this.#reader());
+      await messageLog.follow(this.#reader());
       // Last, because it takes the file: a start that fails must leave it for the next one. Nothing
       // is accepted before the relay serves.
-      this.#keptHistory?.restore();
+      keptHistory?.restore();
     } catch (error) {
       await this.#stop();
       throw error;
     }
     const { stateDirectory } = this.#options;
-    if (stateDirectory !== undefined && !this.#keptHistory) {
+    if (stateDirectory !== undefined && !keptHistory) {
       const text = "revocations are kept there, not the history: it is in the shared log";
       this.#log.info({ stateDirectory }, text);
     }
-    this.port = (this.#http.server.address() as AddressInfo).port;
-    if (this.#memory && (this.#options.serving ?? true)) this.setServing(true);
-    this.#log.info({ host, port: this.port, epoch: this.#hub.epoch }, "relay listens");
+    this.port = (http.server.address() as AddressInfo).port;
+    if (memory && (this.#options.serving ?? true)) this.setServing(true);
+    this.#log.info({ host, port: this.port, epoch: hub.epoch }, "relay listens");
   }
 
   /** Puts into force what is kept, before anything is accepted. */
   #revokeAgain(): void {
-    const kept = this.#revocationFile?.open() ?? [];
+    const { memory, revocationFile, revoking } = this.#parts;
+    const kept = revocationFile?.open() ?? [];
     for (const fact of inForce(kept, Date.now())) {
-      if (this.#memory) this.#memory.tables.apply(fact);
-      else this.#revoking.apply(fact);
+      if (memory) memory.tables.apply(fact);
+      else revoking.apply(fact);
     }
-    this.#revoking.applied();
+    revoking.applied();
   }
 
   #startTimers(): void {
+    const { hub, revoking } = this.#parts;
     const every = (ms: number, run: () => void) => this.#timers.push(setInterval(run, ms).unref());
-    every(SWEEP_MS, () => this.#hub.sweep());
-    every(SWEEP_MS, () => this.#revoking.tick());
+    every(SWEEP_MS, () => hub.sweep());
+    every(SWEEP_MS, () => revoking.tick());
     if (!this.#config.insecure) return;
     const warn = () =>
       this.#log.warn("insecure: true: every client may read and write every channel");
@@ -325,17 +276,17 @@ class RunningRelay implements Relay {
 
   /** What the log feeds. */
   #reader(): LogReader {
-    const hub = this.#hub;
+    const { hub, notices, presence } = this.#parts;
     return {
       headOf: (channel) => hub.headOf(channel),
       reset: (snapshot) => {
         hub.reset(snapshot);
-        this.#notices.reset(snapshot);
+        notices.reset(snapshot);
       },
       apply: (batch) => hub.apply(batch),
-      notice: (batch) => this.#notices.notice(batch),
+      notice: (batch) => notices.notice(batch),
       current: (yes, detail) => {
-        this.#presence?.current(yes);
+        presence?.current(yes);
         this.#heardLog(yes, detail);
       },
     };
@@ -343,26 +294,27 @@ class RunningRelay implements Relay {
 
   /** With a shared log, every node that hears it serves. */
   #heardLog(yes: boolean, detail: string | undefined): void {
-    if (this.#memory || this.#serving.reason === "draining") return;
-    if (yes) this.#serving.set(undefined);
+    const { clients, hub, memory, serving } = this.#parts;
+    if (memory || serving.reason === "draining") return;
+    if (yes) serving.set(undefined);
     else {
-      this.#serving.set("log_lost", detail);
-      this.#clients.closeAll("going_away", "this node does not hear the log of messages");
+      serving.set("log_lost", detail);
+      clients.closeAll("going_away", "this node does not hear the log of messages");
     }
-    const fields = { current: yes, detail, epoch: this.#hub.epoch };
+    const fields = { current: yes, detail, epoch: hub.epoch };
     this.#log[yes ? "info" : "error"](fields, yes ? "serving" : "the log is not heard");
   }
 
   get presenceFeed(): PresenceFeed | undefined {
-    return this.#presence?.feed;
+    return this.#parts.presence?.feed;
   }
 
   get hearsLog(): boolean {
-    return this.#serving.reason !== "log_lost";
+    return this.#parts.serving.reason !== "log_lost";
   }
 
   readiness(): readonly ReadinessReason[] {
-    const { reason, problem } = this.#serving;
+    const { reason, problem } = this.#parts.serving;
     return [
       ...(reason ? [{ code: reason, message: problem as string, blocking: true }] : []),
       ...(this.#config.insecure
@@ -376,19 +328,20 @@ class RunningRelay implements Relay {
     on: boolean,
     { detail, takeover = false }: { detail?: string; takeover?: boolean } = {},
   ): void {
-    if (!this.#memory) return;
+    const { clients, hub, memory, serving } = this.#parts;
+    if (!memory) return;
     const wanted = on ? undefined : "standby";
-    const { reason } = this.#serving;
+    const { reason } = serving;
     if (reason === "draining" || reason === wanted) return;
     if (on) {
-      if (this.#servedBefore || takeover) this.#memory.beginAnew();
-      this.#serving.set(undefined);
+      if (this.#servedBefore || takeover) memory.beginAnew();
+      serving.set(undefined);
       this.#servedBefore = true;
     } else {
-      this.#serving.set("standby", detail);
-      this.#clients.closeAll("standby", "this node does not serve now");
+      serving.set("standby", detail);
+      clients.closeAll("standby", "this node does not serve now");
     }
-    const fields = { serving: on, detail, epoch: this.#hub.epoch };
+    const fields = { serving: on, detail, epoch: hub.epoch };
     this.#log.info(fields, on ? "serving" : "standby");
   }
 
@@ -397,7 +350,7 @@ class RunningRelay implements Relay {
     if (!this.#config.insecure && next.tokens.secrets.length + next.apiKeys.length === 0) {
       throw new ConfigError(["no keys are configured: only a start can make a relay insecure"]);
     }
-    this.#clients.keys = keys;
+    this.#parts.clients.keys = keys;
     const numbers = { secrets: next.tokens.secrets.length, apiKeys: next.apiKeys.length };
     this.#log.info(numbers, "keys read");
   }
@@ -408,17 +361,18 @@ class RunningRelay implements Relay {
   }
 
   async #drain(): Promise<void> {
-    const wasStandby = this.#serving.reason === "standby";
-    this.#serving.set("draining");
+    const { clients, http, keptHistory, serving } = this.#parts;
+    const wasStandby = serving.reason === "standby";
+    serving.set("draining");
     try {
       // What a node in standby has is worth less than what the serving one has.
-      if (!wasStandby) this.#keptHistory?.save(this.#servedBefore);
+      if (!wasStandby) keptHistory?.save(this.#servedBefore);
     } catch (error) {
       this.#log.error({ err: error }, "the history could not be saved; clients will refresh");
     }
     await Promise.all([
-      closeSpread(this.#clients, this.#config.drain),
-      this.#http.publishSockets.gone(this.#config.drain.grace),
+      closeSpread(clients, this.#config.drain),
+      http.publishSockets.gone(this.#config.drain.grace),
     ]);
     await this.close();
   }
@@ -429,18 +383,19 @@ class RunningRelay implements Relay {
   }
 
   async #stop(): Promise<void> {
-    this.#serving.set("draining");
+    const { clients, hails, http, hub, messageLog, presence, serving } = this.#parts;
+    serving.set("draining");
     for (const timer of this.#timers) clearInterval(timer);
-    for (const connection of [...this.#clients.connections]) connection.terminate();
-    this.#clients.stop();
-    this.#presence?.stop();
-    this.#hub.stop();
-    this.#http.upgrades.close();
-    this.#http.publishSockets.stop();
+    for (const connection of [...clients.connections]) connection.terminate();
+    clients.stop();
+    presence?.stop();
+    hub.stop();
+    http.upgrades.close();
+    http.publishSockets.stop();
     await Promise.all([
-      this.#messageLog.close(),
-      this.#hails?.stop(),
-      closeServer(this.#http.server),
+      messageLog.close(),
+      hails?.stop(),
+      closeServer(http.server),
     ]);
     this.#log.info("relay stopped");
   }
