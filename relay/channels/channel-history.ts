@@ -1,4 +1,5 @@
 /** What is remembered of one channel. Pure: times come from the caller. */
+import { Wanted } from "./newest.ts";
 
 /** An accepted message in its encoded form. */
 export interface Entry {
@@ -122,32 +123,19 @@ export class ChannelHistory {
     events: ReadonlySet<string> | undefined,
     kept: readonly Entry[] = [],
   ): Newest {
-    const left = new Map<string, number>();
-    for (const name of events ?? []) left.set(name, count);
+    const wanted = new Wanted(count, events);
     const seqs: number[] = [];
-    let missing = events ? events.size * count : Number.POSITIVE_INFINITY;
-    for (let seq = this.seq; seq > this.evictedSeq && missing > 0; seq--) {
-      const { eventName } = this.get(seq) as Entry;
-      const more = left.get(eventName) ?? (events ? 0 : count);
-      if (more === 0) continue;
-      left.set(eventName, more - 1);
-      missing--;
-      seqs.push(seq);
+    for (let seq = this.seq; seq > this.evictedSeq && wanted.missing > 0; seq--) {
+      if (wanted.take((this.get(seq) as Entry).eventName)) seqs.push(seq);
     }
     // The history has the newest of an event, or none of it.
-    const older =
-      left.size === 0
-        ? kept
-        : kept.filter(({ eventName }) => (left.get(eventName) ?? (events ? 0 : count)) === count);
-    for (const { eventName, seq } of events ? older : []) {
-      if (seq === 0) continue;
-      left.set(eventName, count - 1);
-      missing--;
-    }
+    const older = wanted.isUntouched
+      ? kept
+      : kept.filter(({ eventName }) => wanted.hasNone(eventName));
+    if (events) for (const { eventName, seq } of older) if (seq !== 0) wanted.take(eventName);
     // Nothing of this epoch was evicted, or what was is older than all that is wanted.
-    const whole = this.evictedSeq === 0 || missing === 0;
-    const none = events !== undefined && [...left.values()].some((more) => more === count);
-    const complete = whole && !none && older[0]?.seq !== 0;
+    const whole = this.evictedSeq === 0 || wanted.missing === 0;
+    const complete = whole && !wanted.lacksAnEvent && older[0]?.seq !== 0;
     const chosen = [...older, ...seqs.reverse()];
     return { chosen, complete };
   }

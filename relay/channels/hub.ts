@@ -61,6 +61,12 @@ export interface SubscribeOptions {
 
 const NO_REPLAY = (): void => {};
 
+/** Whether a subscription that is asked for again loses nothing of what it still waits for. */
+function goesOn(old: Subscription, view: View): boolean {
+  // What is kept of the latest messages was chosen by the view of before.
+  return (old.state === "behind" && !old.before) || (old.state === "latest" && old.view === view);
+}
+
 export interface HubOptions {
   readonly config: RelayConfig;
   readonly stats: Stats;
@@ -245,7 +251,10 @@ export class Hub implements OutletHost {
     return entries;
   }
 
-  /** Adds a subscription, or starts it anew. */
+  /**
+   * Adds a subscription, or starts it anew. Nothing of the replay is written before the answer is, and
+   * whatever is published from now on comes after the answer.
+   */
   subscribe(
     outlet: Outlet,
     name: string,
@@ -259,38 +268,47 @@ export class Hub implements OutletHost {
     if (toReplay > 0 && !mayReplay(toReplay)) {
       recovery = { recovered: false, from: channel.history.seq + 1 };
     }
-    // What is kept of the latest messages was chosen by the view of before.
-    const goesOn =
-      (old?.state === "behind" && !old.before) || (old?.state === "latest" && old.view === view);
-    if (old && since === undefined && goesOn) {
+    if (old && since === undefined && goesOn(old, view)) {
       old.view = view;
       // What it still waits for comes after this answer, so the answer names the point before it.
       return { subscription: old, recovered: false, seq: old.cursor - 1, replay: NO_REPLAY };
     }
-    let subscription = old;
-    if (subscription) {
-      outlet.forget(subscription);
-      subscription.state = "live";
-      subscription.view = view;
-      this.actOn(outlet, "taken");
-    } else {
-      subscription = { channel, outlet, view, state: "live", cursor: 0 };
-      channel.add(subscription);
-      this.stats.subscriptions++;
-    }
+    const subscription = old ? this.#restart(old, view) : this.#open(channel, outlet, view);
     const judged = since !== undefined && ("epoch" in since || "ageMs" in since);
     if (judged) this.stats.recovery(recovery.recovered);
-    const { seq } = channel.history;
     const count = since !== undefined && "last" in since && !recovery.recovered ? since.last : 0;
     if (count) return this.#startLast(subscription, count, mayReplay);
+    const { seq } = channel.history;
     if (recovery.from > seq) {
       return { subscription, recovered: recovery.recovered, seq, replay: NO_REPLAY };
     }
-    const started = subscription;
-    started.state = "behind";
-    started.cursor = recovery.from;
-    const replay = () => this.actOn(outlet, outlet.startBehind(started, started.cursor));
+    const replay = this.#startBehind(subscription, recovery.from);
     return { subscription, recovered: true, seq, replay };
+  }
+
+  #open(channel: Channel, outlet: Outlet, view: View): Subscription {
+    const subscription: Subscription = { channel, outlet, view, state: "live", cursor: 0 };
+    channel.add(subscription);
+    this.stats.subscriptions++;
+    return subscription;
+  }
+
+  /** It is live again, and gets nothing of what it waited for. */
+  #restart(old: Subscription, view: View): Subscription {
+    const { outlet } = old;
+    outlet.forget(old);
+    old.state = "live";
+    old.view = view;
+    this.actOn(outlet, "taken");
+    return old;
+  }
+
+  /** From now on it is fed from the history; returns what starts that. */
+  #startBehind(subscription: Subscription, from: number): () => void {
+    const { outlet } = subscription;
+    subscription.state = "behind";
+    subscription.cursor = from;
+    return () => this.actOn(outlet, outlet.startBehind(subscription, subscription.cursor));
   }
 
   /** Begins with the newest messages of each event. */
@@ -299,7 +317,7 @@ export class Hub implements OutletHost {
     count: number,
     mayReplay: (bytes: number) => boolean,
   ): Subscribed {
-    const { channel, outlet, view } = subscription;
+    const { channel, view } = subscription;
     const { history } = channel;
     const kept = this.retained.of(channel.name, Date.now(), view.events);
     const { chosen, complete } = history.newest(count, view.events, kept);
@@ -310,11 +328,8 @@ export class Hub implements OutletHost {
     }
     const last = { sent: chosen.length, complete };
     if (chosen.length === 0) return { ...answer, last, replay: NO_REPLAY };
-    subscription.state = "behind";
-    subscription.cursor = history.seq + 1;
     subscription.before = chosen;
-    const replay = () => this.actOn(outlet, outlet.startBehind(subscription, subscription.cursor));
-    return { ...answer, last, replay };
+    return { ...answer, last, replay: this.#startBehind(subscription, history.seq + 1) };
   }
 
   /**

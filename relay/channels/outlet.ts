@@ -13,7 +13,8 @@ import type { Wire } from "../wire/wire.ts";
 import { Bundle } from "./bundle.ts";
 import type { Channel } from "./channel.ts";
 import type { Chosen, Entry } from "./channel-history.ts";
-import { controlFrame, formatBytes } from "./encode.ts";
+import { controlFrame } from "./encode.ts";
+import { Latest } from "./latest.ts";
 import type { Turn } from "./turn.ts";
 import type { View } from "./view.ts";
 
@@ -88,8 +89,8 @@ export class Outlet {
   /** The turn in which pending bytes did not drain any more; 0 while they do. */
   #congestedTurn = 0;
   #behind: Subscription[] | undefined;
-  #latest: Map<string, { entry: Entry; subscription: Subscription }> | undefined;
-  #latestBytes = 0;
+  /** Undefined while nothing is kept there. */
+  #latest: Latest | undefined;
   #listening = false;
 
   constructor(host: OutletHost, wire: Wire, view: View, owner: OutletOwner) {
@@ -101,7 +102,7 @@ export class Outlet {
 
   /** Unsent bytes held in this process for this connection. */
   get held(): number {
-    return this.wire.pending + this.#latestBytes;
+    return this.wire.pending + (this.#latest?.bytes ?? 0);
   }
 
   /** Whether it waits for the wire to drain. */
@@ -200,7 +201,7 @@ export class Outlet {
     const latest = subscription?.channel.policy === "latest";
     const cap = this.#host.connectionBytes;
     // A client under `latest` fills half of the cap; the other half is for its latest messages.
-    const room = latest ? Math.floor(cap / 2) : cap - this.#latestBytes;
+    const room = latest ? Math.floor(cap / 2) : cap - (this.#latest?.bytes ?? 0);
     const turn = this.#host.turn.number;
     if (subscription?.state !== "latest" && pending + bytes <= room) {
       this.wire.write(frames);
@@ -233,14 +234,8 @@ export class Outlet {
       this.#behind = this.#behind.filter((other) => other !== subscription);
       if (this.#behind.length === 0) this.#behind = undefined;
     }
-    if (this.#latest) {
-      for (const [key, kept] of this.#latest) {
-        if (kept.subscription !== subscription) continue;
-        this.#latest.delete(key);
-        this.#latestBytes -= this.#bytesOf(kept.entry);
-      }
-      if (this.#latest.size === 0) this.#latest = undefined;
-    }
+    this.#latest?.forget(subscription);
+    if (this.#latest?.isEmpty) this.#latest = undefined;
   }
 
   /** Goes on with what waits, as far as the wire takes it. */
@@ -291,7 +286,7 @@ export class Outlet {
   }
 
   #keepLatest(subscription: Subscription, bundle: Bundle): WriteOutcome {
-    this.#latest ??= new Map();
+    this.#latest ??= new Latest(this.view.format);
     if (subscription.state !== "latest") {
       subscription.state = "latest";
       subscription.cursor = (bundle.entries[0] as Entry).seq;
@@ -299,16 +294,7 @@ export class Outlet {
     const { events } = subscription.view;
     for (const entry of bundle.entries) {
       if (events && !events.has(entry.eventName)) continue;
-      const key = `${subscription.channel.name}\0${entry.eventName}`;
-      const older = this.#latest.get(key);
-      if (older) {
-        this.#latestBytes -= this.#bytesOf(older.entry);
-        this.#host.stats.conflated();
-        // Deleted first, so that the map stays in the order of the messages.
-        this.#latest.delete(key);
-      }
-      this.#latest.set(key, { entry, subscription });
-      this.#latestBytes += this.#bytesOf(entry);
+      if (this.#latest.keep(subscription, entry)) this.#host.stats.conflated();
     }
     if (this.held > this.#host.connectionBytes) return "too_slow";
     this.#listen();
@@ -318,19 +304,14 @@ export class Outlet {
   #resumeLatest(): void {
     // At half the room under which it began, so that it does not begin again at once.
     if (!this.#latest || this.wire.pending > this.#host.connectionBytes / 4) return;
-    const kept = [...this.#latest.values()];
+    const latest = this.#latest;
     this.#latest = undefined;
-    this.#latestBytes = 0;
-    for (const { entry, subscription } of kept) {
+    for (const { entry, subscription } of latest.all) {
       subscription.state = "live";
       const frames = new Bundle([entry]).frames(subscription.view);
       this.wire.write(frames);
       this.#host.stats.delivered(1, frames.joined.length);
     }
-  }
-
-  #bytesOf(entry: Entry): number {
-    return formatBytes(entry, this.view.format);
   }
 
   #listen(): void {
@@ -342,7 +323,7 @@ export class Outlet {
   /** Writes what is kept for the client, then a close frame; nothing follows it. */
   close(code: number, reason: string): void {
     if (this.dead) return;
-    for (const { entry, subscription } of this.#latest?.values() ?? []) {
+    for (const { entry, subscription } of this.#latest?.all ?? []) {
       this.wire.write(new Bundle([entry]).frames(subscription.view));
     }
     this.end();
@@ -355,6 +336,5 @@ export class Outlet {
     this.#forgetOffers();
     this.#behind = undefined;
     this.#latest = undefined;
-    this.#latestBytes = 0;
   }
 }
