@@ -1,3 +1,5 @@
+/** The three commands that run a service. */
+
 /** What a process does: the three commands that run a service. */
 export interface Roles {
   readonly worker: boolean;

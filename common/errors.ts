@@ -1,3 +1,5 @@
+/** The root of all errors, and what is asked of any. */
+
 /**
  * The root of every error this project throws on purpose.
  *

@@ -1,3 +1,5 @@
+/** The clock and the timers of the emulator. */
+
 /** Time as the engine sees it, so that tests can move it. */
 export interface Clock {
   /** Milliseconds since 1970 UTC. */

@@ -1,3 +1,5 @@
+/** Errors of the database, as the emulator raises them. */
+
 /** An error of the database: the client sees `ORA-nnnnn: text` with this number. */
 export class OraError extends Error {
   readonly number: number;

@@ -1,3 +1,5 @@
+/** DBMS_LOCK: user locks and who waits for them. */
+
 /** Result of a lock request, after DBMS_LOCK.REQUEST: 0 granted, 4 held already, 1 timeout. */
 export type LockResult = "granted" | "held" | "timeout";
 

@@ -1,3 +1,5 @@
+/** The size of the next batch, from what the last ones weighed. Pure. */
+
 /**
  * How many messages to ask for. Before 23ai the driver decodes a large answer again from its start
  * whenever another packet arrives, so the cost grows with the square of the answer: below about

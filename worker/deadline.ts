@@ -1,3 +1,5 @@
+/** A limit of time for calls of the driver. */
+
 /** Races a promise against a timer that can be shortened while it runs. */
 export class Deadline {
   readonly #onExpire: () => Error;

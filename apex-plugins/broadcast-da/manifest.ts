@@ -1,3 +1,4 @@
+/** What Page Designer shows of the dynamic action "Broadcast". */
 import type { Manifest } from "../shared/manifest.ts";
 import {
   API_KEY,

@@ -1,3 +1,5 @@
+/** What the client does when its connection is closed: the table of docs/protocol.md, "Close codes". */
+
 /** What a close code asks of the client (docs/protocol.md, "Close codes"). */
 export type CloseAction = "reconnect" | "token" | "stop";
 

@@ -1,3 +1,4 @@
+/** What Page Designer shows of the region "Presence". */
 import type { Manifest } from "../shared/manifest.ts";
 import { AUTHORIZATION_FUNCTION } from "../shared/attributes.ts";
 

@@ -1,3 +1,5 @@
+/** The releases of the database whose framing is spoken. */
+
 /** What distinguishes the framings on the wire. */
 export interface Profile {
   /** TNS protocol version of ACCEPT. The driver reads accept flags from 318, end of response from 319. */

@@ -1,4 +1,6 @@
-/** How many of the newest messages of each event are still wanted. Pure. */
+/** Choosing the newest messages of each event. Pure. */
+
+/** How many of the newest messages of each event are still wanted. */
 export class Wanted {
   /** Messages that are wanted and were not found yet. */
   missing: number;

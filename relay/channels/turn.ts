@@ -1,3 +1,5 @@
+/** What one pass of the event loop brings. */
+
 /**
  * A turn of the event loop, as the relay counts them: it begins with the first message after the last
  * one and ends, in the same pass of the loop, when all its messages have been written. Sockets drain

@@ -1,3 +1,5 @@
+/** How often a client may do something. Pure: times come from the caller. */
+
 /** A token bucket: `perSecond` in the long run, bursts up to `burst`. */
 export interface Rate {
   readonly perSecond: number;

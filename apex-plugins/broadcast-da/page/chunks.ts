@@ -1,3 +1,5 @@
+/** A long text as form fields of an Ajax call. */
+
 /** Characters per form field: at most 32,000 bytes of UTF-8, below PL/SQL's 32,767. */
 const SIZE = 8_000;
 

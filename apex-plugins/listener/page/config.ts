@@ -1,3 +1,4 @@
+/** What the Listener of a page is told by the server. */
 import type { Option, Settings } from "./settings.ts";
 
 /** What the render function hands to the page (listener.sql). */

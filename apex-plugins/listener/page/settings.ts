@@ -1,3 +1,5 @@
+/** The Listener's attributes as its parts want them. */
+
 /** Choices of the attribute Options. */
 export type Option =
   | "KEEP_PAGE"

@@ -1,3 +1,5 @@
+/** What the presence region of a page is told by the server. */
+
 /** What the render function hands to the page (presence-region.sql). */
 export interface PresenceConfig {
   /** The relay, absolute or as a path of the page's own host. */

@@ -2,6 +2,7 @@
  * Values that the Listener has put into items. When such a change fires a Broadcast, sending it would
  * make pages answer each other for ever. Shared by both scripts of a page.
  */
+
 interface Applied {
   /** By item, the value as the item holds it. */
   readonly values: Map<string, string>;

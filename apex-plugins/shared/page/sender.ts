@@ -1,3 +1,5 @@
+/** Whether a message is the page's own. */
+
 /** The page's own mark on what it sends, so that its listeners can leave it out. */
 const KEY = Symbol.for("rtm.sender");
 const shared = globalThis as unknown as Record<symbol, string | undefined>;

@@ -2,6 +2,7 @@
  * Treats the WebSockets of this page as some proxies do: they open, and nothing that is sent on them
  * arrives. The client then goes on with an event stream.
  */
+
 const open = new Set<WebSocket>();
 let blocked = false;
 

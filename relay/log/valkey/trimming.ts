@@ -2,6 +2,7 @@
  * Which entries of the log are still wanted, by this node's own copy: the engine has no clock of
  * ours, and its script must not read one. Pure.
  */
+
 interface SeenEntry {
   readonly n: number;
   readonly total: number;
