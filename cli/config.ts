@@ -5,8 +5,8 @@ import { ConfigError, loadConfig } from "../common/config.ts";
 import { LOG_LEVELS } from "../common/logger.ts";
 import { relayConfig } from "../relay/config/config.ts";
 import { databaseConfig, workerConfig } from "../worker/config.ts";
-import { serviceConfig } from "./service/config.ts";
 import type { Roles } from "./roles.ts";
+import { serviceConfig } from "./service/config.ts";
 
 export const rtmConfig = z.strictObject({
   log: z

@@ -2,13 +2,7 @@
 import { printable } from "../common/printable.ts";
 import { rawElements, rawMember } from "../relay/http/json-span.ts";
 import { CommandError, UsageError } from "./exit.ts";
-import {
-  askRelay,
-  isObject,
-  notARelays,
-  type RelayAnswer,
-  type AskOptions,
-} from "./relay-api.ts";
+import { type AskOptions, askRelay, isObject, notARelays, type RelayAnswer } from "./relay-api.ts";
 import { oneLine } from "./tail.ts";
 
 /** A page of the history is about 1 MiB, or one message. */

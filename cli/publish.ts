@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { messageOf } from "../common/errors.ts";
 import { printable } from "../common/printable.ts";
 import { UsageError } from "./exit.ts";
-import { askRelay, type AskOptions } from "./relay-api.ts";
+import { type AskOptions, askRelay } from "./relay-api.ts";
 
 export interface PublishOptions extends AskOptions {
   readonly event: string;

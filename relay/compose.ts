@@ -104,8 +104,7 @@ export function composeRelay(
   const stats = new Stats();
   const hub = new Hub({ config, stats, clock, keepsHeads: messageLog.keepsHeads });
   notices.read(["last"], hub.retained);
-  hub.retained.onDrop = (reason) =>
-    warnings.warn(`retained_${reason}`, {}, RETAINED_DROPS[reason]);
+  hub.retained.onDrop = (reason) => warnings.warn(`retained_${reason}`, {}, RETAINED_DROPS[reason]);
   const presence =
     config.presence.rules.length === 0
       ? undefined

@@ -6,8 +6,8 @@ import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { registerLogMetrics } from "./log/valkey/metrics.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
-import { registerPresenceMetrics } from "./presence/metrics.ts";
 import type { Distribution } from "./node/stats.ts";
+import { registerPresenceMetrics } from "./presence/metrics.ts";
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {

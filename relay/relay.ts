@@ -392,11 +392,7 @@ class RunningRelay implements Relay {
     hub.stop();
     http.upgrades.close();
     http.publishSockets.stop();
-    await Promise.all([
-      messageLog.close(),
-      hails?.stop(),
-      closeServer(http.server),
-    ]);
+    await Promise.all([messageLog.close(), hails?.stop(), closeServer(http.server)]);
     this.#log.info("relay stopped");
   }
 }

@@ -1,5 +1,5 @@
 /** What Page Designer shows of the dynamic action "Broadcast". */
-import type { Manifest } from "../shared/manifest.ts";
+
 import {
   API_KEY,
   AUTHORIZATION_FUNCTION,
@@ -11,6 +11,7 @@ import {
   PAYLOAD_ITEM,
   RETAIN,
 } from "../shared/attributes.ts";
+import type { Manifest } from "../shared/manifest.ts";
 
 export const broadcastDa: Manifest = {
   type: "DYNAMIC ACTION",

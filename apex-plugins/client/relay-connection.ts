@@ -6,8 +6,8 @@ import type {
   SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
 import { backoffMs } from "./backoff.ts";
-import { closeAction } from "./close-action.ts";
 import { Channel, type Listener, type ListenerEvents, type Position } from "./channel.ts";
+import { closeAction } from "./close-action.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { attempt, type Environment } from "./environment.ts";
 import { Link } from "./link.ts";

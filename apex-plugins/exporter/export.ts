@@ -1,9 +1,9 @@
 /** One plug-in as an importable SQL script, in the syntax of an APEX component export. */
 import { readFileSync } from "node:fs";
+import { type Attribute, type Manifest, RELEASES, type Release } from "../shared/manifest.ts";
 import { type Asset, assets } from "./assets.ts";
 import { componentId, filesVersion, idOf } from "./ids.ts";
 import { block, call, quoted, text } from "./literals.ts";
-import { type Attribute, type Manifest, RELEASES, type Release } from "../shared/manifest.ts";
 
 /** Bytes per row of an embedded file, as APEX writes them. */
 const BYTES_PER_ROW = 100;

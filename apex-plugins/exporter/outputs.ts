@@ -3,8 +3,8 @@ import { broadcastDa } from "../broadcast-da/manifest.ts";
 import { broadcastProcess } from "../broadcast-process/manifest.ts";
 import { listener } from "../listener/manifest.ts";
 import { presenceRegion } from "../presence-region/manifest.ts";
-import { exportSql } from "./export.ts";
 import type { Manifest, Release } from "../shared/manifest.ts";
+import { exportSql } from "./export.ts";
 
 export const MANIFESTS: readonly Manifest[] = [
   listener,

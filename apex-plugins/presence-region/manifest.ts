@@ -1,6 +1,7 @@
 /** What Page Designer shows of the region "Presence". */
-import type { Manifest } from "../shared/manifest.ts";
+
 import { AUTHORIZATION_FUNCTION } from "../shared/attributes.ts";
+import type { Manifest } from "../shared/manifest.ts";
 
 export const presenceRegion: Manifest = {
   type: "REGION TYPE",

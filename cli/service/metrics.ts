@@ -2,8 +2,8 @@
 import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
 import { logOutput } from "../../common/logger.ts";
 import { scrapedMetrics } from "../../common/scraped-metrics.ts";
-import { VERSION } from "../version.ts";
 import { type Roles, roleName } from "../roles.ts";
+import { VERSION } from "../version.ts";
 
 /** Of the library's default metrics: they list every socket, each time, and say what others say. */
 const COSTLY = [

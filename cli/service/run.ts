@@ -3,10 +3,10 @@ import { messageOf } from "../../common/errors.ts";
 import { createLogger, type Logger, logOutput } from "../../common/logger.ts";
 import { type RtmConfig, readConfig } from "../config.ts";
 import { EXIT } from "../exit.ts";
+import type { Roles } from "../roles.ts";
 import { StopSignals } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { stuckLoops } from "./liveness.ts";
-import type { Roles } from "../roles.ts";
 import { type Service, startService } from "./service.ts";
 import { type Health, ServiceManager } from "./systemd.ts";
 

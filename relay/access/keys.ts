@@ -4,8 +4,8 @@ import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
 import type { RelayConfig } from "../config/config.ts";
-import type { ChannelPattern } from "../contract/patterns.ts";
 import { MIN_API_KEY_BYTES, MIN_SECRET_BYTES } from "../config/keys.ts";
+import type { ChannelPattern } from "../contract/patterns.ts";
 
 export type Scope = RelayConfig["apiKeys"][number]["scopes"][number];
 

@@ -5,14 +5,14 @@
 import type { RelayConfig } from "../config/config.ts";
 import { matchesAny, matchesPattern } from "../contract/patterns.ts";
 import type { Last, Since } from "../contract/protocol.ts";
-import type { RetainedBounds } from "../log/retained-value.ts";
 import type { Numbered, Snapshot } from "../log/log.ts";
+import type { RetainedBounds } from "../log/retained-value.ts";
 import type { Stats } from "../node/stats.ts";
-import { Held } from "./held.ts";
 import { Bundle } from "./bundle.ts";
 import { Channel } from "./channel.ts";
 import type { ChannelHistory, Entry } from "./channel-history.ts";
 import { encodeMessage } from "./encode.ts";
+import { Held } from "./held.ts";
 import { History, type Recovery } from "./history.ts";
 import {
   EVERYTHING,

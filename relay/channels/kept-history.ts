@@ -3,9 +3,9 @@
  * at the start, written there at a graceful stop.
  */
 import type { Logger } from "../../common/logger.ts";
+import type { MemoryLog } from "../log/memory-log.ts";
 import type { Hub } from "./hub.ts";
 import { readBootId, restoreState, saveState } from "./state-file.ts";
-import type { MemoryLog } from "../log/memory-log.ts";
 import type { KeepsMembers } from "./state-records.ts";
 
 export interface KeptHistoryOptions {

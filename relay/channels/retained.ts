@@ -3,9 +3,14 @@
  * The log decides what is kept; with a log in this process, which keeps no messages, it is decided here.
  */
 import type { Fact } from "../log/fact.ts";
-import { lastKey, type RetainedBounds, type RetainedDrop, readLast } from "../log/retained-value.ts";
 import type { Numbered } from "../log/log.ts";
 import type { FactReader } from "../log/notices.ts";
+import {
+  lastKey,
+  type RetainedBounds,
+  type RetainedDrop,
+  readLast,
+} from "../log/retained-value.ts";
 import { Tally } from "../node/stats.ts";
 import type { Entry } from "./channel-history.ts";
 import { channelPrefix, encodeMessage } from "./encode.ts";

@@ -102,8 +102,7 @@ export class Upgrades {
       this.refuse(request, socket, "address");
       return;
     }
-    const plain =
-      offered === undefined ? (url?.searchParams ?? new URLSearchParams()) : undefined;
+    const plain = offered === undefined ? (url?.searchParams ?? new URLSearchParams()) : undefined;
     this.#server.handleUpgrade(request, socket, head, (ws) => {
       const { makeWire, farewells } = this.#clients;
       const peer = () =>

@@ -160,11 +160,7 @@ export class Streams {
   }
 
   /** Closes a client that has no connection. */
-  #close(
-    peer: StreamPeer | PollPeer,
-    { name, reason }: Unwanted,
-    request: IncomingMessage,
-  ): void {
+  #close(peer: StreamPeer | PollPeer, { name, reason }: Unwanted, request: IncomingMessage): void {
     this.#clients.closing(name, peer.address, { origin: seen(request).origin });
     peer.refuse(name, reason);
   }

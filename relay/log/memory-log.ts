@@ -6,8 +6,8 @@ import { randomUUID } from "node:crypto";
 import type { Message } from "../contract/message.ts";
 import { DuplicateWindow, type WindowLimits } from "./duplicates.ts";
 import { type Fact, FactTables, isFact, type Notice } from "./fact.ts";
-import { keptUntil } from "./retained-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted, ResetReason } from "./log.ts";
+import { keptUntil } from "./retained-value.ts";
 
 /** How often ids that are too old are forgotten, ms. */
 const EXPIRE_MS = 5000;

@@ -7,6 +7,7 @@
 import type { Logger, RateLimitedLog } from "../../common/logger.ts";
 import type { Grant } from "../access/claims.ts";
 import type { Hub } from "../channels/hub.ts";
+import type { KeptMember } from "../channels/state-records.ts";
 import type { RelayConfig } from "../config/config.ts";
 import type { Fact } from "../log/fact.ts";
 import type { Log, ResetReason } from "../log/log.ts";

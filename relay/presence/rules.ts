@@ -3,12 +3,12 @@ import { createHmac } from "node:crypto";
 import { ConfigError } from "../../common/config.ts";
 import { messageOf } from "../../common/errors.ts";
 import { readSecretFile } from "../../common/secret-file.ts";
-import { matchesPattern } from "../contract/patterns.ts";
 import {
   MIN_HASH_SECRET_BYTES,
   type PresenceConfig,
   type PresenceRule,
 } from "../config/presence.ts";
+import { matchesPattern } from "../contract/patterns.ts";
 
 /** Bytes of the hash that stands for a user. */
 const HASH_BYTES = 16;

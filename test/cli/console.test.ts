@@ -115,9 +115,9 @@ describe("who may look", () => {
     expect(cookie).not.toContain(TOKEN);
     const pair = cookie!.split(";")[0]!;
     const withCookie = { ...PROXIED, cookie: `other=1; ${pair}` };
-    expect(
-      JSON.parse((await ask(port, "api/access", { headers: withCookie })).text),
-    ).toMatchObject({ access: "full" });
+    expect(JSON.parse((await ask(port, "api/access", { headers: withCookie })).text)).toMatchObject(
+      { access: "full" },
+    );
     const forged = { ...PROXIED, cookie: "rtm_console=AAAA" };
     expect((await ask(port, "api/aside", { headers: forged })).status).toBe(401);
 

@@ -1,8 +1,8 @@
 /** The demo application of examples/apex: its scripts fit together, and its steps name what there is. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Attribute } from "../../apex-plugins/shared/manifest.ts";
 import { MANIFESTS } from "../../apex-plugins/exporter/outputs.ts";
+import type { Attribute } from "../../apex-plugins/shared/manifest.ts";
 import { splitScript } from "../../cli/db/script.ts";
 
 const read = (name: string) => readFileSync(`examples/apex/${name}`, "utf8");

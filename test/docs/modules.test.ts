@@ -34,7 +34,9 @@ it("the map of docs/architecture.md or docs/emulator.md has every folder of the 
     // What each plug-in has is said once.
     const [room, ...rest] = folder.replace(/^(apex-plugins\/.*)\/page$/, "$1").split("/");
     const page = pages[room === "emulator" && rest.length > 0 ? 1 : 0] as string;
-    return page.includes(`\`${[room, ...rest].join("/")}/\``) || page.includes(`\`${rest.join("/")}/\``);
+    return (
+      page.includes(`\`${[room, ...rest].join("/")}/\``) || page.includes(`\`${rest.join("/")}/\``)
+    );
   };
   const folders = new Set(ROOMS.flatMap(modulesOf).map(dirname));
   expect(folders.size).toBeGreaterThan(15);

@@ -4,6 +4,7 @@ import { Retained } from "../../relay/channels/retained.ts";
 import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
 import { type LastBounds, lastFact } from "../../relay/log/last-value.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
+import { lastFact } from "../../relay/log/retained-value.ts";
 
 export class RecordingReader implements LogReader {
   /** Every message applied since the last reset, those of the snapshot included. */

@@ -1,8 +1,8 @@
 /** What the tests of a log write, and how they follow one. */
 import { expect, onTestFinished } from "vitest";
 import type { Message } from "../../relay/contract/message.ts";
-import type { RetainedBounds } from "../../relay/log/retained-value.ts";
 import type { Appended, AppendOptions, Log } from "../../relay/log/log.ts";
+import type { RetainedBounds } from "../../relay/log/retained-value.ts";
 import { RecordingReader } from "./reader.ts";
 
 export interface LogSettings {

@@ -2,8 +2,11 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { HttpPublisher, type HttpPublisherOptions } from "../../relay/remote-publisher/http-publisher.ts";
 import type { Relay } from "../../relay/relay.ts";
+import {
+  HttpPublisher,
+  type HttpPublisherOptions,
+} from "../../relay/remote-publisher/http-publisher.ts";
 import { API_KEY, Client, message, startTestRelay, testConfig, token } from "./support.ts";
 
 const cleanups: (() => unknown)[] = [];

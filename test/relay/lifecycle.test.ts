@@ -6,8 +6,8 @@ import express from "express";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLogger } from "../../common/logger.ts";
 import { Hub } from "../../relay/channels/hub.ts";
-import type { Relay } from "../../relay/relay.ts";
 import type { ReadinessReason } from "../../relay/node/serving.ts";
+import type { Relay } from "../../relay/relay.ts";
 import {
   API_KEY,
   Client,

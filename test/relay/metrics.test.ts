@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
-import { collectProcessMetrics, registerServiceMetrics } from "../../cli/service/metrics.ts";
 import { ROLES } from "../../cli/roles.ts";
+import { collectProcessMetrics, registerServiceMetrics } from "../../cli/service/metrics.ts";
 import { CHANNEL_COST, ENTRY_COST } from "../../relay/channels/history.ts";
 import { registerLogMetrics } from "../../relay/log/valkey/metrics.ts";
 import type { Relay } from "../../relay/relay.ts";

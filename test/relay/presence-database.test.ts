@@ -1,10 +1,10 @@
 /** What the database is told of who is here. */
 import { describe, expect, it } from "vitest";
+import { presenceConfig } from "../../relay/config/presence.ts";
 import type { PresentMember } from "../../relay/contract/presence-feed.ts";
 import { DatabaseFeed } from "../../relay/presence/database-feed.ts";
 import { Roster } from "../../relay/presence/roster.ts";
 import { PresenceRules } from "../../relay/presence/rules.ts";
-import { presenceConfig } from "../../relay/config/presence.ts";
 import { presenceRelay, ROOM, Visitor } from "./presence-support.ts";
 import { until } from "./support.ts";
 

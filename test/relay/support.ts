@@ -10,8 +10,8 @@ import { type RelayConfig, relayConfig } from "../../relay/config/config.ts";
 import type { Message } from "../../relay/contract/message.ts";
 import type { Source } from "../../relay/contract/publisher.ts";
 import { MemoryLog } from "../../relay/log/memory-log.ts";
-import { type Relay, type RelayOptions, startRelay } from "../../relay/relay.ts";
 import { Stats } from "../../relay/node/stats.ts";
+import { type Relay, type RelayOptions, startRelay } from "../../relay/relay.ts";
 import { post as postTo } from "../protocol-kit/client.ts";
 
 export { Client, DEADLINE_MS, type Frame, until } from "../protocol-kit/client.ts";

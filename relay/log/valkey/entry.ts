@@ -7,8 +7,8 @@
  */
 import type { Message } from "../../contract/message.ts";
 import type { Notice } from "../fact.ts";
-import { keptUntil } from "../retained-value.ts";
 import type { Numbered } from "../log.ts";
+import { keptUntil } from "../retained-value.ts";
 import { decodeNotice } from "./notice.ts";
 
 /** An entry holds one message or notice, or no more text than this, UTF-16 units (bytes, when it is ASCII). */

@@ -1,6 +1,7 @@
 /** What the log counts, for the metrics. */
-import type { RetainedDrop } from "../retained-value.ts";
+
 import type { ResetReason } from "../log.ts";
+import type { RetainedDrop } from "../retained-value.ts";
 
 export type AppendResult = "accepted" | "duplicate" | "unavailable" | "fenced";
 

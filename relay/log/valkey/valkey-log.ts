@@ -2,8 +2,8 @@
 import type { Logger } from "../../../common/logger.ts";
 import type { Message } from "../../contract/message.ts";
 import type { Notice, SharedTable } from "../fact.ts";
-import type { RetainedBounds } from "../retained-value.ts";
 import type { Appended, AppendOptions, Log, LogReader, Noted } from "../log.ts";
+import type { RetainedBounds } from "../retained-value.ts";
 import { Appender } from "./appender.ts";
 import type { Attached } from "./attach.ts";
 import type { EngineAddress } from "./connection.ts";

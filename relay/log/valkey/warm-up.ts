@@ -5,8 +5,8 @@
  * nothing can have been appended and trimmed between them without a hole that is seen here.
  */
 import { type Fact, FactTables, isFact, OWNED_TABLES, SHARED_TABLES } from "../fact.ts";
-import { lastFact } from "../retained-value.ts";
 import type { Numbered } from "../log.ts";
+import { lastFact } from "../retained-value.ts";
 import { type Attached, attach } from "./attach.ts";
 import type { EngineConnection } from "./connection.ts";
 import { EntryDecoder, type LogEntry, parseEntry } from "./entry.ts";
