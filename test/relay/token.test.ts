@@ -206,7 +206,7 @@ describe("a token", () => {
       issuedAt: NOW - 5500,
       endsAt: NOW + 60_000,
       id: "j",
-      session: "s1",
+      sid: "s1",
       self: "user:SCOTT",
     });
     for (const list of [{ publish: "123456" }, { presence: { join: "123456" } }]) {
