@@ -4,7 +4,7 @@ import { descriptorProblem } from "../relay/http/accepts.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
 import { clashes, requireRoles } from "./service/requirements.ts";
-import { ROLES, type Role } from "./service/roles.ts";
+import { ROLES, type Role } from "./roles.ts";
 
 /** Between the batch in hand, the drain and the exit, ms. */
 const STOP_MARGIN = 5_000;

@@ -20,6 +20,7 @@ import { MemoryLog } from "./log/memory-log.ts";
 import { Notices } from "./log/notices.ts";
 import { RETAINED_DROPS } from "./log/retained-value.ts";
 import { Hails } from "./log/valkey/hails.ts";
+import { registerHailMetrics } from "./log/valkey/metrics.ts";
 import { registerMetrics } from "./metrics.ts";
 import { type ReadinessReason, Serving } from "./node/serving.ts";
 import { Stats } from "./node/stats.ts";
@@ -132,6 +133,8 @@ export function composeRelay(
   });
   const registry = options.registry ?? new Registry();
   registerMetrics(registry, clients, messageLog);
+  const hails = composeHails(config, clients, log);
+  if (hails) registerHailMetrics(registry, hails);
   const keptHistory =
     memory && stateDirectory !== undefined
       ? new KeptHistory({
@@ -175,7 +178,7 @@ export function composeRelay(
     hub,
     presence,
     clients,
-    hails: composeHails(config, clients, log),
+    hails,
     revoking,
     revocationFile,
     keptHistory,

@@ -12,22 +12,10 @@ import type { PresenceFeed } from "./contract/presence-feed.ts";
 import type { Publisher } from "./contract/publisher.ts";
 import { inForce } from "./control/revocation-fact.ts";
 import { closeServer, listen } from "./http/listen.ts";
-import { createHttp, type Http } from "./http/server.ts";
-import { Inspection } from "./inspection.ts";
-import { KeptHistory } from "./channels/kept-history.ts";
-import { RETAINED_DROPS } from "./log/retained-value.ts";
-import type { Log, LogReader } from "./log/log.ts";
-import { MemoryLog } from "./log/memory-log.ts";
-import { Notices } from "./log/notices.ts";
-import { Hails } from "./log/valkey/hails.ts";
-import { registerHailMetrics } from "./log/valkey/metrics.ts";
-import { registerMetrics } from "./metrics.ts";
-import { engineAddress, openLog } from "./open-log.ts";
-import type { NeighbourTimes } from "./presence/neighbours.ts";
-import { Presence } from "./presence/presence.ts";
-import { type ReadinessReason, Serving } from "./node/serving.ts";
-import { Stats } from "./node/stats.ts";
-import { bestWire, type WireKind, wireFactory } from "./wire/wire-check.ts";
+import type { Inspection } from "./inspection.ts";
+import type { LogReader } from "./log/log.ts";
+import type { ReadinessReason } from "./node/serving.ts";
+import { bestWire, type WireKind } from "./wire/wire-check.ts";
 
 /** How often old messages and channels are dropped, ms. */
 const SWEEP_MS = 5000;
@@ -107,122 +95,12 @@ class RunningRelay implements Relay {
     this.#options = options;
     this.#log = options.log;
     this.host = config.host;
-    const clock = this.#clock;
-    const keys = loadKeys(config);
-    this.#messageLog = options.messageLog ?? openLog(config, { log, clock });
-    this.#memory = this.#messageLog instanceof MemoryLog ? this.#messageLog : undefined;
-    this.#serving = new Serving(this.#memory === undefined);
-    const stats = new Stats();
-    const { keepsHeads } = this.#messageLog;
-    this.#hub = new Hub({ config, stats, clock, keepsHeads });
-    const makeWire = wireFactory(options.wire);
-    const caughtUp = (ms: number) => this.#messageLog.caughtUp(ms);
-    const warnings = new RateLimitedLog(log);
-    this.#notices.read(["last"], this.#hub.retained);
-    this.#hub.retained.onDrop = (reason) =>
-      warnings.warn(`retained_${reason}`, {}, RETAINED_DROPS[reason]);
-    this.#presence = this.#openPresence(warnings);
-    this.#clients = new Clients({
-      config,
-      hub: this.#hub,
-      stats,
-      log,
-      warnings,
-      keys,
-      makeWire,
-      caughtUp,
-      presence: this.#presence,
-    });
-    this.#hails = this.#openHails();
-    this.registry = options.registry ?? new Registry();
-    registerMetrics(this.registry, this.#clients, this.#messageLog);
-    if (this.#hails) registerHailMetrics(this.registry, this.#hails);
-    this.inspection = new Inspection(this.#clients, this.#messageLog, clock);
-    const { stateDirectory } = options;
-    const file =
-      stateDirectory === undefined
-        ? undefined
-        : new RevocationFile(stateDirectory, log, MAX_REVOCATIONS + 1);
-    this.#revocationFile = file;
-    this.#keptHistory =
-      this.#memory && stateDirectory !== undefined
-        ? new KeptHistory({
-            directory: stateDirectory,
-            messageLog: this.#memory,
-            hub: this.#hub,
-            members: this.#presence,
-            log,
-            clock,
-          })
-        : undefined;
-    this.#revoking = new Revoking({
-      clients: this.#clients,
-      messageLog: this.#messageLog,
-      log,
-      heardFile: this.#memory ? undefined : file,
-    });
-    const control = new Control({
-      clients: this.#clients,
-      messageLog: this.#messageLog,
-      revoking: this.#revoking,
-      file,
-      shared: this.#memory === undefined,
-    });
-    control.listen(this.#notices);
-    this.publisher = new LocalPublisher({
-      control: (items, mayRevokeAll) => control.take(items, mayRevokeAll),
-      hub: this.#hub,
-      messageLog: this.#messageLog,
-      serving: this.#serving,
-      messageBytes: config.limits.messageBytes,
-      quantum: this.#memory
-        ? turnQuantum(this.#hub.connectionBytes, config.history.bytes)
-        : Number.POSITIVE_INFINITY,
-    });
-    this.#http = createHttp({
-      clients: this.#clients,
-      publisher: this.publisher,
-      serving: this.#serving,
-      isReady: () => !this.readiness().some(({ blocking }) => blocking),
-      staticPaths: options.staticPaths ?? {},
-      extend: options.extend ?? (() => {}),
-    });
-    const { server } = this.#http;
-    const fewDescriptors = descriptorProblem(config);
-    if (fewDescriptors !== undefined) log.warn(fewDescriptors);
-    limitAccepts(server, config, {
-      warnings: this.#clients.warnings,
-      onRefused: () => stats.acceptRefused(),
-    });
-  }
-
-  #openHails(): Hails | undefined {
-    const { clientEvents } = this.#clients;
-    if (this.#config.log.kind === "memory" || !clientEvents.enabled) return undefined;
-    const hails = new Hails({
-      address: engineAddress(this.#config),
-      prefix: this.#config.log.prefix,
-      log: this.#log,
-      onText: (text) => clientEvents.heard(text),
-    });
-    clientEvents.forward = (text) => hails.call(text);
-    return hails;
-  }
-
-  #openPresence(warnings: RateLimitedLog): Presence | undefined {
-    if (this.#config.presence.rules.length === 0) return undefined;
-    const presence = new Presence({
-      config: this.#config,
-      hub: this.#hub,
-      messageLog: this.#messageLog,
-      log: this.#log,
-      warnings,
-      clock: this.#clock,
-      shared: !this.#memory,
-      ...(this.#options.presenceTimes ? { times: this.#options.presenceTimes } : {}),
-    });
-    this.#notices.read(["node", "here"], presence);
-    return presence;
+    const isReady = () => !this.readiness().some(({ blocking }) => blocking);
+    this.#parts = composeRelay(config, options, isReady);
+    const { publisher, registry, inspection } = this.#parts;
+    this.publisher = publisher;
+    this.registry = registry;
+    this.inspection = inspection;
   }
 
   async start(): Promise<void> {

@@ -10,7 +10,7 @@ import { takerOf } from "../../worker/known-queue.ts";
 import type { RtmConfig } from "../config.ts";
 import { readConsoleToken } from "../console/sign-in.ts";
 import { placeTexts } from "../oracle-places.ts";
-import type { Roles } from "./roles.ts";
+import type { Roles } from "../roles.ts";
 
 /** @throws {ConfigError} when the roles need something that is not configured. */
 export function requireRoles(config: RtmConfig, roles: Roles): void {

@@ -23,7 +23,6 @@ import { type AdminOptions, createAdminServer } from "./admin.ts";
 import { registerServiceMetrics } from "./metrics.ts";
 import { readPublishKey } from "./publish-key.ts";
 import { requireRoles } from "./requirements.ts";
-import type { Roles } from "./roles.ts";
 
 export interface Service {
   readonly relay: Relay | undefined;

@@ -1,6 +1,6 @@
 /** Last values in the engine: when they are over, and when somebody else was at their keys. */
 import { describe, expect, it } from "vitest";
-import { lastFact } from "../../relay/log/last-value.ts";
+import { lastFact } from "../../relay/log/retained-value.ts";
 import { message } from "../log-contract/support.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
 import { until } from "../support/until.ts";

@@ -2,7 +2,7 @@
 import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
 import { Retained } from "../../relay/channels/retained.ts";
 import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
-import { type LastBounds, lastFact } from "../../relay/log/last-value.ts";
+import { type RetainedBounds, lastFact } from "../../relay/log/retained-value.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
 import { lastFact } from "../../relay/log/retained-value.ts";
 
@@ -24,7 +24,7 @@ export class RecordingReader implements LogReader {
   readonly violations: string[] = [];
 
   /** @param bounds of last values, where the log leaves these to its reader */
-  constructor(bounds?: LastBounds) {
+  constructor(bounds?: RetainedBounds) {
     this.retained = new Retained({ bounds, epoch: () => this.resets.at(-1)?.epoch ?? "" });
   }
 

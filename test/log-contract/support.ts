@@ -50,7 +50,7 @@ export async function append(
  * Follows with a reader that is checked at the end of the test.
  * @param bounds of last values, where the log leaves these to its reader
  */
-export async function follow(log: Log, bounds?: LastBounds): Promise<RecordingReader> {
+export async function follow(log: Log, bounds?: RetainedBounds): Promise<RecordingReader> {
   const reader = new RecordingReader(bounds);
   onTestFinished(async () => {
     await log.close();

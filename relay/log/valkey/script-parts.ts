@@ -99,7 +99,7 @@ end
  * `plan` decides, without writing anything, what the messages of an entry make of the last values: a message
  * that is to be kept takes the place of the one before, any other ends it, and where there is no room those
  * that are over go, and then the oldest, which the entry has to say. `t` is the table, `msgs` has {channel,
- * event, until or nil, stored} of each message. Returns what `settle` then writes, the text for the entry,
+ * event, until or nil, stored} of each message. Returns what `write_last` then writes, the text for the entry,
  * and how many were dropped because there was no room, and because they were too large.
  */
 export const PLAN = `
