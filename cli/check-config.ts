@@ -3,8 +3,8 @@ import { formatDuration } from "../common/units.ts";
 import { descriptorProblem } from "../relay/http/accepts.ts";
 import { configFile, type RtmConfig, readConfig } from "./config.ts";
 import { sampleConfig } from "./reference.ts";
-import { clashes, requireRoles } from "./service/requirements.ts";
 import { ROLES, type Role } from "./roles.ts";
+import { clashes, requireRoles } from "./service/requirements.ts";
 
 /** Between the batch in hand, the drain and the exit, ms. */
 const STOP_MARGIN = 5_000;

@@ -220,6 +220,7 @@ function addManagement(rtm: Command): void {
       await disconnect(options);
     });
   managing(
+    rtm,
     "channels",
     "lists channels: name, subscribers, messages in the history, last number, last values",
   )

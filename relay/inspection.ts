@@ -5,7 +5,6 @@
  */
 import type { ChannelHistory, Entry } from "./channels/channel-history.ts";
 import type { RetainedFigures } from "./channels/retained.ts";
-import type { Stats } from "./channels/stats.ts";
 import { ClientConnection } from "./clients/client-connection.ts";
 import type { Clients } from "./clients/clients.ts";
 import type { Log } from "./log/log.ts";

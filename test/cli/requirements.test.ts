@@ -1,8 +1,8 @@
 /** What a start and check-config with a role say of files that cannot be read: all of them at once. */
 import { expect, it } from "vitest";
 import { rtmConfig } from "../../cli/config.ts";
+import { ROLES } from "../../cli/roles.ts";
 import { requireRoles } from "../../cli/service/requirements.ts";
-import { ROLES } from "../../cli/service/roles.ts";
 import { parseConfig } from "../../common/config.ts";
 
 it("names every file of a relay with a shared log", () => {

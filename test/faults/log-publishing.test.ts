@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Message } from "../../relay/contract/message.ts";
-import { SocketPublisher } from "../../relay/http/publishing/socket-publisher.ts";
+import { SocketPublisher } from "../../relay/remote-publisher/socket-publisher.ts";
 import { handOver } from "../../worker/hand-over.ts";
 import { readerOf, relayFor } from "../relay/publish-support.ts";
 import { API_KEY, type Client, message, SOURCE } from "../relay/support.ts";

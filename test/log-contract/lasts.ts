@@ -1,9 +1,8 @@
 /** What every log promises of last values (relay/log/retained-value.ts). */
 import { describe, expect, it } from "vitest";
 import type { Fact } from "../../relay/log/fact.ts";
-import { lastFact, lastKey, readLast } from "../../relay/log/retained-value.ts";
 import type { Log } from "../../relay/log/log.ts";
-import { lastKey, readLast } from "../../relay/log/retained-value.ts";
+import { lastFact, lastKey, readLast } from "../../relay/log/retained-value.ts";
 import { append, follow, type LogNode, type LogSettings, message, settle } from "./support.ts";
 
 const DAY = 86_400;

@@ -2,9 +2,8 @@
 import { channelPrefix, encodeMessage } from "../../relay/channels/encode.ts";
 import { Retained } from "../../relay/channels/retained.ts";
 import { type Fact, FactTables, isFact, type Notice } from "../../relay/log/fact.ts";
-import { type RetainedBounds, lastFact } from "../../relay/log/retained-value.ts";
 import type { LogReader, Numbered, ResetReason, Snapshot } from "../../relay/log/log.ts";
-import { lastFact } from "../../relay/log/retained-value.ts";
+import { lastFact, type RetainedBounds } from "../../relay/log/retained-value.ts";
 
 export class RecordingReader implements LogReader {
   /** Every message applied since the last reset, those of the snapshot included. */

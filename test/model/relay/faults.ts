@@ -6,12 +6,12 @@
 import { vi } from "vitest";
 import { Channel } from "../../../relay/channels/channel.ts";
 import { History } from "../../../relay/channels/history.ts";
+import { KeptHistory } from "../../../relay/channels/kept-history.ts";
 import { Retained } from "../../../relay/channels/retained.ts";
 import { ClientConnection } from "../../../relay/clients/client-connection.ts";
 import { ClientEvents } from "../../../relay/clients/client-events.ts";
 import { Positions } from "../../../relay/clients/positions.ts";
 import { RevocationFile } from "../../../relay/control/revocation-file.ts";
-import { KeptHistory } from "../../../relay/kept-history.ts";
 import { DuplicateWindow } from "../../../relay/log/duplicates.ts";
 import { Locals } from "../../../relay/presence/locals.ts";
 import type { Kind } from "./world.ts";
