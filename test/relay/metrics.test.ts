@@ -3,8 +3,10 @@ import { Registry } from "prom-client";
 import { afterEach, describe, expect, it } from "vitest";
 import { ROLES } from "../../cli/roles.ts";
 import { collectProcessMetrics, registerServiceMetrics } from "../../cli/service/metrics.ts";
+import { createLogger } from "../../common/logger.ts";
 import { CHANNEL_COST, ENTRY_COST } from "../../relay/channels/history.ts";
-import { registerLogMetrics } from "../../relay/log/valkey/metrics.ts";
+import { Hails } from "../../relay/log/valkey/hails.ts";
+import { registerHailMetrics, registerLogMetrics } from "../../relay/log/valkey/metrics.ts";
 import type { Relay } from "../../relay/relay.ts";
 import { WorkerMetrics } from "../../worker/metrics.ts";
 import { valkeyLog } from "../log-contract/valkey.ts";
@@ -95,6 +97,9 @@ describe("metrics", () => {
     registerServiceMetrics(registry, { roles: ROLES.serve, isReady: () => true });
     collectProcessMetrics(registry);
     registerLogMetrics(registry, valkeyLog("redis://127.0.0.1:1"));
+    const address = { url: "redis://127.0.0.1:1" };
+    const log = createLogger("silent");
+    registerHailMetrics(registry, new Hails({ address, prefix: "rtm", log, onText: () => {} }));
     relay = await startTestRelay({ presence: { rules: [{ channels: "*" }] } }, { registry });
     const page = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
     const documented = new Set(

@@ -142,7 +142,7 @@ describe("retain", () => {
       retained.apply(lastFact("e", { ...message("c", 1, { eventName }), seq, keptUntil }));
       ends.set(eventName, keptUntil);
     }
-    for (let now = 0; now <= 1001; now += 60) {
+    for (let now = 0; now <= 1020; now += 60) {
       retained.expire(now);
       const left = [...retained.all()].map(({ entry }) => entry.eventName).sort();
       expect(left).toEqual(
