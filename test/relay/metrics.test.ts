@@ -97,7 +97,7 @@ describe("metrics", () => {
     registerServiceMetrics(registry, { roles: ROLES.serve, isReady: () => true });
     collectProcessMetrics(registry);
     registerLogMetrics(registry, valkeyLog("redis://127.0.0.1:1"));
-    const address = { url: "redis://127.0.0.1:1" };
+    const address = { url: () => "redis://127.0.0.1:1" };
     const log = createLogger("silent");
     registerHailMetrics(registry, new Hails({ address, prefix: "rtm", log, onText: () => {} }));
     relay = await startTestRelay({ presence: { rules: [{ channels: "*" }] } }, { registry });
