@@ -147,6 +147,7 @@ describe("rtm demo", () => {
     await row.getByRole("button", { name: /^Sign out <img/ }).click();
     await other.locator("#ended").waitFor();
     await other.locator('#badge[data-state="stopped"]').waitFor();
+    expect(await other.locator("#people-news").innerText()).toBe("");
     await row.waitFor({ state: "detached" });
     expect(await page.locator("#people-count").innerText()).toBe("1");
     await other.reload();

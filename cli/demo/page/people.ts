@@ -50,6 +50,7 @@ export class People {
     this.#members = [];
     this.#count = 0;
     this.#render();
+    show("people-news", "");
     element("ended").hidden = false;
     element("rename").hidden = true;
   }
