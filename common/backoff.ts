@@ -1,6 +1,7 @@
 /** Waits and retries: full jitter, a cap, an end by signal. */
 import pRetry from "p-retry";
 
+/** The span of delays: each is drawn below a bound that doubles, see `fullJitter`. */
 export interface Bounds {
   /** Upper bound of the first delay in ms; it doubles with each attempt. */
   readonly baseMs: number;

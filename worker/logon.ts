@@ -44,6 +44,10 @@ interface Refusal {
   readonly until: number;
 }
 
+/**
+ * Opens sessions, one logon at a time. A refused password is tried again after minutes only, or
+ * when it has changed: the account would be locked.
+ */
 export class Logon {
   readonly #database: DatabaseConfig;
   #turn: Promise<unknown> = Promise.resolve();

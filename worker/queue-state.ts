@@ -12,6 +12,7 @@ export const QUEUE_STATES = [
 ] as const;
 export type QueueStateName = (typeof QUEUE_STATES)[number];
 
+/** A queue as `/readyz`, metrics and console show it. */
 export interface QueueStatus {
   readonly queue: string;
   readonly state: QueueStateName;

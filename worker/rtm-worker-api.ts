@@ -75,6 +75,10 @@ export function apiOwner(
   return apiSchema ?? queueName.split(".")[0]!;
 }
 
+/**
+ * The calls of RTM_WORKER_API (docs/worker-api.md), all over one session. Each throws what
+ * `Session.call` throws.
+ */
 export class RtmWorkerApi {
   readonly #session: Session;
   readonly #owner: string;

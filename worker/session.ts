@@ -35,6 +35,12 @@ export interface OpenOptions {
 
 type Limits = Pick<DatabaseConfig, "connectTimeout" | "callGrace" | "maxSessionAge">;
 
+/**
+ * One session of the database, and the only module that touches a connection. Each call races a
+ * timer: when that wins, the socket is destroyed, the call throws `SessionHungError` and the
+ * session is abandoned. What it has dequeued is settled by `commit`, or the session is ended by
+ * `discard`.
+ */
 export class Session {
   readonly #connection: oracledb.Connection;
   readonly #sockets: Sockets;
@@ -197,6 +203,7 @@ export class Session {
   /**
    * Dequeues up to `max` messages with REMOVE and ON_COMMIT, waiting up to `waitMs` (whole seconds)
    * for the first; see `openQueue` for their order.
+   * @throws what `call` throws; `SessionInterruptedError` after `interruptWait`
    */
   async dequeue(options: QueueOptions, max: number, waitMs: number): Promise<Dequeued[]> {
     const queue = await this.#queue(options);
@@ -221,6 +228,7 @@ export class Session {
    * Registers for AQ notifications of a queue; `onMessage` is called for each. The driver opens a
    * connection of its own for them, and says nothing when that is lost: `onLost` does.
    * @returns a function that ends that connection.
+   * @throws what `call` throws; `DriverFailedError` when the driver opened no connection
    */
   async subscribe(name: string, onMessage: () => void, onLost: () => void): Promise<() => void> {
     const sockets = new Sockets();

@@ -68,6 +68,11 @@ interface Delivered extends Entry<Message> {
   readonly duplicate: boolean;
 }
 
+/**
+ * What happens between dequeue and commit: decode, hand over, set poison aside, delete claim
+ * checks, write receipts. It makes no second try of its own but for the hand-over: what throws
+ * leaves the transaction to `discard`.
+ */
 export class Settlement {
   readonly #options: SettlementOptions;
 

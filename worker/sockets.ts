@@ -17,6 +17,10 @@ subscribe("net.client.socket", (message) => {
 
 let tracking = 0;
 
+/**
+ * The sockets that the driver opened for one logon, so that they can be destroyed whatever the
+ * driver waits for.
+ */
 export class Sockets {
   readonly #open = new Set<Socket>();
 

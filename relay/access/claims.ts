@@ -62,6 +62,7 @@ const MAX_TIME = 8_640_000_000_000;
 const NO_PATTERNS: readonly ChannelPattern[] = [];
 const NO_PRESENCE: PresenceClaim = { join: NO_PATTERNS, watch: NO_PATTERNS, info: undefined };
 
+/** The error of a token that says something it cannot. */
 export function invalid(message: string, cause?: unknown): TokenError {
   return new TokenError("token_invalid", message, cause);
 }

@@ -18,6 +18,7 @@ export interface ApiKey {
   readonly itemsPerSecond: number;
 }
 
+/** Secrets and API keys as they were read; a reload makes new ones. */
 export interface Keys {
   /** HS256 secrets by `kid`. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;

@@ -68,6 +68,10 @@ export function isCovered(one: Revocation, every: Revocation | undefined): boole
 /** What is left of a token: all, nothing, or all but some channels. */
 export type Validity = "good" | "revoked" | ReadonlySet<string>;
 
+/**
+ * The revocations in force. Of several with one key the latest counts; `judge` says what they leave
+ * of a token.
+ */
 export class Revocations {
   readonly #tolerance: number;
   readonly #entries = new Map<RevocationKey, Revocation>();

@@ -5,6 +5,10 @@ import { channelPrefix } from "./encode.ts";
 import type { Subscription } from "./outlet.ts";
 import { Slab } from "./slab.ts";
 
+/**
+ * What becomes of a client that is too slow for the channel: it goes, or gets the newest of each
+ * event only.
+ */
 export type Policy = "disconnect" | "latest";
 
 // There may be very many channels with one message and no subscriber: what they have none of costs
@@ -12,6 +16,10 @@ export type Policy = "disconnect" | "latest";
 const NOBODY: ReadonlySet<Subscription> = new Set();
 const NOTHING: readonly Entry[] = [];
 
+/**
+ * A channel that has subscribers or messages; the hub forgets it when it has neither. Its messages
+ * lie in `history`, those of this turn also in the pending ones, until `takePending`.
+ */
 export class Channel {
   readonly name: string;
   readonly policy: Policy;

@@ -13,6 +13,11 @@ export interface HeldOptions {
   readonly drop: (outlet: Outlet) => void;
 }
 
+/**
+ * The sum of what outlets hold. Above `totalBytes` the fullest are dropped until it fits; those
+ * that wait for their client are looked at every 50 ms, because not every wire says that it has
+ * drained.
+ */
 export class Held {
   readonly #options: HeldOptions;
   readonly #holding = new Set<Outlet>();

@@ -67,6 +67,7 @@ function goesOn(old: Subscription, view: View): boolean {
   return (old.state === "behind" && !old.before) || (old.state === "latest" && old.view === view);
 }
 
+/** What the hub needs. `clock` is the one that the history's ages are measured by. */
 export interface HubOptions {
   readonly config: RelayConfig;
   readonly stats: Stats;
@@ -75,6 +76,12 @@ export interface HubOptions {
   readonly keepsHeads: boolean;
 }
 
+/**
+ * The channels of this node. The log feeds it (`reset`, `apply`), connections subscribe their
+ * outlets, and whoever has written into an outlet past it says what became of that (`actOn`). All
+ * of it is synchronous; nothing throws because of a client, and what a client cannot take costs
+ * that client alone.
+ */
 export class Hub implements OutletHost {
   readonly stats: Stats;
   readonly connectionBytes: number;
@@ -133,7 +140,10 @@ export class Hub implements OutletHost {
     return channel.subscriptions.size + (channel.isPublic ? this.#firehose.size : 0);
   }
 
-  /** The next messages of the log; as `LogReader.apply`. */
+  /**
+   * The next messages of the log; as `LogReader.apply`.
+   * @throws {RangeError} a number is not the channel's next one: a defect of the log
+   */
   apply(batch: readonly Numbered[]): void {
     const now = this.#clock();
     for (const message of batch) {
@@ -150,7 +160,10 @@ export class Hub implements OutletHost {
     this.turn.open();
   }
 
-  /** The log begins anew; as `LogReader.reset`. */
+  /**
+   * The log begins anew; as `LogReader.reset`. Subscriptions go on behind the head, and are told so.
+   * @throws {RangeError} the snapshot has a gap or does not end at its heads: a defect of the log
+   */
   reset({ epoch, heads, messages }: Snapshot): void {
     this.flush();
     const now = this.#clock();

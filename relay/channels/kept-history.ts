@@ -19,6 +19,7 @@ export interface KeptHistoryOptions {
   readonly clock: () => number;
 }
 
+/** Restored once before anything is accepted, saved once at the stop. */
 export class KeptHistory {
   readonly #options: KeptHistoryOptions;
   #restored = false;

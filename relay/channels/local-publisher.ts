@@ -38,6 +38,11 @@ export interface LocalPublisherOptions {
   ) => Promise<readonly ControlResult[]>;
 }
 
+/**
+ * The publisher of this process. What is wrong with a message is its result, never an exception;
+ * while the node does not serve all are `unavailable`. A batch larger than `quantum` is taken over
+ * several turns, in order.
+ */
 export class LocalPublisher implements Publisher {
   readonly #options: LocalPublisherOptions;
   readonly #checks: MessageChecks;

@@ -72,6 +72,11 @@ export interface OutletOwner {
   caughtUp(subscription: Subscription): void;
 }
 
+/**
+ * One connection's way out. Its owner writes control frames into it, the hub offers it bundles and
+ * feeds it from the history. It holds at most `connectionBytes` (`held`); when that is not enough
+ * it says `too_slow`, and the hub ends it. Once `dead`, every call does nothing.
+ */
 export class Outlet {
   readonly wire: Wire;
   /** Of everything that has no subscription of its own; its format is that of control frames too. */

@@ -67,6 +67,11 @@ export interface RetainedOptions {
   readonly epoch: () => string;
 }
 
+/**
+ * The last values that this node knows: those of the table `last`, or with a log in this process
+ * what was heard of messages. A value whose end has come is not given any more, and is dropped by
+ * `expire`.
+ */
 export class Retained implements FactReader {
   bytes = 0;
   /** Values that were dropped here. */

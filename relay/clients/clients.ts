@@ -71,6 +71,11 @@ export interface ConnectedClient {
   endRevoked(): void;
 }
 
+/**
+ * All clients of this node and what they share: limits, keys, revocations, the heartbeat. A
+ * connection adds itself (`add`), says whose it is (`identified`), and is removed when its peer is
+ * gone.
+ */
 export class Clients {
   readonly config: RelayConfig;
   readonly hub: Hub;

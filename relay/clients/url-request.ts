@@ -8,6 +8,10 @@ export interface UrlRefusal {
   readonly reason: string;
 }
 
+/**
+ * The refusal of a URL that cannot be understood.
+ * @param reason for the client
+ */
 export function bad(reason: string): UrlRefusal {
   return { close: "bad_request", reason };
 }

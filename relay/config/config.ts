@@ -16,6 +16,7 @@ import { logConfig } from "./log.ts";
 import { channelPattern } from "./names.ts";
 import { presenceConfig } from "./presence.ts";
 
+/** The schema of `relay`; defaults, bounds and descriptions are also the reference page. */
 export const relayConfig = z
   .strictObject({
     host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
@@ -126,6 +127,7 @@ export const relayConfig = z
     }
   });
 
+/** `relay` as it was parsed: durations in ms, sizes in bytes, frozen. */
 export type RelayConfig = z.output<typeof relayConfig>;
 
 /** The canonical spelling of a web origin, `*` for any; undefined when the text is none. */

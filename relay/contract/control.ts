@@ -18,6 +18,7 @@ export interface Whom {
   readonly jti?: string;
 }
 
+/** What stands among messages and is none. It keeps its place among the messages of its source. */
 export type ControlItem =
   /**
    * Tokens that were issued before `before` (ms since 1970 by the issuer's clock; absent: before now)

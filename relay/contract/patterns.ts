@@ -1,6 +1,7 @@
 /** Channel patterns: an exact name, or a prefix written with a trailing `*` (`*` alone is all). */
 import { nameProblem } from "./message.ts";
 
+/** A channel name, or a prefix with a trailing `*`; `*` alone is every channel. */
 export type ChannelPattern = string;
 
 /** Why `pattern` cannot be a channel pattern, as the end of a sentence; undefined when it can. */
@@ -15,6 +16,7 @@ export function matchesPattern(pattern: ChannelPattern, channel: string): boolea
   return pattern.endsWith("*") ? channel.startsWith(pattern.slice(0, -1)) : pattern === channel;
 }
 
+/** False when there are no patterns. */
 export function matchesAny(patterns: readonly ChannelPattern[], channel: string): boolean {
   return patterns.some((pattern) => matchesPattern(pattern, channel));
 }

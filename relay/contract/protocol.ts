@@ -230,6 +230,7 @@ export const CLOSE = {
   ended: 4207,
 } as const;
 
+/** The name of a close code, as metrics and log lines have it. */
 export type CloseName = keyof typeof CLOSE;
 
 /**

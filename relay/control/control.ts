@@ -33,6 +33,10 @@ function isRevocation(notice: Notice): notice is Fact {
   return isFact(notice) && notice.table === "revoked";
 }
 
+/**
+ * Makes facts and signals of control items, and acts on the signals. The answer comes when the log
+ * has them; `unavailable` when it cannot take them now.
+ */
 export class Control {
   readonly #options: ControlOptions;
 

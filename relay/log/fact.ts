@@ -15,6 +15,7 @@ export type SharedTable = (typeof SHARED_TABLES)[number];
 export type OwnedTable = (typeof OWNED_TABLES)[number];
 export type Table = SharedTable | OwnedTable;
 
+/** A statement under a key, in a table. The last one counts; told twice it does no harm. */
 export interface Fact {
   readonly table: Table;
   /**
@@ -46,6 +47,7 @@ export interface Signal {
 
 export type Notice = Fact | Signal;
 
+/** The other kind of notice is a signal. */
 export function isFact(notice: Notice): notice is Fact {
   return "table" in notice;
 }

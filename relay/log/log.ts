@@ -110,6 +110,10 @@ export interface LogReader {
   current(yes: boolean, detail?: string): void;
 }
 
+/**
+ * The port. Whoever implements it holds the promises above;
+ * `test/log-contract` runs against each.
+ */
 export interface Log {
   /** The epoch last told to the reader; empty before the first `reset`. */
   readonly epoch: string;

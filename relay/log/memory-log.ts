@@ -18,6 +18,10 @@ export interface MemoryLogOptions {
   readonly clock: () => number;
 }
 
+/**
+ * The log of one node. Everything is answered in the same turn; `resume` and the tables take over
+ * an earlier process.
+ */
 export class MemoryLog implements Log {
   readonly keepsHeads = false;
   duplicates: DuplicateWindow;

@@ -2,6 +2,7 @@
 import { type Fact, isFact, type Notice, type Table } from "./fact.ts";
 import type { ResetReason, Snapshot } from "./log.ts";
 
+/** Who keeps some tables of the log. Called in the log's order, between the messages. */
 export interface FactReader {
   /** What was known before is void; `facts` are all of its tables, nodes before what they own. */
   reset(facts: readonly Fact[], reason: ResetReason): void;
@@ -11,6 +12,10 @@ export interface FactReader {
   applied?(): void;
 }
 
+/**
+ * Hands facts to who reads their table, and signals to who acts on them. What nobody knows is
+ * passed over: it may come from a newer node.
+ */
 export class Notices {
   readonly #readers: { readonly tables: readonly Table[]; readonly reader: FactReader }[] = [];
   readonly #handlers = new Map<string, (body: string) => void>();

@@ -20,6 +20,10 @@ const MESSAGES: Readonly<Record<NotServing, string>> = {
   draining: "the relay is stopping",
 };
 
+/**
+ * The one answer to whether this node takes messages and clients. It begins as `starting`, and ends
+ * as `draining`.
+ */
 export class Serving {
   readonly #shared: boolean;
   #reason: NotServing | undefined = "starting";

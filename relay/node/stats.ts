@@ -28,6 +28,10 @@ export class Distribution {
   }
 }
 
+/**
+ * What the rooms of the relay count, from the start of the process on; `relay/metrics.ts` and the
+ * console read it.
+ */
 export class Stats {
   subscriptions = 0;
   messagesAccepted = 0;

@@ -42,6 +42,11 @@ export interface PresenceOptions {
   readonly times?: NeighbourTimes;
 }
 
+/**
+ * Who is here. Connections take seats (`join`) and watch channels (`watch`); members of all nodes
+ * come from the log (`reset`, `apply`). Clients, the database and the log are told at the next
+ * tick, never at once.
+ */
 export class Presence implements FactReader {
   readonly rules: PresenceRules;
   readonly stats = new PresenceStats();

@@ -51,6 +51,10 @@ export function isPassing(code: string): boolean {
   return TRY_AGAIN.has(code);
 }
 
+/**
+ * The result of an item that must be handed over again.
+ * @param code for the log, with what to do where known
+ */
 export function unavailable(message: string, code = "unavailable"): Unavailable {
   const fix = TRY_AGAIN.get(code);
   return {

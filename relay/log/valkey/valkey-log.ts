@@ -33,6 +33,10 @@ export interface ValkeyLogOptions {
   readonly time?: () => number;
 }
 
+/**
+ * The log that nodes share in an engine: one appender, one follower, each with connections of its
+ * own.
+ */
 export class ValkeyLog implements Log {
   readonly keepsHeads = true;
   readonly stats = new LogStats();
