@@ -17,7 +17,7 @@ import type { WireFactory } from "../wire/wire.ts";
 import { AddressLimits } from "./address-limits.ts";
 import { ClientEvents } from "./client-events.ts";
 import { Deadlines } from "./deadlines.ts";
-import { positionId } from "./event-id.ts";
+import { placeBehind, positionId } from "./event-id.ts";
 import { Farewells } from "./farewells.ts";
 import { PEER_KINDS, type Peer, type PeerKind } from "./peer.ts";
 import type { Rate } from "./rate-limit.ts";
@@ -101,7 +101,7 @@ export class Clients {
   readonly events: View = {
     format: "sse",
     events: undefined,
-    idOf: (seq) => positionId(this.hub.epoch, [seq]),
+    idOf: (seq) => positionId(this.hub.epoch, [placeBehind(seq)]),
   };
   /** Whether an address is a trusted proxy's. */
   readonly trust: (address: string, hop: number) => boolean;

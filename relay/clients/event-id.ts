@@ -14,6 +14,14 @@ export function positionId(epoch: string, seqs: readonly (number | undefined)[])
   return `${epoch}:${seqs.map((seq) => seq ?? NOWHERE).join(",")}`;
 }
 
+/**
+ * Where a client stands behind message `seq`. A last value of an earlier epoch has no number (0): whoever is
+ * cut off behind it is to ask for the newest again, as others may not have come.
+ */
+export function placeBehind(seq: number): number | undefined {
+  return seq === 0 ? undefined : seq;
+}
+
 /** Where a client stood in each of `count` channels; undefined when the text does not say that. */
 export function parsePositionId(text: string, count: number): (Since | undefined)[] | undefined {
   const [, epoch, list = ""] = /^([^:]{1,64}):([\d,-]+)$/.exec(text) ?? [];

@@ -5,7 +5,7 @@ import type { ServerFrame, Since } from "../contract/protocol.ts";
 import { eventOf, idLine } from "../wire/event.ts";
 import { REFRESH_SPREAD_MS } from "./client-connection.ts";
 import type { Clients } from "./clients.ts";
-import { parseLastEventId, parsePositionId, positionId } from "./event-id.ts";
+import { parseLastEventId, parsePositionId, placeBehind, positionId } from "./event-id.ts";
 import { CONTROL_EVENT, type StreamPeer } from "./stream-peer.ts";
 import { RIGHTS_END_REASONS, type RightsEndCode } from "./token-problem.ts";
 import { UrlConnection } from "./url-connection.ts";
@@ -152,7 +152,7 @@ export class SseConnection extends UrlConnection {
     const { channels, events } = this.#request;
     if (channels.length === 1 && !events) return this.outlet.view;
     const idWhenWritten = (seq: number): string => {
-      this.#moved(channel, seq);
+      this.#moved(channel, placeBehind(seq));
       return this.#id();
     };
     return { format: "sse", events, idWhenWritten };

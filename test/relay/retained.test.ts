@@ -372,6 +372,31 @@ describe.skipIf(ENGINE_MISSING !== "")(`retain with a shared log${ENGINE_MISSING
     expect((await newest(relay, ["temp"])).seqs).toEqual([1]);
   });
 
+  it("of an earlier epoch is given again to an event stream that was cut among them", async () => {
+    const engine = await RedisServer.start("--appendonly", "yes", "--appendfsync", "always");
+    const relay = await onLog(engine);
+    await keep(relay, "temp", 1);
+    await keep(relay, "door", 2);
+    const { answer } = await newest(relay);
+    await engine.kill();
+    await engine.restart();
+    await until("a new epoch", async () => (await newest(relay)).answer.epoch !== answer.epoch);
+    for (const query of ["channel=c", "channel=c&channel=d", "channel=c&event=temp&event=door"]) {
+      const open = (headers: Record<string, string> = {}) =>
+        EventReader.open(relay, `/sse?${query}&last=1`, { headers });
+      const first = await open();
+      const answers = query.split("channel").length - 1;
+      await first.nextN(answers);
+      const { data, id } = await first.nextEvent();
+      expect(JSON.parse(data)).toMatchObject({ seq: 0 });
+      first.destroy();
+      const again = await open({ "last-event-id": id });
+      const values = (await again.nextN(answers + 2)).slice(answers);
+      expect(values.map(({ payload }) => payload).sort()).toEqual([1, 2]);
+      again.destroy();
+    }
+  });
+
   it("is bounded in the engine, and counted by the node that appended", async () => {
     const engine = await RedisServer.start();
     const [a, b] = [
