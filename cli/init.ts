@@ -1,6 +1,15 @@
 /** `rtm init`: the first configuration of a host and its secrets. It never changes a file. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
 import { messageOf } from "../common/errors.ts";
 import { makeDirectory } from "../common/make-directory.ts";
@@ -12,6 +21,8 @@ const DEFAULT_DIRECTORY = "/etc/apex-rtm";
 const GROUP = "apex-rtm";
 /** Bytes of a made secret; HS256 asks for at least 32 (RFC 7518 section 3.2). */
 const SECRET_BYTES = 32;
+/** Of the files: what owner and group may. */
+const FILE_MODE = 0o640;
 
 /** The group's number, from the local database below `root`; undefined when there is none. */
 function groupId(name: string, root: string): number | undefined {
@@ -30,17 +41,21 @@ function groupId(name: string, root: string): number | undefined {
 function create(path: string, text: string, group: number | undefined): boolean {
   let file: number;
   try {
-    file = openSync(path, "wx", 0o640);
+    file = openSync(path, "wx", FILE_MODE);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
   try {
     writeSync(file, text);
+    if (group !== undefined) {
+      fchownSync(file, 0, group);
+      // A umask such as 077 has taken the group's right, and the service could not read its configuration.
+      fchmodSync(file, FILE_MODE);
+    }
   } finally {
     closeSync(file);
   }
-  if (group !== undefined) chownSync(path, 0, group);
   return true;
 }
 

@@ -63,6 +63,22 @@ describe("rtm init", () => {
     },
   );
 
+  it.skipIf(!IS_ROOT)(
+    `lets that group read them whatever root's umask is${IS_ROOT ? "" : " (skipped: needs root)"}`,
+    async () => {
+      const root = temporaryDirectory();
+      mkdirSync(join(root, "etc"));
+      writeFileSync(join(root, "etc/group"), "apex-rtm:x:4711:\n");
+      const before = process.umask(0o077);
+      const { finished } = rtm(["init", "--root", root]);
+      process.umask(before);
+      await finished;
+      for (const name of ["rtm.json", "token-secret", "api-key"]) {
+        expect([name, mode(join(root, "etc/apex-rtm", name))]).toEqual([name, 0o640]);
+      }
+    },
+  );
+
   it("says what to do when the directory cannot be made", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "file"), "");
