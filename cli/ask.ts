@@ -47,7 +47,8 @@ export async function ask(
   }
 }
 
-async function textOf({ body }: Response, maxBytes: number): Promise<string> {
+/** The body as text. @throws {AnswerError} it is longer than `maxBytes` */
+export async function textOf({ body }: Response, maxBytes: number): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of body ?? []) {

@@ -9,8 +9,10 @@ import { CommandError } from "./exit.ts";
 import { webSocketBelow } from "./relay-url.ts";
 import { givenToken } from "./token.ts";
 
-/** For the whole handshake: its own limit counts silence only. */
+/** For the whole handshake, whose own limit counts silence only, and then for the relay's first word. */
 const OPEN_LIMIT_MS = 10_000;
+/** What is believed of `pingMs`. */
+const MAX_PING_MS = 3_600_000;
 
 const messageFrame = z.object({
   op: z.undefined().optional(),
@@ -25,13 +27,24 @@ const subscribedFrame = z.object({
   recovered: z.boolean(),
 });
 const errorFrame = z.object({ op: z.literal("error"), code: z.string(), message: z.string() });
-const plainFrame = z.object({ op: z.enum(["connected", "ping"]) });
+const connectedFrame = z.object({
+  op: z.literal("connected"),
+  pingMs: z.number().min(1).max(MAX_PING_MS).optional().catch(undefined),
+});
+const pingFrame = z.object({ op: z.literal("ping") });
 /** Whatever else there is, now or in a later version. */
 const otherFrame = z
   .object({ op: z.string().refine((op) => op !== "subscribed" && op !== "error") })
   .transform(() => ({ op: "other" as const }));
 /** What of the relay's frames is used here. The server may be none of ours. */
-const serverFrame = z.union([messageFrame, subscribedFrame, errorFrame, plainFrame, otherFrame]);
+const serverFrame = z.union([
+  messageFrame,
+  subscribedFrame,
+  errorFrame,
+  connectedFrame,
+  pingFrame,
+  otherFrame,
+]);
 type MessageFrame = z.output<typeof messageFrame>;
 
 function parseFrame(text: string): z.output<typeof serverFrame> | undefined {
@@ -116,19 +129,24 @@ function oneConnection(
     const end = () => socket.close(1000);
     signal.addEventListener("abort", end, { once: true });
     const finish = (settle: () => void) => {
-      clearTimeout(late);
+      clearTimeout(limit);
       signal.removeEventListener("abort", end);
       socket.removeAllListeners();
       socket.on("error", () => {});
       socket.terminate();
       settle();
     };
-    const late = setTimeout(() => {
-      const silent = `no whole answer within ${formatDuration(OPEN_LIMIT_MS)}`;
-      finish(() => resolve({ ended: false, why: silent }));
-    }, OPEN_LIMIT_MS);
+    let limit: NodeJS.Timeout | undefined;
+    const expectWithin = (ms: number, what: string) => {
+      clearTimeout(limit);
+      const silent = `no ${what} within ${formatDuration(ms)}`;
+      limit = setTimeout(() => finish(() => resolve({ ended: false, why: silent })), ms);
+    };
+    /** The relay says something every `pingMs`: a connection that is half gone is silent for ever. */
+    let silenceMs: number | undefined;
+    expectWithin(OPEN_LIMIT_MS, "whole answer");
     socket.on("open", () => {
-      clearTimeout(late);
+      expectWithin(OPEN_LIMIT_MS, "word of a relay");
       socket.send(
         JSON.stringify({
           op: "connect",
@@ -140,6 +158,9 @@ function oneConnection(
     socket.on("message", (data) => {
       const line = data.toString();
       const frame = parseFrame(line);
+      if (frame?.op === "connected" && frame.pingMs !== undefined) silenceMs = 2 * frame.pingMs;
+      if (silenceMs === undefined) clearTimeout(limit);
+      else expectWithin(silenceMs, "sign of life");
       if (!frame) {
         finish(() => reject(new CommandError(`${url}: what answers there is no relay`)));
       } else if (frame.op === undefined) {

@@ -7,7 +7,8 @@ import type { Hello, Sample } from "../console/contract.ts";
 import { ConsoleModel } from "../console/model.ts";
 import { CommandError, UsageError } from "../exit.ts";
 import { below } from "../relay-url.ts";
-import { events } from "./events.ts";
+import { VERSION } from "../version.ts";
+import { events, type StreamEvent } from "./events.ts";
 import { screen } from "./screen.ts";
 
 const HOME = "\u001b[H";
@@ -57,15 +58,16 @@ export async function top(options: TopOptions, signal: AbortSignal): Promise<voi
   try {
     const headers: Record<string, string> = {};
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
-    for await (const { name, data } of events(url, headers, until)) {
-      if (name === "hello") model.begin(JSON.parse(data) as Hello);
-      if (name !== "sample") continue;
-      model.take(JSON.parse(data) as Sample);
-      // A rate needs two of them, and what was printed does not get it later.
-      if (!lively && ++samples < 2) continue;
-      if (options.json) output.write(`${printable(jsonOf(model))}\n`);
-      else if (lively) draw(screen(model, paint));
-      else output.write(`${screen(model, paint).join("\n")}\n${options.once ? "" : "\n"}`);
+    for await (const event of events(url, headers, until)) {
+      const text = understood(url, () => {
+        if (!take(event, model)) return undefined;
+        // A rate needs two of them, and what was printed does not get it later.
+        if (!lively && ++samples < 2) return undefined;
+        return options.json ? [printable(jsonOf(model))] : screen(model, paint);
+      });
+      if (text === undefined) continue;
+      if (lively) draw(text);
+      else output.write(`${text.join("\n")}\n${options.once || options.json ? "" : "\n"}`);
       if (options.once) return;
     }
     if (!until.aborted)
@@ -73,6 +75,30 @@ export async function top(options: TopOptions, signal: AbortSignal): Promise<voi
   } finally {
     stop.abort();
     restore();
+  }
+}
+
+/** Whether it was a sample. */
+function take({ name, data }: StreamEvent, model: ConsoleModel): boolean {
+  if (name === "hello") model.begin(JSON.parse(data) as Hello);
+  if (name !== "sample") return false;
+  model.take(JSON.parse(data) as Sample);
+  return true;
+}
+
+/**
+ * What comes is of a service of this version, as a rule, and is not looked at member by member.
+ * @throws {CommandError} it is something else
+ */
+function understood<T>(url: URL, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new CommandError(
+      `${url.origin} sends what this rtm top (${VERSION}) does not understand: is it a service of another ` +
+        `version, or none? (${messageOf(error)})`,
+      { cause: error },
+    );
   }
 }
 

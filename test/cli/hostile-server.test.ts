@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { rtmConfig } from "../../cli/config.ts";
 import { checkRelay } from "../../cli/doctor/relay.ts";
@@ -11,8 +11,11 @@ import { checkWebSocket } from "../../cli/doctor/web-socket.ts";
 import { CommandError } from "../../cli/exit.ts";
 import { history, revoke } from "../../cli/manage.ts";
 import { publish } from "../../cli/publish.ts";
+import { tail } from "../../cli/tail.ts";
+import { top } from "../../cli/top/top.ts";
 import { parseConfig } from "../../common/config.ts";
 import { rtm } from "../support/programs.ts";
+import { until } from "../support/until.ts";
 
 const KEY = "a-key-that-must-not-travel";
 
@@ -196,6 +199,94 @@ it("rtm tail writes what it says of others on one line, without control characte
     "rtm tail: a\\u000ab\\u001b[2J\\u0009: messages may be missing\n" +
       "rtm: the relay refused: y\\u009b (x\\u001b) (RTM_COMMAND_FAILED)\n",
   );
+});
+
+it("rtm tail comes back to a relay that has gone silent without closing", async () => {
+  let connections = 0;
+  const url = await speak((socket) => {
+    // And then nothing, as when the network between is gone.
+    if (++connections === 1) socket.send('{"op":"connected","pingMs":50}');
+  });
+  const tailing = rtm(["tail", "a", "--url", url]);
+  await until("it comes back", () => connections > 1);
+  expect(tailing.stderr).toContain(
+    `rtm tail: no sign of life within 100ms; reconnecting to ${url}\n`,
+  );
+});
+
+/** What becomes of a command once the server has heard of it and `ms` have passed. */
+async function after(ms: number, wasHeard: () => boolean, run: (signal: AbortSignal) => unknown) {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const stop = new AbortController();
+  const ended = Promise.resolve(run(stop.signal)).catch((error: Error) => error.message);
+  while (!wasHeard()) await new Promise((resolve) => setImmediate(resolve));
+  vi.advanceTimersByTime(ms);
+  return ended;
+}
+
+it("rtm tail gives a server up that takes its WebSocket and says nothing", async () => {
+  let heard = false;
+  const url = await speak(() => {
+    heard = true;
+  });
+  expect(
+    await after(
+      10_000,
+      () => heard,
+      (signal) => tail(["a"], { url }, signal),
+    ),
+  ).toBe(`${url}: no word of a relay within 10s`);
+});
+
+it("rtm top gives a console up that says nothing any more", async () => {
+  let heard = false;
+  const url = await serve((_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+    heard = true;
+  });
+  expect(
+    await after(
+      15_000,
+      () => heard,
+      (signal) => top({ url }, signal),
+    ),
+  ).toBe(`${url} has said nothing for 15s: is it reachable still?`);
+});
+
+const { signal } = new AbortController();
+
+it("rtm top meets answers that are none of a console", async () => {
+  let type = "text/event-stream";
+  let answer = "";
+  const url = await serve((request, response) => {
+    if (request.url !== "/console/api/events") {
+      response.writeHead(307, { location: "http://localhost/" }).end();
+    } else response.writeHead(200, { "content-type": type }).end(answer);
+  });
+  const said = (base = url) =>
+    top({ url: base, once: true }, signal).catch((error: unknown) => {
+      // A stack belongs to a defect of ours.
+      expect(error).toBeInstanceOf(CommandError);
+      return (error as Error).message;
+    });
+  for (const data of ["<", "null", "{}", "[]", '"x"']) {
+    for (const name of ["hello", "sample"]) {
+      answer = `event: ${name}\ndata: ${data}\n\n`;
+      expect(await said(), answer).toContain("does not understand: is it a service of another");
+    }
+  }
+  expect(await said(`${url}/below`)).toBe(
+    `${url}: the answer is a redirect (307) to http://localhost/: name that place`,
+  );
+  type = "text/html";
+  expect(await said()).toContain("not the console of an admin listener");
+});
+
+it("rtm top meets an event without end", async () => {
+  const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+  const url = await serveRaw((socket) => pour(socket, head));
+  await expect(top({ url }, signal)).rejects.toThrow("an event is longer than 16MiB");
 });
 
 it("rtm publish meets an answer without end", async () => {
