@@ -34,7 +34,7 @@ export interface Peer {
   readonly gone: boolean;
   /** Hands what arrives to `owner` from now on; called once. */
   serve(owner: PeerOwner): void;
-  /** Nothing is read until `resume`. */
+  /** Nothing is read until `resume`, or until it is dismissed. */
   pause(): void;
   resume(): void;
   /** The wire was closed. What the client may still send is bounded, and it has a while to go. */

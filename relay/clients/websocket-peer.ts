@@ -85,6 +85,8 @@ export class WebSocketPeer implements Peer {
   }
 
   dismiss(): void {
+    // Its close frame must be read, also by a reader that was paused, or both sides wait out a timer.
+    this.#ws.resume();
     this.#farewells.closed(this.#socket);
   }
 
