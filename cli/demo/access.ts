@@ -1,6 +1,6 @@
 /**
  * Who may do what in the demo: keys of its own, made at every start. The orders are public; names are
- * seen, and tiles are filled, by a token.
+ * seen, tiles are filled, and visitors wave, by a token.
  */
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -40,6 +40,8 @@ export class DemoAccess {
       apiKeys: [{ name: "demo", key: this.#key, scopes: ["publish", "manage", "read"] }],
       // A tab that is closed is seen for so long: a page that is reloaded does not leave.
       presence: { rules: [{ channels: `${FLOOR}*` }], grace: "5s" },
+      // Visitors wave to each other.
+      clientEvents: { channels: [FLOOR] },
     };
   }
 
@@ -49,7 +51,7 @@ export class DemoAccess {
     const iat = Date.now() / 1000;
     const floor = [FLOOR, `${FLOOR}~here`];
     const presence = { join: floor, watch: floor, info: { name } };
-    const claims = { sub: user, channels: [SALES, WALL, ...floor], presence };
+    const claims = { sub: user, channels: [SALES, WALL, ...floor], publish: [FLOOR], presence };
     const secret = Buffer.from(this.#secret);
     return signJwt({ kid: KID }, { ...claims, iat, exp: iat + LIFETIME_S }, secret);
   }

@@ -5,6 +5,7 @@ import { launchBrowser } from "../page/browser.ts";
 import { Program, rtmPath } from "../support/programs.ts";
 import { ENGINE_MISSING } from "../support/redis-server.ts";
 import { until } from "../support/until.ts";
+import { noteWaves } from "./waves.ts";
 
 /** A node that was killed is away for 5 s and then starts, on a machine that may be busy. */
 const BACK_MS = 60_000;
@@ -86,7 +87,7 @@ describe.skipIf(ENGINE_MISSING !== "")(`rtm demo --nodes 3${ENGINE_MISSING}`, ()
   });
 
   it(
-    "visitors on any node see each other and the totals, and are signed out on all of them",
+    "visitors on any node see each other, their waves and the totals, and are signed out on all of them",
     async () => {
       await page.locator("#tiles .note", { hasText: "1 order" }).waitFor();
       const others: Page[] = [];
@@ -100,6 +101,10 @@ describe.skipIf(ENGINE_MISSING !== "")(`rtm demo --nodes 3${ENGINE_MISSING}`, ()
       await until("they are on all nodes", async () =>
         (await state()).nodes.every(({ pages }) => pages > 0),
       );
+      const notes = await Promise.all(others.map(noteWaves));
+      await page.click("#wave");
+      for (const waves of notes)
+        await until("the wave is seen", async () => (await waves()).length === 1);
       const [, ...buttons] = await page.locator("#people li button").all();
       for (const button of buttons.reverse()) await button.click();
       for (const other of others) await other.locator("#ended").waitFor();

@@ -6,6 +6,7 @@ import { violations } from "../page/axe.ts";
 import { launchBrowser } from "../page/browser.ts";
 import { Program, rtmPath } from "../support/programs.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
+import { noteWaves } from "./waves.ts";
 
 /** For what a page shows a moment later, on a machine that may be busy. */
 const PATIENT = { timeout: 20_000 };
@@ -141,11 +142,31 @@ describe("rtm demo", () => {
     await row.getByText("away").waitFor({ state: "detached" });
   });
 
+  it("shows for 3 s that somebody waves, to the others and not to whoever does", async () => {
+    const [ofPage, ofOther] = [await noteWaves(page), await noteWaves(other)];
+    const news = (of: Page) => of.locator("#people-news");
+    await other.clock.install();
+    await page.click("#wave");
+    await expect.poll(() => news(page).innerText(), PATIENT).toBe("You waved.");
+    const me = await page.locator("#people li", { hasText: "you" }).locator("strong").innerText();
+    await expect.poll(ofOther, PATIENT).toEqual([`${me} waves. | ${me}`]);
+    await other.clock.runFor(3000);
+    expect(await other.locator("#people li.waves").count()).toBe(0);
+    expect(await news(other).innerText()).toBe("");
+    await other.clock.resume();
+    // Its name is text here too.
+    await other.click("#wave");
+    const evil = "<img src=x onerror=alert(1)>";
+    await expect.poll(ofPage, PATIENT).toEqual([`${evil} waves. | ${evil}`]);
+    expect(await ofOther()).toHaveLength(1);
+  });
+
   it("ends what a visitor may do at once when somebody signs it out, reload or not", async () => {
     // It has taken another name, so it has two tokens: both end.
     const row = page.locator("#people li").nth(1);
     await row.getByRole("button", { name: /^Sign out <img/ }).click();
     await other.locator("#ended").waitFor();
+    expect(await other.locator("#wave").isVisible()).toBe(false);
     await other.locator('#badge[data-state="stopped"]').waitFor();
     expect(await other.locator("#people-news").innerText()).toBe("");
     await row.waitFor({ state: "detached" });
@@ -201,8 +222,13 @@ describe("rtm demo", () => {
     const had = await orders();
     await page.click("#insert");
     await expect.poll(orders).toBe(had + 1);
+    // Nothing is sent this way, and the button says so instead of failing.
+    const wave = page.locator("#wave");
+    expect(await wave.isDisabled()).toBe(true);
+    expect(await page.locator("#wave-note").innerText()).toContain("Not without a WebSocket");
     await page.click("#block");
     await expect.poll(via, { timeout: 60_000 }).toBe("a WebSocket");
+    expect(await wave.isEnabled()).toBe(true);
     await page.click("#insert");
     await expect.poll(orders).toBe(had + 2);
     expect(await number("refreshes")).toBe(before);

@@ -2,6 +2,7 @@
 import type { Member, RtmClient, RtmSubscription } from "../../../apex-plugins/client/index.ts";
 import { call, element, make, show } from "./dom.ts";
 import type { Visitor } from "./visitor.ts";
+import { isWave, offerWaves, WAVE_MS } from "./wave.ts";
 
 const FLOOR = "floor";
 /** Those who look at their page. */
@@ -20,6 +21,8 @@ export class People {
   readonly #list = element<HTMLUListElement>("people");
   readonly #rows = new Map<string, HTMLLIElement>();
   #members: readonly Member[] = [];
+  /** Who has waved a moment ago, and what ends it. */
+  readonly #waving = new Map<string, ReturnType<typeof setTimeout>>();
   #count = 0;
   #me: string | undefined;
   /** Undefined: it is not known. */
@@ -32,6 +35,7 @@ export class People {
     this.#visitor = visitor;
     this.#join();
     this.#look();
+    offerWaves(client, FLOOR, (error) => this.#tellOfWave(error));
     document.addEventListener("visibilitychange", () => this.#look());
     element("rename").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -53,6 +57,7 @@ export class People {
     show("people-news", "");
     element("ended").hidden = false;
     element("rename").hidden = true;
+    element("waving").hidden = true;
   }
 
   /** @param token with another name; absent: the one that the page has */
@@ -73,9 +78,32 @@ export class People {
         this.#me = user;
         this.#render();
       },
+      onEvent: (event) => {
+        const { user } = event.from;
+        if (isWave(event) && user !== undefined) this.#showWave(user);
+      },
     });
     // The new one first: nobody sees a visitor leave who only takes another name.
     before?.close();
+  }
+
+  #showWave(user: string): void {
+    const member = this.#members.find((each) => each.user === user);
+    const news = `${member ? nameOf(member) : "Somebody"} waves.`;
+    clearTimeout(this.#waving.get(user));
+    const over = () => {
+      this.#waving.delete(user);
+      if (element("people-news").textContent === news) show("people-news", "");
+      this.#render();
+    };
+    this.#waving.set(user, setTimeout(over, WAVE_MS));
+    show("people-news", news);
+    this.#render();
+  }
+
+  #tellOfWave(error: unknown): void {
+    const alone = this.#count < 2 ? " Nobody else is here: open this page in a second tab." : "";
+    show("people-news", error ? String(error) : `You waved.${alone}`);
   }
 
   #look(): void {
@@ -121,9 +149,16 @@ export class People {
     const row = this.#rows.get(user) ?? this.#addRow(user);
     const away = this.#looking !== undefined && !this.#looking.has(user);
     row.dataset.state = away ? "away" : "here";
+    row.classList.toggle("waves", this.#waving.has(user));
     const [label, state, button] = row.children as unknown as HTMLElement[];
     show(label!, name);
-    show(state!, [...(user === this.#me ? ["you"] : []), ...(away ? ["away"] : [])].join(", "));
+    const said = { you: user === this.#me, away, waves: this.#waving.has(user) };
+    show(
+      state!,
+      Object.entries(said)
+        .flatMap(([word, is]) => (is ? [word] : []))
+        .join(", "),
+    );
     button!.setAttribute("aria-label", `Sign out ${name}`);
   }
 
