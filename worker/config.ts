@@ -98,6 +98,7 @@ export const queueConfig = z
       ),
     consumer: z
       .string()
+      .min(1, "must be the name of a subscriber; a queue of one consumer has none")
       .max(128)
       .optional()
       .describe(

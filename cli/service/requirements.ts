@@ -50,17 +50,21 @@ export function requireRoles(config: RtmConfig, roles: Roles): void {
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
-/** The second one would wait for the lease of the first for ever. */
-function queuesNamedTwice(queues: RtmConfig["worker"]["queues"], user: string): string[] {
-  const seen = new Map<string, number>();
-  return queues.flatMap(({ name, consumer }, index) => {
+/** Entries of which one would wait for the lease of the other for ever. */
+function queueClashes(queues: RtmConfig["worker"]["queues"], user: string): string[] {
+  const named = queues.map(({ name, consumer }) => {
     const queue = name.includes(".") ? name : `${user.toUpperCase()}.${name}`;
-    const taker = takerOf({ name: queue, consumer });
-    const first = seen.get(taker);
-    if (first === undefined) seen.set(taker, index);
-    return first === undefined
+    return { name, queue, consumer, taker: takerOf({ name: queue, consumer }) };
+  });
+  return named.flatMap(({ name, queue, consumer, taker }, index) => {
+    const key = `worker.queues[${index}]`;
+    const first = named.findIndex((other) => other.taker === taker);
+    if (first < index) return [`${key}.name: ${name} is worker.queues[${first}] already`];
+    if (consumer !== undefined) return [];
+    const withOne = named.findIndex((other) => other.queue === queue && other.consumer);
+    return withOne < 0
       ? []
-      : [`worker.queues[${index}].name: ${name} is worker.queues[${first}] already`];
+      : [`${key}.consumer: is needed, because worker.queues[${withOne}] of ${name} has one`];
   });
 }
 
@@ -74,7 +78,7 @@ export function clashes(
 ): string[] {
   const problems: string[] = [];
   if (roles.worker) {
-    problems.push(...queuesNamedTwice(worker.queues, database.user), ...placeTexts(database));
+    problems.push(...queueClashes(worker.queues, database.user), ...placeTexts(database));
   }
   const { admin, stateDirectory } = service;
   const samePort = relay.port === admin.port && relay.port !== 0;

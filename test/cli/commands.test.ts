@@ -139,6 +139,8 @@ describe("check-config", () => {
           { name: "SCOTT.q" },
           { name: "Q", consumer: "B" },
           { name: "SCOTT.Q", consumer: "b" },
+          { name: "EVENTS", consumer: "a" },
+          { name: "SCOTT.EVENTS" },
         ],
       },
     });
@@ -153,6 +155,9 @@ describe("check-config", () => {
     expect(twice.output).toContain("worker.queues[1].name: SCOTT.Q is worker.queues[0] already");
     expect(twice.output).toContain("worker.queues[3].name: SCOTT.Q is worker.queues[2] already");
     expect(twice.output).not.toContain("worker.queues[2].name");
+    expect(twice.output).toContain(
+      "worker.queues[5].consumer: is needed, because worker.queues[4] of SCOTT.EVENTS has one",
+    );
     expect(url.output).toContain("RTM_WORKER_PUBLISH_URL): must hold no user and no password");
     expect(url.output).not.toContain("TIGER");
   });

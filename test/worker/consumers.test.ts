@@ -1,7 +1,9 @@
 /** Consumers of one multi-consumer queue: each has a lease, a backlog, an order and metrics of its own. */
 import oracledb from "oracledb";
 import { afterEach, expect, it } from "vitest";
+import { parseConfig } from "../../common/config.ts";
 import type { QueueAdmin, RtmSchemaOptions } from "../../emulator/index.ts";
+import { workerConfig } from "../../worker/config.ts";
 import { until } from "../support/until.ts";
 import { World } from "./support.ts";
 
@@ -117,4 +119,10 @@ it("with a package that knows no consumers one at a time is active, as before", 
   );
   events.enqueue('{"n":1}');
   await until("the active one delivers", () => world.publisher.accepted.length === 1);
+});
+
+it("an empty name is none: it would share the queue with whoever names nobody", () => {
+  expect(() => parseConfig(workerConfig, { queues: [{ name: "EVENTS", consumer: "" }] })).toThrow(
+    "queues[0].consumer: must be the name of a subscriber",
+  );
 });
