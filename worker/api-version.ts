@@ -14,6 +14,11 @@ export const WITH_PRESENCE = 2;
 /** From this version on each consumer of a multi-consumer queue has a lease and a backlog of its own. */
 export const WITH_CONSUMERS = 3;
 
+/** What an older version means to who dequeues as a consumer. */
+export function sharedLease(theirs: number): string {
+  return `RTM_WORKER_API has version ${theirs}, which knows no consumers: of those of one queue one dequeues at a time`;
+}
+
 /** The database's RTM_WORKER_API and this worker do not fit together. */
 export class ApiVersionError extends RtmError {
   constructor(owner: string, theirs: number) {

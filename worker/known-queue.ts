@@ -1,7 +1,7 @@
 /** What has to be known about a queue before the first dequeue: its full name, kind and helpers. */
 import { RtmError } from "../common/errors.ts";
 import type { RateLimitedLog } from "../common/logger.ts";
-import { WITH_CONSUMERS } from "./api-version.ts";
+import { sharedLease, WITH_CONSUMERS } from "./api-version.ts";
 import type { PayloadKind, QueueConfig, WorkerConfig } from "./config.ts";
 import type { ForeignAddress } from "./decode.ts";
 import { classifyOracleError } from "./oracle-errors.ts";
@@ -63,12 +63,17 @@ export async function prepareQueue(
       "not installed or not granted: no lease, no receipts, poison goes to the file",
     );
   }
+  const knowsConsumers = (versions?.apiVersion ?? 0) >= WITH_CONSUMERS;
+  if (versions && queue.consumer !== undefined && !knowsConsumers) {
+    const fix = "rtm db install, then restart every worker of the queue";
+    warnings.warn("consumers", { fix }, sharedLease(versions.apiVersion));
+  }
   return {
     name,
     kind: queue.payload === "detect" ? await detectKind(session, name, versions) : queue.payload,
     consumer: queue.consumer,
     taker: takerOf({ ...queue, name }),
-    leasedAs: (versions?.apiVersion ?? 0) >= WITH_CONSUMERS ? queue.consumer : undefined,
+    leasedAs: knowsConsumers ? queue.consumer : undefined,
     foreign:
       queue.channel === undefined
         ? undefined

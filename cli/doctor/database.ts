@@ -1,8 +1,8 @@
 /** The database part of `rtm doctor`: logon, version, account, RTM_WORKER_API, sessions. */
 import { createLogger } from "../../common/logger.ts";
 import { SecretFileError } from "../../common/secret-file.ts";
-import { ApiVersionError, WITH_CONSUMERS } from "../../worker/api-version.ts";
-import { qualifiedName } from "../../worker/known-queue.ts";
+import { ApiVersionError, sharedLease, WITH_CONSUMERS } from "../../worker/api-version.ts";
+import { qualifiedName, takerOf } from "../../worker/known-queue.ts";
 import { Logon, LogonRefusedError } from "../../worker/logon.ts";
 import { classifyOracleError, type ErrorClass } from "../../worker/oracle-errors.ts";
 import { apiOwner, RtmWorkerApi, type Versions } from "../../worker/rtm-worker-api.ts";
@@ -100,15 +100,27 @@ export async function checkDatabase(
     const name = await qualifiedName(session, queue.name);
     const owner = apiOwner(config.worker, name);
     if (!apis.has(owner)) apis.set(owner, await checkApi(session, owner, config, report));
-    const kind = await checkQueue(session, name, queue, report);
-    await checkDequeue(session, name, kind, queue, report);
+    // Of each consumer of a queue it is said apart.
+    const taker = takerOf({ ...queue, name });
+    const reportQueue: Report = ({ check, ...finding }) =>
+      report({ ...finding, check: check.replace(`queue ${name}`, () => `queue ${taker}`) });
+    const kind = await checkQueue(session, name, queue, reportQueue);
+    await checkDequeue(session, name, kind, queue, reportQueue);
     const versions = apis.get(owner);
     const knowsConsumers = (versions?.apiVersion ?? 0) >= WITH_CONSUMERS;
+    if (versions && queue.consumer !== undefined && !knowsConsumers) {
+      report({
+        check: `queue ${taker} lease`,
+        verdict: "warning",
+        detail: sharedLease(versions.apiVersion),
+        fix: "rtm db install, then restart every worker of the queue",
+      });
+    }
     await checkBacklog(
       name,
       versions && new RtmWorkerApi(session, owner),
       knowsConsumers ? queue.consumer : undefined,
-      report,
+      reportQueue,
     );
   }
   await checkSessions(session, report);

@@ -486,7 +486,7 @@ describe("rtm doctor", () => {
       subscribers: ["BILLING", "AUDIT"],
     });
     events.enqueue("{}");
-    const [as, entry] = ["queue RTM.EVENTS", { name: "EVENTS", channel: "events" }];
+    const [as, entry] = ["queue RTM.EVENTS:BILLING", { name: "EVENTS", channel: "events" }];
     const asked = async (consumer: object) =>
       linesOf(await run({}, { RTM_WORKER_QUEUES: JSON.stringify([{ ...entry, ...consumer }]) }));
     const named = await asked({ consumer: "billing" });
@@ -494,7 +494,13 @@ describe("rtm doctor", () => {
     expect(named.get(`${as} dequeue right`)).toMatchObject({ verdict: "ok" });
     expect(named.get(`${as} backlog`)!.text).toMatch(/^1 ready/);
     const unnamed = await asked({});
-    expect(unnamed.get(`${as} payload`)!.text).toContain("set queues[].consumer");
+    expect(unnamed.get("queue RTM.EVENTS payload")!.text).toContain("set queues[].consumer");
+    expect(named.get(`${as} lease`)).toBeUndefined();
+    world.schema.apiVersion = 2;
+    expect((await asked({ consumer: "billing" })).get(`${as} lease`)).toMatchObject({
+      verdict: "warning",
+      text: expect.stringMatching(/version 2, which knows no consumers.*rtm db install, then/),
+    });
   });
 
   describe("relay", () => {

@@ -2,6 +2,7 @@
 import oracledb from "oracledb";
 import { afterEach, expect, it } from "vitest";
 import { parseConfig } from "../../common/config.ts";
+import { createLogger } from "../../common/logger.ts";
 import type { QueueAdmin, RtmSchemaOptions } from "../../emulator/index.ts";
 import { workerConfig } from "../../worker/config.ts";
 import { until } from "../support/until.ts";
@@ -113,12 +114,15 @@ it("during an upgrade: an older worker and a newer one never dequeue at the same
 
 it("with a package that knows no consumers one at a time is active, as before", async () => {
   await start({ apiVersion: 2 });
-  const worker = startWorker("billing", "audit");
+  const logged: string[] = [];
+  const log = createLogger("warn", { write: (line: string) => void logged.push(line) });
+  const worker = world.startWorker({ queues: ["billing", "audit"].map(entry) }, { log });
   await until("one is active, one waits", () =>
     ["active,standby", "standby,active"].includes(states(worker).join()),
   );
   events.enqueue('{"n":1}');
   await until("the active one delivers", () => world.publisher.accepted.length === 1);
+  expect(logged.join("")).toMatch(/version 2, which knows no consumers.*one dequeues at a time/);
 });
 
 it("an empty name is none: it would share the queue with whoever names nobody", () => {
