@@ -1,6 +1,10 @@
 /** Events of clients between nodes (relay/log/valkey/hails.ts) in a flood, and on lines that break. */
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { pino } from "pino";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { CONNECT_MS } from "../../relay/log/valkey/connection.ts";
+import { RECONNECT } from "../../relay/log/valkey/follower.ts";
 import { Hails } from "../../relay/log/valkey/hails.ts";
 import { messages } from "../log-contract/support.ts";
 import { ENGINE_MISSING, RedisServer } from "../support/redis-server.ts";
@@ -12,7 +16,7 @@ interface Node {
   readonly heard: string[];
 }
 
-async function hailing(url: string, beatMs?: number): Promise<Node> {
+function startHails(url: string, beatMs?: number): Node {
   const heard: string[] = [];
   const hails = new Hails({
     address: { url: () => url },
@@ -23,11 +27,46 @@ async function hailing(url: string, beatMs?: number): Promise<Node> {
   });
   hails.start();
   onTestFinished(() => hails.stop());
-  await until("it is heard", () => hails.connected);
   return { hails, heard };
 }
 
+async function hailing(url: string, beatMs?: number): Promise<Node> {
+  const node = startHails(url, beatMs);
+  await until("it is heard", () => node.hails.connected);
+  return node;
+}
+
 const texts = (count: number) => Array.from({ length: count }, (_, n) => `{"n":${n}}`);
+
+describe("client events between nodes and an engine that is away", () => {
+  it("hails-away: it is tried as often as the log itself, however long it was away", async () => {
+    const ATTEMPTS = 12;
+    let attempts = 0;
+    let enough = () => {};
+    const tried = new Promise<void>((resolve) => {
+      enough = resolve;
+    });
+    const peer = createServer((socket) => {
+      if (++attempts === ATTEMPTS) enough();
+      socket.destroy();
+    });
+    await once(peer.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void peer.close());
+    // The longest waits, written down and over at once.
+    vi.spyOn(Math, "random").mockReturnValue(1);
+    const waits: number[] = [];
+    const { setTimeout } = globalThis;
+    vi.spyOn(globalThis, "setTimeout").mockImplementation(((run: () => void, ms: number) => {
+      if (ms === CONNECT_MS) return setTimeout(run, ms);
+      waits.push(ms);
+      return setTimeout(run, 0);
+    }) as unknown as typeof setTimeout);
+    onTestFinished(() => void vi.restoreAllMocks());
+    startHails(`redis://127.0.0.1:${(peer.address() as AddressInfo).port}`);
+    await tried;
+    expect(Math.max(...waits)).toBe(RECONNECT.capMs);
+  });
+});
 
 describe.skipIf(ENGINE_MISSING !== "")(
   `client events between nodes and faults${ENGINE_MISSING}`,

@@ -3,13 +3,15 @@
  * where it would push messages out. Who is not connected at that moment does not hear it.
  */
 import { randomBytes } from "node:crypto";
-import { retryForever } from "../../../common/backoff.ts";
+import { type Bounds, retryForever } from "../../../common/backoff.ts";
 import { messageOf } from "../../../common/errors.ts";
 import { type Logger, RateLimitedLog } from "../../../common/logger.ts";
 import { databaseOf, type EngineAddress, EngineConnection } from "./connection.ts";
-import { EngineUnreachableError } from "./errors.ts";
+import { EngineDeniedError, EngineUnreachableError } from "./errors.ts";
+import { RECONNECT } from "./follower.ts";
 
-const RECONNECT = { baseMs: 200, capMs: 30_000 };
+/** Waits while the engine's user lacks a right: somebody has to change something. */
+const DENIED: Bounds = { baseMs: 200, capMs: 30_000 };
 const NODE_BYTES = 8;
 /** How often a node calls out to itself, to know that the line is whole, ms. */
 const BEAT_MS = 10_000;
@@ -58,9 +60,17 @@ export class Hails {
 
   start(): void {
     const { signal } = this.#stopping;
-    this.#run = retryForever(() => this.#live(signal), {
-      bounds: RECONNECT,
+    let progress = false;
+    const attempt = () => {
+      progress = false;
+      return this.#live(signal, () => {
+        progress = true;
+      });
+    };
+    this.#run = retryForever(attempt, {
+      bounds: (error) => (error instanceof EngineDeniedError ? DENIED : RECONNECT),
       signal,
+      madeProgress: () => progress,
       onRetry: ({ error }) =>
         this.#warnings.warn(
           "hails",
@@ -70,7 +80,7 @@ export class Hails {
     }).catch(() => {});
   }
 
-  async #live(signal: AbortSignal): Promise<never> {
+  async #live(signal: AbortSignal, onProgress: () => void): Promise<never> {
     const { address, onText, prefix, beatMs = BEAT_MS } = this.#options;
     const channel = hailsChannel(prefix, address.url());
     const connections: EngineConnection[] = [];
@@ -92,6 +102,7 @@ export class Hails {
         onText(text.slice(blank + 1));
       });
       this.#out = { connection: out, channel };
+      onProgress();
       // A line that swallows everything does not end by itself.
       beats = setInterval(() => {
         if (!heardSelf) hear.destroy(new EngineUnreachableError("nothing is heard of the engine"));
