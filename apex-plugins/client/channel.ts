@@ -61,7 +61,8 @@ const REMEMBERED_IDS = 512;
 export class Listener {
   readonly events: ReadonlySet<string> | undefined;
   readonly source: TokenSource | undefined;
-  readonly on: ListenerEvents;
+  /** Empty once it is removed. */
+  on: ListenerEvents;
   /** Its page may give up the socket after being hidden for so long, ms. */
   readonly parkMs: number;
   /** Whether its user is to be seen, and whether it wants to see others. */
@@ -149,7 +150,8 @@ export class Channel {
   readonly name: string;
   /** On the present socket: not asked for, asked for, answered, refused. */
   state: "new" | "asked" | "live" | "denied" = "new";
-  readonly listeners = new Set<Listener>();
+  /** Replaced as a whole: who is told something may add others meanwhile, or remove some. */
+  listeners: readonly Listener[] = [];
   /** Token sources (undefined: none) under which the present socket was asked. */
   readonly tried = new Set<TokenSource | undefined>();
   /** The relay has refused presence here. */
@@ -235,7 +237,7 @@ export class Channel {
   since(pageAgeMs: number): Since | undefined {
     let earliest: Position | undefined;
     let last: number | undefined;
-    const all = [...this.listeners];
+    const all = this.listeners;
     if (!this.#plain) for (const one of all) last = Math.max(last ?? 0, one.last ?? 0) || undefined;
     if (last && all.some((one) => one.last && !one.position)) return { last };
     for (const listener of all) {
@@ -322,13 +324,12 @@ export class Channel {
   /** The listeners that want `frame`. */
   accept(frame: MessageFrame): Listener[] {
     if (this.#newest > 0) {
-      const takers = this.#takers.filter(
-        (listener) => this.listeners.has(listener) && listener.take(frame),
-      );
+      // One that is removed hears nothing.
+      const takers = this.#takers.filter((listener) => listener.take(frame));
       if (--this.#newest === 0) this.#newestIn();
       return takers;
     }
-    return [...this.listeners].filter(
+    return this.listeners.filter(
       (listener) => listener.answered && listener.accept(this.#epoch, frame),
     );
   }

@@ -60,10 +60,10 @@ export class Dispatcher {
         const share = messages.splice(0, all ? messages.length : SHARE);
         if (messages.length === 0) this.#waiting.delete(listener);
         this.#count -= share.length;
-        const { on } = listener;
         attempt(this.#env, () => {
-          if (on.onMessage) for (const message of share) on.onMessage(message);
-          on.onMessages?.(share);
+          // It may be removed by what it is told.
+          for (const message of share) listener.on.onMessage?.(message);
+          listener.on.onMessages?.(share);
         });
         if (performance.now() >= until) return;
       }

@@ -69,7 +69,7 @@ export class RelayConnection {
       channel = new Channel(name, this.#before[name]);
       this.#channels.set(name, channel);
     }
-    channel.listeners.add(listener);
+    channel.listeners = [...channel.listeners, listener];
     if (listener.presence.watch) this.#people(channel, (members) => members.welcome(listener));
     // Asked again for the newcomer; the others drop what they have seen.
     channel.reset();
@@ -80,11 +80,13 @@ export class RelayConnection {
     const channel = this.#channels.get(name);
     this.#dispatcher.forget(listener);
     forgetLoss(listener);
-    if (!channel?.listeners.delete(listener)) return;
+    if (!channel?.listeners.includes(listener)) return;
+    channel.listeners = channel.listeners.filter((other) => other !== listener);
+    listener.on = {};
     const { source, presence } = listener;
-    if (channel.listeners.size === 0) this.#channels.delete(name);
+    if (channel.listeners.length === 0) this.#channels.delete(name);
     if (source && !this.#sources().includes(source)) source.rest();
-    if (channel.listeners.size > 0) {
+    if (channel.listeners.length > 0) {
       if (!presence.join && !presence.watch) return;
       // Perhaps the others do not want to be seen, or to see.
       if (!channel.presence?.watch) channel.members?.forget();
@@ -313,7 +315,7 @@ export class RelayConnection {
     source.dead = true;
     this.#tell(source, (on, channel) => on.onDenied?.(channel, code, message));
     for (const channel of this.#channels.values()) {
-      const all = [...channel.listeners].every((listener) => listener.source === source);
+      const all = channel.listeners.every((listener) => listener.source === source);
       if (all && channel.state !== "new") {
         this.link.send({ op: "unsubscribe", channels: [channel.name] });
         channel.state = "denied";
@@ -411,7 +413,7 @@ export class RelayConnection {
   #denied(channel: Channel, code: string, message: string): void {
     const { name, listeners, tried, state } = channel;
     if (state === "denied") return;
-    if ([...listeners].some(({ source }) => !tried.has(source))) {
+    if (listeners.some(({ source }) => !tried.has(source))) {
       channel.state = "new";
       this.#askForNew();
       return;

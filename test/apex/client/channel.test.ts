@@ -82,6 +82,10 @@ function listener(
   return new Listener(events && new Set(events), start, undefined, on, 0, {}, last);
 }
 
+function addTo(channel: Channel, one: Listener): void {
+  channel.listeners = [...channel.listeners, one];
+}
+
 /** A relay that knows `last`; its ids are those of the messages. */
 class LastingMemory extends Memory {
   override frame(seq: number, n: number): MessageFrame {
@@ -147,7 +151,7 @@ describe("positions", () => {
           const filter = events.length > 0 ? events : undefined;
           const joined = { seen, events, listener: listener("page", seen, filter) };
           streams.push(joined);
-          channel.listeners.add(joined.listener);
+          addTo(channel, joined.listener);
         };
         memory.publish(n++);
         if (steps[0] === "ping") join("f");
@@ -201,8 +205,8 @@ describe("positions", () => {
   it("a listener that starts at a position of another epoch has lost messages", () => {
     const seen: (string | number)[] = [];
     const channel = new Channel("c");
-    channel.listeners.add(listener({ epoch: "e1", seq: 3 }, []));
-    channel.listeners.add(listener({ epoch: "e0", seq: 9 }, seen));
+    addTo(channel, listener({ epoch: "e1", seq: 3 }, []));
+    addTo(channel, listener({ epoch: "e0", seq: 9 }, seen));
     channel.asked(undefined, channel.since(5));
     channel.subscribed("e1", 4, true);
     expect(seen).toEqual(["lost"]);
@@ -259,7 +263,7 @@ describe("positions", () => {
           const events = filter ? [filter] : undefined;
           const one = listener(last ? "page" : start, seen, events, last ? 1 : undefined);
           streams.push({ seen, name: `${kind}${filter ?? ""}`, one, from: n });
-          channel.listeners.add(one);
+          addTo(channel, one);
         };
         memory.publish(n++);
         join("join");
@@ -311,7 +315,7 @@ describe("positions", () => {
     const [lost, kept] = [[], []] as (string | number)[][];
     const asking = listener("page", lost as string[], undefined, 2);
     const other = listener({ epoch: "e1", seq: 1 }, kept as string[]);
-    for (const one of [asking, other]) channel.listeners.add(one);
+    for (const one of [asking, other]) addTo(channel, one);
     expect(channel.since(5)).toEqual({ last: 2 });
     channel.asked(undefined, channel.since(5));
     channel.subscribed("e1", 4, false, { last: { sent: 2, complete: true } });
@@ -338,7 +342,7 @@ describe("positions", () => {
     const channel = new Channel("c");
     const asking = listener({ epoch: "e1", seq: 3 }, a as string[], undefined, 1);
     const other = listener({ epoch: "e1", seq: 3 }, b as string[]);
-    for (const one of [asking, other]) channel.listeners.add(one);
+    for (const one of [asking, other]) addTo(channel, one);
     channel.asked(undefined, channel.since(5));
     channel.subscribed("e2", 9, false, { last: { sent: 1, complete: true } });
     expect([a, b]).toEqual([[], ["lost"]]);
@@ -350,7 +354,7 @@ describe("positions", () => {
     ]);
     // Not all that there may be: the page has to ask the source.
     const late = new Channel("c");
-    late.listeners.add(listener("live", c as string[], undefined, 1));
+    addTo(late, listener("live", c as string[], undefined, 1));
     late.asked(undefined, late.since(5));
     late.subscribed("e2", 9, false, { last: { sent: 0, complete: false } });
     expect(c).toEqual(["lost"]);
@@ -359,7 +363,7 @@ describe("positions", () => {
   it("a position frame moves listeners, not back, not of another epoch, not those not answered", () => {
     const channel = new Channel("c");
     const all = [listener("page", [], ["e"]), listener("live", [], ["e"])];
-    for (const one of all) channel.listeners.add(one);
+    for (const one of all) addTo(channel, one);
     channel.asked(undefined, channel.since(5));
     channel.moved(7);
     expect(all.map(({ position }) => position)).toEqual([undefined, undefined]);
@@ -367,7 +371,7 @@ describe("positions", () => {
     channel.moved(12);
     channel.moved(10);
     const late = listener({ epoch: "e1", seq: 3 }, [], ["f"]);
-    channel.listeners.add(late);
+    addTo(channel, late);
     channel.moved(13);
     expect(all.map(({ position }) => position)).toEqual([
       { epoch: "e1", seq: 13 },
@@ -379,12 +383,12 @@ describe("positions", () => {
   it("what comes before its answer does not move a newcomer past what it asked for", () => {
     const memory = new Memory();
     const channel = new Channel("c");
-    channel.listeners.add(listener("page", [], ["e"]));
+    addTo(channel, listener("page", [], ["e"]));
     channel.asked(undefined, channel.since(5));
     channel.subscribed("e1", 0, true, { events: ["e"] });
     const seen: (string | number)[] = [];
     const late = listener("page", seen, ["f"]);
-    channel.listeners.add(late);
+    addTo(channel, late);
     // The answer to an earlier question, which had other events.
     channel.subscribed("e1", 1, true, { events: ["e"] });
     expect(channel.accept(memory.frame(2, 1))).toHaveLength(1);
@@ -396,14 +400,14 @@ describe("positions", () => {
   it("listeners ask for their events together, and for all when there are too many", () => {
     const channel = new Channel("c");
     const names = Array.from({ length: MAX_EVENTS }, (_, n) => `e${n}`);
-    channel.listeners.add(listener("page", [], names.slice(0, 15)));
-    channel.listeners.add(listener("page", [], names.slice(10)));
+    addTo(channel, listener("page", [], names.slice(0, 15)));
+    addTo(channel, listener("page", [], names.slice(10)));
     expect(channel.events).toEqual(names);
-    channel.listeners.add(listener("page", [], ["another"]));
+    addTo(channel, listener("page", [], ["another"]));
     expect(channel.events).toBeUndefined();
     const other = new Channel("c");
-    other.listeners.add(listener("page", [], ["a"]));
-    other.listeners.add(listener("page", []));
+    addTo(other, listener("page", [], ["a"]));
+    addTo(other, listener("page", []));
     expect(other.events).toBeUndefined();
   });
 
@@ -411,7 +415,7 @@ describe("positions", () => {
     const seen: (string | number)[] = [];
     const channel = new Channel("c");
     const late = listener("live", seen);
-    channel.listeners.add(late);
+    addTo(channel, late);
     expect(channel.since(5)).toBeUndefined();
     channel.asked(undefined, undefined);
     channel.subscribed("e1", 9, false);

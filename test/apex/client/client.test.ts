@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StopError } from "../../../apex-plugins/client/token.ts";
 import type { MessageFrame } from "../../../relay/contract/protocol.ts";
+import { until } from "../../relay/support.ts";
 import { Arrivals, Page, type Peer, ScriptedRelay } from "./kit.ts";
 
 let relay: ScriptedRelay;
@@ -550,6 +551,56 @@ describe("tokens", () => {
     peer.subscribed("sales", 0, true);
     await answers.next();
     expect(denied.all).toEqual([["secret", "channel_forbidden"]]);
+  });
+
+  it("listeners that try again when they are refused are told once for each try", async () => {
+    const told: string[] = [];
+    const client = page.client("t");
+    const again = (name: string) => {
+      const subscription = client.subscribe("secret", {
+        onDenied() {
+          told.push(name);
+          subscription.close();
+          if (told.length < 100) again(name);
+        },
+      });
+    };
+    again("a");
+    again("b");
+    const peer = await relay.peers.next();
+    await peer.accept();
+    peer.send({ op: "error", code: "channel_forbidden", message: "no", channel: "secret" });
+    await peer.frames.until((frame) => frame.op === "subscribe");
+    expect(told).toEqual(["a", "b"]);
+  });
+
+  it("one that is closed by another's handler, or its own, is told nothing more", async () => {
+    const client = page.client("t");
+    const told: string[] = [];
+    const first = client.subscribe("sales", {
+      onSubscribed: () => told.push("first"),
+      onMessage({ seq }) {
+        told.push(`first ${seq}`);
+        first.close();
+      },
+      onMessages: () => told.push("burst"),
+      onEvent() {
+        told.push("event");
+        client.subscribe("sales", { onEvent: () => told.push("newcomer") });
+        second.close();
+      },
+    });
+    const second = client.subscribe("sales", { onEvent: () => told.push("second") });
+    const peer = await connected();
+    const from = { user: "u", conn: "c" };
+    peer.send({ op: "event", channel: "sales", eventName: "client:x", from, ts: 1, payload: 1 });
+    peer.message("sales", 1);
+    peer.message("sales", 2);
+    peer.message("sales", 3);
+    await until("the message", () => told.length >= 3);
+    peer.send({ op: "error", code: "bad_frame", message: "the last frame" });
+    await until("the last frame", () => page.errors.length > 0);
+    expect(told).toEqual(["first", "event", "first 1"]);
   });
 
   it("without a token, one that is required is waited for, and serves the others too", async () => {

@@ -23,9 +23,8 @@ describe("members of a channel", () => {
       },
     };
     const watcher = new Listener(undefined, "live", undefined, on, 0, { watch: true });
-    const members = new Members(
-      { name: "c", user: undefined, listeners: new Set([watcher]) },
-      (tell) => tell(),
+    const members = new Members({ name: "c", user: undefined, listeners: [watcher] }, (tell) =>
+      tell(),
     );
     const list = (users: readonly Member[], more: object = {}) =>
       members.take({
