@@ -146,10 +146,10 @@ export class RtmConnection extends ClientConnection {
     const { frameBytes, messageBytes, channels, commandsPerSecond } = limits;
     const sends = this.conn !== undefined && {
       conn: this.conn,
-      // Who sends no more is not closed for the number of its frames either.
+      // Who sends no more is not closed for the number of its frames either, answers to pings among them.
       events: {
         bytes: clientEvents.bytes,
-        perSecond: Math.min(clientEvents.perSecond, commandsPerSecond),
+        perSecond: Math.min(clientEvents.perSecond, Math.max(1, commandsPerSecond - 1)),
       },
     };
     return {

@@ -163,7 +163,7 @@ function members(query: Query, key: ApiKey, { clients: { presence } }: LookupOpt
   return {
     channel: name,
     count: all.size,
-    settleMs,
+    settleMs: Math.ceil(settleMs),
     members: shown.flatMap((user) => {
       const member = all.get(user);
       if (!member) return [];

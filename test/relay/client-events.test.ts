@@ -69,6 +69,22 @@ describe("client events", () => {
     expect(scott.conn).toMatch(/^[0-9a-f]{16}$/);
   });
 
+  it("whoever sends as many as it is told it may has commands left for its answers to pings", async () => {
+    const told = async (perSecond: number, commandsPerSecond: number) => {
+      const relay = await relayFor({
+        clientEvents: { channels: ["room:*"], perSecond },
+        limits: { commandsPerSecond },
+      });
+      const client = await Client.connect(relay, { token: await token(["room:1"]) });
+      onTestFinished(() => client.terminate());
+      return (await client.next()).events;
+    };
+    expect(await told(1000, 20)).toEqual({ bytes: 4096, perSecond: 19 });
+    expect(await told(20, 20)).toEqual({ bytes: 4096, perSecond: 19 });
+    expect(await told(10, 20)).toEqual({ bytes: 4096, perSecond: 10 });
+    expect(await told(10, 1)).toEqual({ bytes: 4096, perSecond: 1 });
+  });
+
   it("are no messages: not stored, no number, nothing for who comes later or asks for the past", async () => {
     const relay = await relayFor(RULE);
     const scott = await page(relay, "SCOTT");
