@@ -17,8 +17,11 @@ export const TIMES: NeighbourTimes = { beatMs: BEAT_MS, goneMs: GONE_MS };
 
 export class Neighbours {
   readonly #times: NeighbourTimes;
-  /** For how long each was silent, as far as this node was awake, ms. */
-  readonly #silence = new Map<string, number>();
+  /**
+   * For how long each was silent, as far as this node was awake, ms. Undefined: it was heard after the last
+   * look, and silence is counted from the next.
+   */
+  readonly #silence = new Map<string, number | undefined>();
   #lookedAt: number | undefined;
 
   constructor(times: NeighbourTimes) {
@@ -27,7 +30,7 @@ export class Neighbours {
 
   /** The node has said something. */
   heard(id: string): void {
-    this.#silence.set(id, 0);
+    this.#silence.set(id, undefined);
   }
 
   /** The node is declared gone. */
@@ -52,10 +55,11 @@ export class Neighbours {
     const passed = this.#lookedAt === undefined ? 0 : Math.min(now - this.#lookedAt, most);
     this.#lookedAt = now;
     const found: string[] = [];
-    for (const [id, silence] of this.#silence) {
+    for (const [id, before] of this.#silence) {
       if (id === self) continue;
-      this.#silence.set(id, silence + passed);
-      if (silence + passed > this.#times.goneMs) found.push(id);
+      const silence = before === undefined ? 0 : before + passed;
+      this.#silence.set(id, silence);
+      if (silence > this.#times.goneMs) found.push(id);
     }
     return found;
   }
