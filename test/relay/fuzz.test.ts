@@ -9,7 +9,10 @@ import { Client, message, post, SOURCE, startTestRelay, token, until } from "./s
 
 const RUNS = process.env.RTM_TEST_LONG === "1" ? 2000 : 60;
 const CODE_SET: ReadonlySet<string> = new Set(CODES);
-const OPS = new Set(["connected", "refreshed", "subscribed", "unsubscribed", "error", "ping"]);
+const OPS = new Set([
+  ...["connected", "refreshed", "subscribed", "unsubscribed", "error", "ping", "position"],
+  ...["members", "presence", "event", "published"],
+]);
 /** Of the protocol, and of RFC 6455 for what is no WebSocket. 1006: the relay destroyed the socket. */
 const CLOSES = new Set<number>([...Object.values(CLOSE), 1002, 1005, 1006, 1007, 1009]);
 
@@ -17,8 +20,13 @@ let relay: Relay;
 let rights: string;
 
 beforeEach(async () => {
-  relay = await startTestRelay({ limits: { commandsPerSecond: 1_000_000, frameBytes: "4KiB" } });
-  rights = await token(["a", "b*"]);
+  relay = await startTestRelay({
+    limits: { commandsPerSecond: 1_000_000, frameBytes: "4KiB" },
+    clientEvents: { channels: ["a", "b*"] },
+    presence: { members: 1, rules: [{ channels: "b*", watchOnly: true }] },
+  });
+  const presence = { join: ["b*"], watch: ["b*"] };
+  rights = await token(["a", "b*"], { claims: { publish: ["a", "b*"], presence } });
 });
 afterEach(() => relay.close());
 
@@ -33,20 +41,32 @@ const channel = fc.oneof(fc.constantFrom("a", "b1", "b2", "public", "x", "", "a*
 const since = fc.oneof(
   fc.record({ epoch: fc.string(), seq: fc.oneof(fc.nat(), fc.jsonValue()) }),
   fc.record({ ageMs: fc.oneof(fc.nat(), fc.double(), fc.jsonValue()) }),
+  fc.record({ last: fc.oneof(fc.nat(11), fc.jsonValue()) }),
+  fc.jsonValue(),
+);
+const eventName = fc.oneof(fc.constantFrom("event", "client:x", "client:", ""), fc.jsonValue());
+const events = fc.oneof(fc.array(eventName, { maxLength: 3 }), fc.jsonValue());
+const presence = fc.oneof(
+  fc.record({ join: fc.boolean(), watch: fc.boolean() }, { requiredKeys: [] }),
   fc.jsonValue(),
 );
 const frame = fc.record(
   {
     op: fc.oneof(
-      fc.constantFrom("connect", "subscribe", "unsubscribe", "refresh", "pong", "constructor"),
+      fc.constantFrom("connect", "subscribe", "unsubscribe", "refresh", "publish", "pong"),
+      fc.constant("constructor"),
       fc.jsonValue(),
     ),
     token: fc.oneof(fc.constant("RIGHTS"), fc.string(), fc.jsonValue()),
     subscribe: fc.oneof(
-      fc.array(fc.record({ channel, since }, { requiredKeys: [] })),
+      fc.array(fc.record({ channel, since, events, presence }, { requiredKeys: [] })),
       fc.jsonValue(),
     ),
     channels: fc.oneof(fc.array(channel), fc.jsonValue()),
+    channel,
+    eventName,
+    payload: fc.jsonValue(),
+    ref: fc.oneof(fc.string(), fc.jsonValue()),
   },
   { requiredKeys: [] },
 );
@@ -123,6 +143,8 @@ it("bodies: every answer has a code of the page", async () => {
               payload: fc.jsonValue(),
               id: channel,
               ts: fc.jsonValue(),
+              retain: fc.oneof(fc.nat(700_000), fc.jsonValue()),
+              op: fc.oneof(fc.constantFrom("revoke", "forget"), fc.jsonValue()),
             },
             { requiredKeys: [] },
           ),
