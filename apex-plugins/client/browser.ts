@@ -1,6 +1,6 @@
 /** The page around a connection: WebSocket, frames, life cycle, one connection per relay. */
-import type { Position } from "./channel.ts";
 import type { Environment } from "./environment.ts";
+import type { Position } from "./listener.ts";
 import { Parking } from "./parking.ts";
 import { registered } from "./registry.ts";
 import { RelayConnection } from "./relay-connection.ts";

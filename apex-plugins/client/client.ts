@@ -1,7 +1,7 @@
 /** What a page's script holds: subscriptions on a connection that others may share. */
 import { MAX_LAST, type PresenceWish } from "../../relay/contract/protocol.ts";
-import { Listener, type ListenerEvents, type Start } from "./channel.ts";
 import type { Status } from "./link.ts";
+import { Listener, type ListenerEvents, type Start } from "./listener.ts";
 import type { RelayConnection } from "./relay-connection.ts";
 import { type TokenOptions, type TokenProvider, TokenSource } from "./token.ts";
 import type { Via } from "./ways.ts";

@@ -1,8 +1,8 @@
 /** Collects a burst of messages and hands each listener its share, a part of a frame at a time. */
 
 import type { MessageFrame } from "../../relay/contract/protocol.ts";
-import type { Listener } from "./channel.ts";
 import { attempt, type Environment } from "./environment.ts";
+import type { Listener } from "./listener.ts";
 
 /** Messages held at most: hidden pages are woken seldom, and memory is bounded. */
 const MOST = 5_000;

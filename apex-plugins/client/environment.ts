@@ -1,9 +1,10 @@
 /** What the connection needs of its surroundings. browser.ts implements it for pages. */
 
-import type { Position } from "./channel.ts";
 import type { publish } from "./events.ts";
 import type { Fallback, FallbackOptions } from "./fallback.ts";
+import type { Position } from "./listener.ts";
 import type { Members } from "./members.ts";
+import type { Socket, SocketHandlers } from "./socket.ts";
 
 /** Runs what is not ours and may throw. */
 export function attempt({ report }: Pick<Environment, "report">, task: () => void): void {
@@ -14,26 +15,11 @@ export function attempt({ report }: Pick<Environment, "report">, task: () => voi
   }
 }
 
-/** The file with the ways without WebSockets (more.ts) could not be had. */
-export const NOT_LOADED = "fallback_not_loaded";
-
 /** What hardly any page needs, and is fetched by those that do. */
 export interface More {
   fallback(options: FallbackOptions): Fallback;
   readonly Members: typeof Members;
   readonly publish: typeof publish;
-}
-
-export interface Socket {
-  send(text: string): void;
-  /** Closes it; none of the handlers is called any more. */
-  abandon(code?: number): void;
-}
-
-export interface SocketHandlers {
-  open(): void;
-  frame(text: string): void;
-  close(code: number | typeof NOT_LOADED): void;
 }
 
 /** What a page knows of the ways without WebSockets before it needs them. */

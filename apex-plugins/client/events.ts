@@ -1,10 +1,27 @@
 /** Events that clients send to each other for a moment, such as "is typing" (docs/protocol.md). */
-import type { ClientEventFrame, Code } from "../../relay/contract/protocol.ts";
-import type { Greeting } from "./link.ts";
-import type { RelayConnection } from "./relay-connection.ts";
+import type { ClientFrame, Code, ServerFrame } from "../../relay/contract/protocol.ts";
 
-/** What another client has sent. Payloads are untrusted: never write them as HTML. */
-export type ClientEvent = Omit<ClientEventFrame, "op">;
+type Greeting = Extract<ServerFrame, { op: "connected" }>;
+type Answer = Extract<ServerFrame, { op: "published" | "error" }>;
+
+/** What carries an event to the relay: a `Link`, as far as it is used here. */
+interface EventLink {
+  readonly greeting: Greeting | undefined;
+  readonly status: { readonly state: string; readonly via?: string | undefined };
+  /** Calls back at each change of the status, until the function that it gives is called. */
+  watch(watcher: (status: { readonly state: string }) => void): () => void;
+  send(frame: ClientFrame): void;
+}
+
+/** A `RelayConnection`, as far as it is used here. */
+interface EventSender {
+  readonly link: EventLink;
+  /** Who waits for the relay's answer to a frame with this `ref`. */
+  readonly answers: {
+    set(ref: string, answered: (answer: Answer) => void): unknown;
+    delete(ref: string): unknown;
+  };
+}
 
 /** Why an event was not sent. */
 export class PublishError extends Error {
@@ -41,7 +58,7 @@ const bytesOf = (value: unknown) => new TextEncoder().encode(JSON.stringify(valu
  * a `PublishError`; what the relay would close the connection for is not sent at all.
  */
 export async function publish(
-  { link, answers }: Pick<RelayConnection, "link" | "answers">,
+  { link, answers }: EventSender,
   channel: string,
   eventName: string,
   payload: unknown,

@@ -2,8 +2,8 @@
  * The ways without WebSockets, when they are gone, and the way back: what a page fetches when a
  * WebSocket does not get through.
  */
-import type { Socket, SocketHandlers } from "./environment.ts";
 import { type Carrier, type Http, HttpSocket } from "./http-socket.ts";
+import type { Socket, SocketHandlers } from "./socket.ts";
 
 /** Sockets without an answer, and short-lived ones, after which another way is tried. */
 const MISSES = 2;

@@ -11,7 +11,7 @@ import type {
   Since,
   SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
-import type { Socket, SocketHandlers } from "./environment.ts";
+import type { Socket, SocketHandlers } from "./socket.ts";
 
 export type Carrier = "stream" | "poll";
 

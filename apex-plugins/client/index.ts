@@ -13,12 +13,11 @@ export const connect: Connect = connector(
 );
 
 export type { MessageFrame } from "../../relay/contract/protocol.ts";
-export type { Position, Start } from "./channel.ts";
 export type { RtmClient, RtmSubscription, SubscribeOptions, Token } from "./client.ts";
 export type { Connect, ConnectOptions } from "./connect.ts";
-export type { ClientEvent, PublishError } from "./events.ts";
+export type { PublishError } from "./events.ts";
 export type { State, Status } from "./link.ts";
-export type { Member, MembersChange } from "./members.ts";
+export type { ClientEvent, Member, MembersChange, Position, Start } from "./listener.ts";
 export type { WebSocketClass, WebSocketLike } from "./socket.ts";
 export { StopError, type TokenOptions, type TokenProvider } from "./token.ts";
 export type { Via } from "./ways.ts";

@@ -2,13 +2,8 @@
 import type { ClientFrame, MessageFrame, ServerFrame } from "../../relay/contract/protocol.ts";
 import { backoffMs } from "./backoff.ts";
 import { closeAction } from "./close-action.ts";
-import {
-  attempt,
-  type Environment,
-  type NOT_LOADED,
-  type Socket,
-  type SocketHandlers,
-} from "./environment.ts";
+import { attempt, type Environment } from "./environment.ts";
+import type { NOT_LOADED, Socket, SocketHandlers } from "./socket.ts";
 import { type Via, Ways } from "./ways.ts";
 
 /**

@@ -3,7 +3,7 @@
  * it in the same moment, and not all of them are to ask the database in the next one. What is due
  * stays due, whatever the relay answers meanwhile.
  */
-import type { Listener } from "./channel.ts";
+import type { Listener } from "./listener.ts";
 
 /** Longest spread that is believed, ms. */
 const MOST_MS = 60_000;

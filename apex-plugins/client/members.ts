@@ -1,18 +1,13 @@
 /** Whom a page sees in one channel, from the relay's frames. Pure but for the timer that ends settling. */
-import type { MemberEntry, MembersFrame, PresenceFrame } from "../../relay/contract/protocol.ts";
-import type { Channel, Listener } from "./channel.ts";
+import type { MembersFrame, PresenceFrame } from "../../relay/contract/protocol.ts";
+import type { Listener, Member, MembersChange } from "./listener.ts";
 
-type Watched = Pick<Channel, "name" | "listeners" | "user">;
-
-/** A user in a channel. Names and infos are others' words: never write them as HTML. */
-export type Member = MemberEntry;
-
-export interface MembersChange {
-  /** Who came, and who shows something else of itself. */
-  readonly joined: readonly Member[];
-  readonly left: readonly Member[];
-  /** Under which id the page's own user is among the members; undefined when it is not seen. */
-  readonly user?: string | undefined;
+/** The channel that is watched. */
+interface Watched {
+  readonly name: string;
+  readonly listeners: Iterable<Listener>;
+  /** Under which id the page's user is seen there. */
+  user: string | undefined;
 }
 
 const NOTHING: MembersChange = { joined: [], left: [] };

@@ -6,11 +6,12 @@ import type {
   SubscribeRequest,
 } from "../../relay/contract/protocol.ts";
 import { backoffMs } from "./backoff.ts";
-import { Channel, type Listener, type ListenerEvents, type Position } from "./channel.ts";
+import { Channel } from "./channel.ts";
 import { closeAction } from "./close-action.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { attempt, type Environment } from "./environment.ts";
 import { Link } from "./link.ts";
+import type { Listener, ListenerEvents, Position } from "./listener.ts";
 import { forgetLoss, tellLoss } from "./losses.ts";
 import type { Members } from "./members.ts";
 import { isStop, type TokenSource } from "./token.ts";

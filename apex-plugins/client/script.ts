@@ -1,8 +1,9 @@
 /** The client as a classic script: what it has to fetch later lies beside it. */
 import { connectionTo } from "./browser.ts";
 import { connector } from "./connect.ts";
-import { type More, NOT_LOADED } from "./environment.ts";
+import type { More } from "./environment.ts";
 import { FETCHED } from "./fetched.ts";
+import { NOT_LOADED } from "./socket.ts";
 
 const own = document.currentScript as HTMLScriptElement | null;
 

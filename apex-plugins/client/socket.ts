@@ -1,6 +1,23 @@
-/** A WebSocket as the connection uses it: the browser's, Node's, or that of the package ws. */
+/**
+ * What carries frames to the relay, as the connection uses it; and a WebSocket as such: the browser's,
+ * Node's, or that of the package ws.
+ */
 import { SUBPROTOCOL } from "../../relay/contract/protocol.ts";
-import type { Socket, SocketHandlers } from "./environment.ts";
+
+/** The file with the ways without WebSockets (more.ts) could not be had. */
+export const NOT_LOADED = "fallback_not_loaded";
+
+export interface Socket {
+  send(text: string): void;
+  /** Closes it; none of the handlers is called any more. */
+  abandon(code?: number): void;
+}
+
+export interface SocketHandlers {
+  open(): void;
+  frame(text: string): void;
+  close(code: number | typeof NOT_LOADED): void;
+}
 
 /** What of a WebSocket is used. The handlers are `unknown` because their types differ. */
 export interface WebSocketLike {

@@ -3,9 +3,10 @@
  * stream or polls (docs/client.md). What decides is in fallback.ts, which is fetched at the first doubt.
  */
 
-import { type Environment, NOT_LOADED, type Socket, type SocketHandlers } from "./environment.ts";
+import type { Environment } from "./environment.ts";
 import type { Fallback } from "./fallback.ts";
 import type { Carrier } from "./http-socket.ts";
+import { NOT_LOADED, type Socket, type SocketHandlers } from "./socket.ts";
 
 export type Via = "websocket" | Carrier;
 

@@ -3,8 +3,9 @@
  * is still binding the page's dynamic actions, and those after it would never hear them. What
  * several listeners would tell the same elements is told once.
  */
-import { NOT_LOADED } from "../../client/environment.ts";
+
 import type { Status } from "../../client/link.ts";
+import { NOT_LOADED } from "../../client/socket.ts";
 
 export const STATUS_EVENT = "rtm_listener_status";
 

@@ -2,7 +2,7 @@
  * Who is in the channel, from what the relay tells of its members. Everything that a member shows of
  * itself was written by the server of its page, but may be anything all the same. Pure.
  */
-import type { Member } from "../../client/members.ts";
+import type { Member } from "../../client/listener.ts";
 
 export interface Person {
   readonly user: string;

@@ -3,7 +3,7 @@
  * at. A page that was gone for long comes back as a new visitor, behind those who have come meanwhile.
  */
 import type { RtmSubscription } from "../../client/client.ts";
-import type { Member } from "../../client/members.ts";
+import type { Member } from "../../client/listener.ts";
 import { connect } from "../../client/script.ts";
 import type { TokenOptions } from "../../client/token.ts";
 import { Renewal } from "../../shared/page/renewal.ts";

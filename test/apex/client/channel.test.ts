@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { backoffMs } from "../../../apex-plugins/client/backoff.ts";
-import { Channel, Listener, type Start } from "../../../apex-plugins/client/channel.ts";
+import { Channel } from "../../../apex-plugins/client/channel.ts";
 import { closeAction } from "../../../apex-plugins/client/close-action.ts";
+import { Listener, type Start } from "../../../apex-plugins/client/listener.ts";
 import { relayUrl } from "../../../apex-plugins/client/url.ts";
 import {
   CLOSE,

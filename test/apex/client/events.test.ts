@@ -1,6 +1,6 @@
 /** Client events: `publish` and `onEvent`, against a scripted relay and a real one. */
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import type { ClientEvent } from "../../../apex-plugins/client/events.ts";
+import type { ClientEvent } from "../../../apex-plugins/client/listener.ts";
 import type { EventLimits } from "../../../relay/contract/protocol.ts";
 import { startTestRelay, token, until } from "../../relay/support.ts";
 import { Arrivals, Page, type Peer, ScriptedRelay } from "./kit.ts";

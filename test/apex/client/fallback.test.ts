@@ -1,10 +1,11 @@
 /** When a page leaves its WebSockets and when it comes back, by a hand clock and sockets of the test. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Environment, SocketHandlers } from "../../../apex-plugins/client/environment.ts";
+import type { Environment } from "../../../apex-plugins/client/environment.ts";
 import { publish } from "../../../apex-plugins/client/events.ts";
 import { Fallback } from "../../../apex-plugins/client/fallback.ts";
 import type { Http } from "../../../apex-plugins/client/http-socket.ts";
 import { Members } from "../../../apex-plugins/client/members.ts";
+import type { SocketHandlers } from "../../../apex-plugins/client/socket.ts";
 import { Ways } from "../../../apex-plugins/client/ways.ts";
 
 const PING_MS = 25_000;

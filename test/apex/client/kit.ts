@@ -2,11 +2,11 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
-import type { Position } from "../../../apex-plugins/client/channel.ts";
 import { RtmClient, type Token } from "../../../apex-plugins/client/client.ts";
 import type { Environment } from "../../../apex-plugins/client/environment.ts";
 import { publish } from "../../../apex-plugins/client/events.ts";
 import type { Status } from "../../../apex-plugins/client/link.ts";
+import type { Position } from "../../../apex-plugins/client/listener.ts";
 import { Members } from "../../../apex-plugins/client/members.ts";
 import { RelayConnection } from "../../../apex-plugins/client/relay-connection.ts";
 import {

@@ -1,7 +1,10 @@
 /** Whom a page sees: from frames, and from a real relay. */
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { Listener } from "../../../apex-plugins/client/channel.ts";
-import type { Member, MembersChange } from "../../../apex-plugins/client/members.ts";
+import {
+  Listener,
+  type Member,
+  type MembersChange,
+} from "../../../apex-plugins/client/listener.ts";
 import { Members } from "../../../apex-plugins/client/members.ts";
 import { presenceRelay, presenceToken, ROOM, Visitor } from "../../relay/presence-support.ts";
 import { until } from "../../relay/support.ts";
