@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { until } from "../support/until.ts";
 import { listening, Tab, useWorld, withClock } from "./kit.ts";
 import { SECRET } from "./stack.ts";
@@ -6,6 +6,7 @@ import { SECRET } from "./stack.ts";
 const world = useWorld();
 
 afterEach(() => {
+  vi.useRealTimers();
   world.site.alive = true;
   world.site.secret = SECRET;
   world.site.tokenLifetimeMs = 900_000;
@@ -21,6 +22,11 @@ const LIFE_MS = 20_000;
 const RENEWAL_MS = 16_000;
 /** Longest pause after the first failures of a renewal, ms. */
 const RETRY_MS = 2_000;
+
+/** Relay and site, but not the page, see a wall clock that is so much later, until the end of the test. */
+function later(ms: number): void {
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms });
+}
 
 /** The renewal fails, and fails again after its pause. */
 async function triedTwice(tab: Tab): Promise<void> {
@@ -158,12 +164,13 @@ describe("tokens", () => {
   });
 
   it("an idle or hidden page asks for none, and continues without a loss when it is used", async () => {
-    world.site.tokenLifetimeMs = 5_000;
+    world.site.tokenLifetimeMs = LIFE_MS;
     const tab = await Tab.open(world, listening({ 2: "idle" }));
     await tab.subscribed("idle");
     await world.stack.send("idle", "e", "while it is valid");
     await tab.payloadCount(1);
     const calls = world.site.ajaxCalls.length;
+    later(LIFE_MS);
     await tab.sees("statuses", { state: "token" });
     await world.stack.send("idle", "e", "after its end");
     await tab.visible(false);
@@ -218,7 +225,7 @@ describe("tokens", () => {
   });
 
   it("a public and a token listener on one page do not pull each other down", async () => {
-    world.site.tokenLifetimeMs = 3_000;
+    world.site.tokenLifetimeMs = LIFE_MS;
     const tab = await Tab.open(
       world,
       listening(
@@ -227,6 +234,7 @@ describe("tokens", () => {
       ),
     );
     for (const channel of ["public-both", "private-both"]) await tab.subscribed(channel);
+    later(LIFE_MS);
     await tab.sees("statuses", { state: "token", channel: "private-both" });
     await world.stack.send("public-both", "e", "public");
     await tab.payloadCount(1);
