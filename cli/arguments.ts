@@ -64,7 +64,7 @@ export function messageNumber(text: string): number {
 }
 
 /** An http or https URL below which everything lies. */
-export function relayUrl(text: string): string {
+export function relayBaseUrl(text: string): string {
   if (!/^https?:/i.test(text) || !URL.canParse(text)) {
     throw new InvalidArgumentError("a URL such as https://rtm.example.com is needed");
   }
@@ -75,6 +75,6 @@ export function relayUrl(text: string): string {
 
 /** `--url`, which RTM_URL sets too. */
 export function urlOption(description: string, preset?: string): Option {
-  const option = new Option("-u, --url <url>", description).env("RTM_URL").argParser(relayUrl);
+  const option = new Option("-u, --url <url>", description).env("RTM_URL").argParser(relayBaseUrl);
   return preset === undefined ? option : option.default(preset);
 }

@@ -9,7 +9,7 @@ import {
   oneOf,
   portNumber,
   positiveDuration,
-  relayUrl,
+  relayBaseUrl,
   urlOption,
 } from "./arguments.ts";
 import { EXIT } from "./exit.ts";
@@ -178,7 +178,7 @@ function addTop(rtm: Command): void {
       new Option("-u, --url <url>", "the admin listener")
         .env("RTM_ADMIN_URL")
         .default(DEFAULT_ADMIN_URL)
-        .argParser(relayUrl),
+        .argParser(relayBaseUrl),
     )
     .option("--token-file <file>", "the console's token; default RTM_CONSOLE_TOKEN")
     .option("--once", "prints one moment and ends")

@@ -7,7 +7,7 @@ import { VERSION } from "../version.ts";
 import { checkDatabase, checkLogon } from "./database.ts";
 import { checkLog } from "./log.ts";
 import { probe } from "./probe.ts";
-import { checkRelay, relayUrl } from "./relay.ts";
+import { checkRelay, ownRelayUrl } from "./relay.ts";
 import { detailOf, type Finding, formatFinding, type Report } from "./report.ts";
 
 const PROBE_MS = 30_000;
@@ -69,7 +69,7 @@ export async function diagnose(
     });
   }
   await checkLog(config, report);
-  const url = options.url ?? relayUrl(config);
+  const url = options.url ?? ownRelayUrl(config);
   if (url === undefined) {
     const detail = "relay.port is 0, so its port is not known here";
     report({ check: "relay", verdict: "skipped", detail, fix: "name it with --url" });

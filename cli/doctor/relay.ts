@@ -13,7 +13,7 @@ import { checkWebSocket } from "./web-socket.ts";
 const ANSWER_LIMIT_MS = 5_000;
 
 /** Where the relay of this configuration is reached from here; undefined on a port 0. */
-export function relayUrl({ worker, relay }: RtmConfig): string | undefined {
+export function ownRelayUrl({ worker, relay }: RtmConfig): string | undefined {
   if (worker.publishUrl !== undefined) return worker.publishUrl;
   return relay.port === 0 ? undefined : httpUrl(relay.host, relay.port);
 }

@@ -12,7 +12,7 @@ export const MAX_REVOCATIONS = 100_000;
 export const MAX_CHANNEL_REVOCATIONS = MAX_REVOCATIONS / 2;
 
 /** What one item of a call needs. */
-export interface Wanted {
+export interface NeededRoom {
   /** Empty when it takes nothing from any token; otherwise all with the same times. */
   readonly facts: readonly RevocationFact[];
   /** They are of one channel. */
@@ -41,7 +41,7 @@ export class RevocationRoom {
   }
 
   /** What is to be noted for it; or why there is no room. */
-  admit({ facts, ofChannel, instead }: Wanted): readonly RevocationFact[] | string {
+  admit({ facts, ofChannel, instead }: NeededRoom): readonly RevocationFact[] | string {
     const [first] = facts;
     if (!first) return [];
     // Noted again, since a disk that was full may not have it.

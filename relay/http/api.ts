@@ -117,7 +117,7 @@ export function refuseUnlessServing(problem: string | undefined): void {
 }
 
 /** The key that was presented. @throws {Refusal} it is nobody's that is known */
-export function keyOf(presented: unknown, clients: Clients): ApiKey {
+export function presentedKey(presented: unknown, clients: Clients): ApiKey {
   const key = typeof presented === "string" ? clients.keys.findApiKey(presented) : undefined;
   if (key) return key;
   if (clients.config.insecure) return ANYBODY;
@@ -127,7 +127,7 @@ export function keyOf(presented: unknown, clients: Clients): ApiKey {
 
 /** Whose request it is. @throws {Refusal} nobody's that is known */
 export function authorize(request: IncomingMessage, clients: Clients): ApiKey {
-  return keyOf(request.headers["x-api-key"], clients);
+  return presentedKey(request.headers["x-api-key"], clients);
 }
 
 /** Whether the publisher needs the ids that it gives to be kept. */

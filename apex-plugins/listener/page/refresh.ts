@@ -1,5 +1,5 @@
 /** Refreshes regions: once per burst, never twice at a time, and only in a page that is seen. */
-import { Region, type Row, type RegionOptions as RowOptions } from "./region.ts";
+import { Region, type RegionOptions, type Row } from "./region.ts";
 import type { Tell } from "./status.ts";
 
 /** A burst that does not end is cut after so many times the quiet period. */
@@ -32,7 +32,7 @@ export class Throttle {
   }
 }
 
-export interface RegionOptions extends RowOptions {
+export interface RegionsOptions extends RegionOptions {
   /** Quiet time before a refresh, ms. */
   readonly quietMs: number;
 }
@@ -44,7 +44,7 @@ export class Regions {
   #rows: Row[] = [];
   #hidden = false;
 
-  constructor(ids: readonly string[], options: RegionOptions, tell: Tell) {
+  constructor(ids: readonly string[], options: RegionsOptions, tell: Tell) {
     this.#regions = ids.map((id) => new Region(id, options, tell));
     this.#throttle = new Throttle(options.quietMs, () => this.#refresh());
   }

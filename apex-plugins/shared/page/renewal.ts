@@ -10,7 +10,8 @@ import { sessionState } from "./session.ts";
 /** A token that another listener has fetched within so many ms serves for this one too. */
 const FRESH_MS = 30_000;
 
-export interface Member {
+/** The Ajax callback of a plug-in that makes its tokens. */
+export interface TokenCallback {
   readonly ajaxIdentifier: string;
   /** The number under which the session holds the listener's channels; absent: only its own call. */
   readonly grant?: number | undefined;
@@ -29,10 +30,10 @@ type Outcome = { readonly token: string } | { readonly stop: string } | { readon
 /** Codes of our own callback that can be other the next time. */
 const TEMPORARY = new Set(["token_not_made"]);
 
-function call(member: Member, grants: readonly number[]): Promise<Outcome> {
+function call(callback: TokenCallback, grants: readonly number[]): Promise<Outcome> {
   return new Promise((resolve) => {
     apex.server.plugin(
-      member.ajaxIdentifier,
+      callback.ajaxIdentifier,
       { f01: grants.map(String) },
       {
         dataType: "json",
@@ -43,7 +44,7 @@ function call(member: Member, grants: readonly number[]): Promise<Outcome> {
         },
         error(jqXHR, textStatus, errorThrown) {
           const failed = `${textStatus} ${jqXHR.status ?? ""} ${String(errorThrown)}`;
-          const ended = member.sessionEnded;
+          const ended = callback.sessionEnded;
           // Everything else can be an upgrade under way, a proxy or a restart.
           if (jqXHR.status === 401 || (ended && String(errorThrown).includes(ended))) {
             resolve({ stop: "session_ended" });
@@ -61,20 +62,20 @@ function call(member: Member, grants: readonly number[]): Promise<Outcome> {
 
 /** Of components whose tokens may be put together. */
 export class Renewal {
-  readonly #members: Member[] = [];
+  readonly #callbacks: TokenCallback[] = [];
   readonly #activity = new Activity();
   #running: Promise<string> | undefined;
-  #last: { readonly token: string; readonly at: number; readonly members: number } | undefined;
+  #last: { readonly token: string; readonly at: number; readonly callbacks: number } | undefined;
 
-  provider(member: Member): TokenProvider {
-    this.#members.push(member);
+  provider(callback: TokenCallback): TokenProvider {
+    this.#callbacks.push(callback);
     let had: string | undefined;
     return async (reason, signal) => {
       const last = this.#last;
       const fresh =
         last &&
         last.token !== had &&
-        last.members === this.#members.length &&
+        last.callbacks === this.#callbacks.length &&
         performance.now() - last.at < FRESH_MS;
       if (!fresh) {
         // The user has just opened the page: the first token needs no other sign of life.
@@ -93,15 +94,15 @@ export class Renewal {
   async #renew(atOnce: boolean): Promise<string> {
     for (let attempt = 0; ; attempt++) {
       if (!atOnce || attempt > 0) await this.#activity.next();
-      const members = this.#members.length;
+      const callbacks = this.#callbacks.length;
       // One action may be refused alone, for example by its authorization scheme: ask the others.
-      const asked = this.#members[attempt % members]!;
-      const grants = this.#members.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
+      const asked = this.#callbacks[attempt % callbacks]!;
+      const grants = this.#callbacks.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
       const outcome = await call(asked, grants);
       if ("stop" in outcome) throw new StopError(outcome.stop);
       if ("token" in outcome) {
         this.#activity.used();
-        this.#last = { token: outcome.token, at: performance.now(), members };
+        this.#last = { token: outcome.token, at: performance.now(), callbacks };
         return outcome.token;
       }
       apex.debug.warn("rtm: no new token, it will be tried again:", outcome.failed);
@@ -113,7 +114,7 @@ export class Renewal {
 let renewal: Renewal | undefined;
 
 /** The provider for one listener of the page. */
-export function renewalFor(member: Member): TokenProvider {
+export function renewalFor(callback: TokenCallback): TokenProvider {
   renewal ??= new Renewal();
-  return renewal.provider(member);
+  return renewal.provider(callback);
 }

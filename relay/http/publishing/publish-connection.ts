@@ -5,7 +5,7 @@ import type { ApiKey, Keys } from "../../access/keys.ts";
 import type { Clients } from "../../clients/clients.ts";
 import { CLOSE, type CloseName } from "../../contract/protocol.ts";
 import { PUBLISH_SUBPROTOCOL, type PublishServerFrame } from "../../contract/publish-protocol.ts";
-import { keyOf, needTrust } from "../api.ts";
+import { needTrust, presentedKey } from "../api.ts";
 import { type Intake, Pace } from "../intake.ts";
 import type { ReadItem } from "../items.ts";
 import { Refusal } from "../request-body.ts";
@@ -268,7 +268,7 @@ export class PublishConnection {
     const { clients, presented, ownIds } = this.#options;
     if (this.#keys === clients.keys && this.#key) return this.#key;
     try {
-      const key = keyOf(presented, clients);
+      const key = presentedKey(presented, clients);
       if (ownIds) needTrust(key);
       this.#keys = clients.keys;
       this.#key = key;
