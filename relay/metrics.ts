@@ -6,17 +6,33 @@ import type { Log } from "./log/log.ts";
 import { MemoryLog } from "./log/memory-log.ts";
 import { registerLogMetrics } from "./log/valkey/metrics.ts";
 import { ValkeyLog } from "./log/valkey/valkey-log.ts";
-import type { Distribution } from "./node/stats.ts";
+import type { Distribution, Stats } from "./node/stats.ts";
 import { registerPresenceMetrics } from "./presence/metrics.ts";
+
+type Scraped = ReturnType<typeof scrapedMetrics>;
 
 /** Registers the relay's metrics. The registry must not hold metrics of another relay. */
 export function registerMetrics(registry: Registry, clients: Clients, messageLog: Log): void {
   if (messageLog instanceof ValkeyLog) registerLogMetrics(registry, messageLog);
-  const { stats, hub } = clients;
-  const { counter, gauge, gauges, tally } = scrapedMetrics(registry);
+  const { stats } = clients;
+  const scraped = scrapedMetrics(registry);
+  registerState(scraped, clients, messageLog);
+  registerTraffic(scraped, stats);
+  registerOutcomes(scraped, stats);
+  if (clients.presence) registerPresenceMetrics(registry, clients.presence);
   const histogram = (name: string, help: string, values: Distribution) =>
     registry.registerMetric(readHistogram(name, help, values) as unknown as Histogram);
+  histogram("rtm_relay_fanout", "Subscribers per accepted message.", stats.fanout);
+  histogram(
+    "rtm_relay_accept_to_write_seconds",
+    "Time from accepting a message to handing it to its subscribers' sockets.",
+    stats.latency,
+  );
+}
 
+/** What there is at this moment, and what of it had to be dropped. */
+function registerState({ gauge, gauges, tally }: Scraped, clients: Clients, messageLog: Log): void {
+  const { stats, hub } = clients;
   gauge(
     "rtm_relay_connections",
     "Open connections of clients, whatever carries them.",
@@ -51,7 +67,10 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
   gauge("rtm_relay_duplicate_ids", "Ids in the duplicate window.", () =>
     messageLog instanceof MemoryLog ? messageLog.duplicates.size : 0,
   );
+}
 
+/** What has come and gone since the start. */
+function registerTraffic({ counter }: Scraped, stats: Stats): void {
   counter(
     "rtm_relay_connections_opened_total",
     "Connections that were accepted, without polls.",
@@ -103,6 +122,10 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "Frames received from clients.",
     () => stats.framesReceived,
   );
+}
+
+/** What became of it, by result or reason. */
+function registerOutcomes({ tally }: Scraped, stats: Stats): void {
   tally(
     "rtm_relay_publish_frames_total",
     "Frames of publishing sockets, by what became of them.",
@@ -165,14 +188,6 @@ export function registerMetrics(registry: Registry, clients: Clients, messageLog
     "Refused tokens, API keys, channels and origins, by reason.",
     "reason",
     () => stats.authFailures,
-  );
-
-  if (clients.presence) registerPresenceMetrics(registry, clients.presence);
-  histogram("rtm_relay_fanout", "Subscribers per accepted message.", stats.fanout);
-  histogram(
-    "rtm_relay_accept_to_write_seconds",
-    "Time from accepting a message to handing it to its subscribers' sockets.",
-    stats.latency,
   );
 }
 
