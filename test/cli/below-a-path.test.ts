@@ -44,7 +44,8 @@ it("publish, channels and tail go through it, and the root of the host is no rel
     rtm(["channels", "--url", `${host}/rtm`], env).finished,
     rtm(["channels", "--url", host], env).finished,
   ]);
-  expect(listed.stdout).toBe("sales\t0\t1\t1\n");
+  // The relay may still count the socket of the tail that has just ended.
+  expect(listed.stdout).toMatch(/^sales\t[01]\t1\t1\t0\n$/);
   expect(root).toMatchObject({ code: 1, stderr: expect.stringContaining("answered 404") });
 });
 
