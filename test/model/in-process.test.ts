@@ -1,5 +1,5 @@
 /**
- * Random histories against the model: RTM_TEST_ROUNDS sets how many (default 200), RTM_TEST_SEED
+ * Random histories against the model: RTM_TEST_ROUNDS sets how many (default 120), RTM_TEST_SEED
  * repeats one.
  */
 import { it } from "vitest";
@@ -7,7 +7,7 @@ import { startInProcess } from "./node.ts";
 import type { Step } from "./round.ts";
 import { playRounds } from "./rounds.ts";
 
-const ROUNDS = Number(process.env.RTM_TEST_ROUNDS ?? 200);
+const ROUNDS = Number(process.env.RTM_TEST_ROUNDS ?? 120);
 const WEIGHTS: Readonly<Record<Step, number>> = {
   call: 30,
   commit: 20,

@@ -1,12 +1,12 @@
 /**
  * Random histories with real processes and `kill -9`: RTM_TEST_PROCESS_ROUNDS sets how many
- * (default 10), RTM_TEST_SEED repeats one.
+ * (default 6), RTM_TEST_SEED repeats one.
  */
 import { it } from "vitest";
 import { startProcess } from "./process-node.ts";
 import { playRounds } from "./rounds.ts";
 
-const ROUNDS = Number(process.env.RTM_TEST_PROCESS_ROUNDS ?? 10);
+const ROUNDS = Number(process.env.RTM_TEST_PROCESS_ROUNDS ?? 6);
 
 it(
   `keeps its promises through kill -9 of real processes`,
