@@ -6,7 +6,6 @@ const TIDY = [
   "test/apex/**/*.test.ts",
   "test/common/**/*.test.ts",
   "test/docs/**/*.test.ts",
-  "test/emulator/**/*.test.ts",
   "test/log-contract/**/*.test.ts",
   "test/relay/**/*.test.ts",
   "test/sql/**/*.test.ts",

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { afterEach, onTestFinished } from "vitest";
 import { built } from "./build.ts";
 
-/** Removed when the test has finished. */
+/** Removed when the test has finished; tried again while a program that ends still writes into it. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "rtm-test-"));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }));
   return directory;
 }
 
