@@ -263,8 +263,8 @@ end;`,
   }
 
   /** Deletes the rows of claim checks, in the dequeue transaction. */
-  deleteClaimChecks(claimIds: readonly string[]): Promise<void> {
-    return this.#call("delete_claims", ":claims", { claims: inTexts(claimIds, 128) });
+  deleteClaimChecks(checkIds: readonly string[]): Promise<void> {
+    return this.#call("delete_claims", ":claims", { claims: inTexts(checkIds, 128) });
   }
 
   /** Revocations in force, oldest first: JSON texts of control items. Version 2 on. */

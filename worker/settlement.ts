@@ -156,10 +156,10 @@ export class Settlement {
     const { known } = this.#options;
     const first = decode(dequeued, known.foreign, now);
     if (first.kind !== "claim") return first;
-    return { ...(await this.#fetchClaim(first, dequeued.attempts)), checkId: first.checkId };
+    return { ...(await this.#fetchClaimCheck(first, dequeued.attempts)), checkId: first.checkId };
   }
 
-  async #fetchClaim(claim: ClaimCheck, attempts: number): Promise<Resolved> {
+  async #fetchClaimCheck(claim: ClaimCheck, attempts: number): Promise<Resolved> {
     const { api } = this.#options.known;
     if (!api) return checkUnreadable(claim, "RTM_WORKER_API is not installed or not granted");
     try {

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { signJwt } from "../../relay/access/jwt.ts";
+import { askRelay } from "../relay-api.ts";
 
 /** Of the demo's orders. */
 export const SALES = "sales";
@@ -62,12 +63,11 @@ export class DemoAccess {
    * @throws {Error} no relay took it
    */
   async revoke(user: string, port: number): Promise<void> {
-    const answer = await fetch(`http://127.0.0.1:${port}/api/broadcast`, {
-      method: "POST",
-      headers: { "content-type": "application/json", "x-api-key": this.#key },
-      body: JSON.stringify({ op: "revoke", user, before: Date.now() + 1 }),
-    });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`the revocation was refused: ${answer.status} ${text}`);
+    const body = JSON.stringify({ op: "revoke", user, before: Date.now() + 1 });
+    const url = `http://127.0.0.1:${port}`;
+    await askRelay(
+      { path: "api/broadcast", scope: "manage", body },
+      { url, keyFile: this.keyFile },
+    );
   }
 }
